@@ -1,0 +1,1 @@
+//! xinetd(8) options.

@@ -1,0 +1,2 @@
+//! Room `config`.
+pub mod lookup;

@@ -1,0 +1,107 @@
+//! A compiled address list: sorted ranges, so that a look-up costs the logarithm of its length.
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The addresses of `only_from` or `no_access`.
+///
+/// IPv4 entries match IPv4 clients however they are connected; IPv6 entries also
+/// match the mapped form (`::ffff:a.b.c.d`) of an IPv4 client on a dual-stack
+/// socket (ADDR-12).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessList {
+    /// Inclusive, sorted, disjoint.
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl AccessList {
+    /// Compiles inclusive ranges, given in any order, overlapping or not.
+    #[must_use]
+    pub fn new(
+        v4: impl IntoIterator<Item = (Ipv4Addr, Ipv4Addr)>,
+        v6: impl IntoIterator<Item = (Ipv6Addr, Ipv6Addr)>,
+    ) -> Self {
+        Self {
+            v4: merge(v4.into_iter().map(|(a, b)| (a.to_bits(), b.to_bits())).collect()),
+            v6: merge(v6.into_iter().map(|(a, b)| (a.to_bits(), b.to_bits())).collect()),
+        }
+    }
+
+    /// Whether `address` is on the list. `mapped` says that an IPv4 client came
+    /// in through an IPv6 socket.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr, mapped: bool) -> bool {
+        match address {
+            IpAddr::V4(v4) => {
+                within(&self.v4, v4.to_bits())
+                    || mapped && within(&self.v6, v4.to_ipv6_mapped().to_bits())
+            }
+            IpAddr::V6(v6) => within(&self.v6, v6.to_bits()),
+        }
+    }
+}
+
+/// Sorts, and joins what overlaps.
+fn merge<T: Copy + Ord>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, kept| {
+        let joined = next.0 <= kept.1;
+        if joined && next.1 > kept.1 {
+            kept.1 = next.1;
+        }
+        joined
+    });
+    ranges
+}
+
+fn within<T: Copy + Ord>(ranges: &[(T, T)], wanted: T) -> bool {
+    let after = ranges.partition_point(|(first, _)| *first <= wanted);
+    after.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|(_, last)| wanted <= *last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(s: &str) -> Ipv4Addr {
+        s.parse().unwrap()
+    }
+
+    #[test]
+    fn an_empty_list_holds_nobody() {
+        assert!(!AccessList::default().contains(IpAddr::V4(v4("127.0.0.1")), true));
+    }
+
+    #[test]
+    fn overlapping_ranges_are_joined_and_both_ends_belong() {
+        let list = AccessList::new(
+            [
+                (v4("10.0.0.5"), v4("10.0.0.9")),
+                (v4("10.0.0.0"), v4("10.0.0.6")),
+                (v4("10.0.0.1"), v4("10.0.0.2")),
+                (v4("192.0.2.1"), v4("192.0.2.1")),
+            ],
+            [],
+        );
+        assert_eq!(list.v4.len(), 2);
+        for (address, wanted) in [
+            ("9.255.255.255", false),
+            ("10.0.0.0", true),
+            ("10.0.0.9", true),
+            ("10.0.0.10", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+        ] {
+            assert_eq!(list.contains(IpAddr::V4(v4(address)), false), wanted, "{address}");
+        }
+    }
+
+    #[test]
+    fn ipv6_entries_match_mapped_clients_only() {
+        let all = AccessList::new([], [(Ipv6Addr::UNSPECIFIED, Ipv6Addr::from_bits(u128::MAX))]);
+        let client = IpAddr::V4(v4("192.0.2.1"));
+        assert!(all.contains(client, true), "ADDR-12");
+        assert!(!all.contains(client, false));
+    }
+}

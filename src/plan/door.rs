@@ -1,0 +1,54 @@
+//! The engine's half of a service: whom to let in, and nothing about what is started.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use crate::plan::{LogTarget, Policy, Service, ServiceId};
+
+/// Names a service between monitor and engine. Given once, kept over reloads, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceIndex(pub u32);
+
+impl fmt::Display for ServiceIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// What the engine must know to guard one listening socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    pub index: ServiceIndex,
+    pub id: ServiceId,
+    pub policy: Policy,
+    pub banners: DoorBanners,
+    /// Somebody reads about refusals: report each one.
+    pub reports_refusals: bool,
+}
+
+/// Which banners a service has; their paths stay with the monitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorBanners {
+    pub always: bool,
+    pub success: bool,
+    pub fail: bool,
+}
+
+impl Door {
+    /// The engine's view of `service`.
+    #[must_use]
+    pub fn of(index: ServiceIndex, service: &Service) -> Self {
+        Self {
+            index,
+            id: service.id.clone(),
+            policy: service.policy.clone(),
+            banners: DoorBanners {
+                always: service.banners.always.is_some(),
+                success: service.banners.success.is_some(),
+                fail: service.banners.fail.is_some(),
+            },
+            reports_refusals: service.log.target != LogTarget::None
+                && !service.log.on_failure.is_empty(),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Doors as bytes, for the memfd that carries them from the monitor to the engine.
+
+use crate::plan::Door;
+
+/// Writes `doors` down.
+///
+/// # Errors
+/// Only when memory runs out inside the encoder.
+pub fn encode_doors(doors: &[Door]) -> Result<Vec<u8>, postcard::Error> {
+    postcard::to_allocvec(doors)
+}
+
+/// Reads what [`encode_doors`] wrote.
+///
+/// # Errors
+/// When `bytes` are anything else.
+pub fn decode_doors(bytes: &[u8]) -> Result<Vec<Door>, postcard::Error> {
+    postcard::from_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{AccessList, DoorBanners, Limit, Policy, RateLimit, ServiceId, ServiceIndex};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let doors = vec![Door {
+            index: ServiceIndex(7),
+            id: ServiceId("pop3".into()),
+            policy: Policy {
+                instances: Limit::Max(3),
+                per_source: Limit::Unlimited,
+                rate: RateLimit { per_second: 5, pause: 6 },
+                only_from: Some(AccessList::new([(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)], [])),
+                no_access: None,
+            },
+            banners: DoorBanners { always: true, success: false, fail: true },
+            reports_refusals: true,
+        }];
+        let bytes = encode_doors(&doors).unwrap();
+        assert_eq!(decode_doors(&bytes).unwrap(), doors);
+        assert!(decode_doors(&bytes[..bytes.len() - 1]).is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! The agreed meaning of a configuration: plain data, no behaviour.
+//!
+//! A [`Plan`] is what `config` makes of the files and what everything else works
+//! from. Nothing in it needs a look-up any more: users are numbers, names are
+//! addresses, defaults are applied. It never changes once made.
+
+mod access;
+mod change;
+mod door;
+mod encode;
+mod service;
+
+pub use access::AccessList;
+pub use change::{Change, changes};
+pub use door::{Door, DoorBanners, ServiceIndex};
+pub use encode::{decode_doors, encode_doors};
+pub use service::{
+    BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
+    LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateLimit, Resource,
+    Rlimit, Service, ServiceId, SocketKey, SocketOptions,
+};
+
+/// One configuration, resolved and checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The log of `defaults`, shared by every service without a `log_type` of its own.
+    pub common_log: LogTarget,
+    /// The services that are to run, in reading order.
+    pub services: Vec<Service>,
+}
+
+/// Counts the configurations a monitor has put in force; the first is 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(pub u32);
+
+impl Generation {
+    /// The generation after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}

@@ -1,0 +1,339 @@
+//! One service and its parts, in the words of xinetd.conf(5).
+
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::plan::AccessList;
+
+/// The `id` of a service: what logs, `enabled`, `disabled` and a reload know it by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceId(pub String);
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A service as it is to run: every default applied, every name looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub id: ServiceId,
+    /// The word after `service`; not unique.
+    pub name: String,
+    /// Where the entry begins, for messages.
+    pub declared_at: Place,
+    /// Whether the port comes from services(5) or from the entry (`type = UNLISTED`).
+    pub origin: Origin,
+    pub socket: SocketKey,
+    pub options: SocketOptions,
+    pub program: Program,
+    pub credentials: Credentials,
+    pub env: EnvPlan,
+    /// Added to the daemon's own nice value (SRV-16).
+    pub nice: Option<i32>,
+    /// `None`: the daemon's own (START-8).
+    pub umask: Option<u32>,
+    pub rlimits: Vec<Rlimit>,
+    pub policy: Policy,
+    pub banners: Banners,
+    pub log: LogWishes,
+}
+
+/// A line of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// Where the port of a service comes from; part of its identity on a reload (RELOAD-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Listed,
+    Unlisted,
+}
+
+/// What makes a listening socket the same socket: two services may not share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketKey {
+    /// `[::]` without [`v6only`](Self::v6only) serves IPv4 too (BIND-1).
+    pub address: SocketAddr,
+    pub v6only: bool,
+    /// No `bind` was given: where IPv6 does not exist, `0.0.0.0` will do (BIND-1).
+    pub any_family: bool,
+}
+
+impl fmt::Display for SocketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/tcp", self.address)
+    }
+}
+
+/// Options of the listening socket that connections inherit (BIND-9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// `TCP_NODELAY`
+    pub nodelay: bool,
+    /// `SO_KEEPALIVE`
+    pub keepalive: bool,
+}
+
+/// The server and the words it is started with; `argv[0]` included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub path: PathBuf,
+    pub argv: Vec<OsString>,
+}
+
+/// Who the server runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Groups,
+}
+
+/// Supplementary groups (SRV-12, SRV-13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// `groups = no`
+    None,
+    /// `groups = yes`: the user's, looked up when the files were read.
+    List(Vec<u32>),
+    /// `groups = yes` for a number that no passwd entry has: the start fails.
+    Unknown,
+}
+
+/// What the server's environment is made of (SRV-5 to SRV-7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvPlan {
+    pub passed: Passed,
+    /// Variables of `env`, in order, as name and value.
+    pub set: Vec<(OsString, OsString)>,
+}
+
+/// Which variables of the daemon a server gets (`passenv`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Passed {
+    /// No `passenv`: all of them.
+    #[default]
+    All,
+    Only(Vec<OsString>),
+}
+
+/// A resource that `rlimit_*` sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `rlimit_as`, bytes
+    AddressSpace,
+    /// `rlimit_cpu`, seconds
+    Cpu,
+    /// `rlimit_data`, bytes
+    Data,
+    /// `rlimit_rss`, bytes
+    Rss,
+    /// `rlimit_stack`, bytes
+    Stack,
+    /// `rlimit_files`, descriptors
+    Files,
+}
+
+/// One limit, soft and hard alike (SRV-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rlimit {
+    pub resource: Resource,
+    /// `None` is UNLIMITED.
+    pub value: Option<u64>,
+}
+
+/// Who may come in, how many and how fast; all the engine decides by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub instances: Limit,
+    pub per_source: Limit,
+    pub rate: RateLimit,
+    /// `None`: no `only_from`, everybody. An empty list: nobody (ADDR-1).
+    pub only_from: Option<AccessList>,
+    /// `None`: no `no_access`, nobody is refused.
+    pub no_access: Option<AccessList>,
+}
+
+/// `instances`, `per_source`, `-limit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Limit {
+    #[default]
+    Unlimited,
+    /// 0 refuses everything (LIM-1).
+    Max(u32),
+}
+
+impl Limit {
+    /// Whether one more is too many when `running` are there already.
+    #[must_use]
+    pub const fn reached(self, running: u32) -> bool {
+        match self {
+            Self::Unlimited => false,
+            Self::Max(max) => running >= max,
+        }
+    }
+}
+
+/// `cps = per_second pause` (CPS-1 to CPS-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Connections per second; 0 switches the limit off.
+    pub per_second: u32,
+    /// Seconds the port stays closed when the rate was exceeded.
+    pub pause: u32,
+}
+
+impl Default for RateLimit {
+    /// xinetd.conf(5): "the default is 50 incoming connections and the interval is 10 seconds".
+    fn default() -> Self {
+        Self { per_second: 50, pause: 10 }
+    }
+}
+
+/// Files shown to the client (BAN-1, BAN-2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Banners {
+    /// `banner`: before any check.
+    pub always: Option<PathBuf>,
+    /// `banner_success`: after all checks, before the server starts.
+    pub success: Option<PathBuf>,
+    /// `banner_fail`: on every refusal.
+    pub fail: Option<PathBuf>,
+}
+
+/// Names one of the three banners of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BannerKind {
+    Always,
+    Success,
+    Fail,
+}
+
+impl Banners {
+    /// The file behind `kind`.
+    #[must_use]
+    pub fn path(&self, kind: BannerKind) -> Option<&PathBuf> {
+        match kind {
+            BannerKind::Always => self.always.as_ref(),
+            BannerKind::Success => self.success.as_ref(),
+            BannerKind::Fail => self.fail.as_ref(),
+        }
+    }
+}
+
+/// What is logged about a service, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogWishes {
+    pub target: LogTarget,
+    pub on_success: LogFields,
+    pub on_failure: LogFields,
+}
+
+/// `log_type`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LogTarget {
+    /// No `log_type` anywhere: nothing is logged (LOG-6).
+    #[default]
+    None,
+    /// The log of `defaults`, one for all ([`crate::plan::Plan::common_log`]; LOG-9).
+    Common,
+    Syslog {
+        facility: Facility,
+        level: Level,
+    },
+    File(FileLog),
+}
+
+/// `log_type = FILE path [soft [hard]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLog {
+    pub path: PathBuf,
+    /// Sizes in bytes, soft then hard; `None`: no limits (ATTR-52).
+    pub limits: Option<(u64, u64)>,
+}
+
+/// A syslog facility that xinetd.conf(5) knows (ATTR-51).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facility {
+    Daemon,
+    Auth,
+    Authpriv,
+    User,
+    Mail,
+    Lpr,
+    News,
+    Uucp,
+    Ftp,
+    /// `local0` to `local7`
+    Local(u8),
+}
+
+/// A syslog level (ATTR-51), most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Emerg,
+    Alert,
+    Crit,
+    Err,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+/// One word of `log_on_success` or `log_on_failure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogField {
+    Pid,
+    Host,
+    UserId,
+    Exit,
+    Duration,
+    Traffic,
+    Attempt,
+}
+
+/// A set of [`LogField`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogFields(u8);
+
+impl LogFields {
+    const fn bit(field: LogField) -> u8 {
+        1 << field as u8
+    }
+
+    #[must_use]
+    pub const fn has(self, field: LogField) -> bool {
+        self.0 & Self::bit(field) != 0
+    }
+
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    #[must_use]
+    pub const fn with(self, field: LogField) -> Self {
+        Self(self.0 | Self::bit(field))
+    }
+
+    #[must_use]
+    pub const fn without(self, field: LogField) -> Self {
+        Self(self.0 & !Self::bit(field))
+    }
+}
