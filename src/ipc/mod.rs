@@ -1,1 +1,40 @@
-//! Room `ipc`.
+//! The seam between monitor and engine: fixed messages, a table of what is permitted, no policy.
+//!
+//! One message is one packet of 64 bytes, little-endian; the first byte is its kind, unused
+//! bytes are zero, and at most one descriptor comes with it. Decoding is a total function:
+//! whatever is not exactly a message is a [`Violation`], and a violation is never answered.
+
+mod message;
+mod port;
+mod table;
+mod wire;
+
+pub use message::{Event, Message, Refusal, Ticket, ToEngine, ToMonitor};
+pub use port::{Incoming, Port};
+pub use table::{Kind, State};
+
+use std::fmt;
+
+/// A broken promise between the two processes. Whoever sees one stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// Wrong size, unknown kind, a field out of its range, or stray bytes.
+    Malformed,
+    /// A descriptor where none belongs, or none where one must be.
+    Descriptor(Kind),
+    /// A message that the present state does not permit.
+    Forbidden(Kind, State),
+    /// A message that contradicts an earlier one; the text says how.
+    Contradiction(Kind, &'static str),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("a malformed message"),
+            Self::Descriptor(kind) => write!(f, "{kind:?} with the wrong number of descriptors"),
+            Self::Forbidden(kind, state) => write!(f, "{kind:?} while {state:?}"),
+            Self::Contradiction(kind, how) => write!(f, "{kind:?}: {how}"),
+        }
+    }
+}
