@@ -1,1 +1,119 @@
-//! Room `diag`.
+//! Things worth telling the administrator about a configuration file.
+//!
+//! A [`Diagnostic`] is data. Three renderings turn it into text: [`human`](Diagnostic::human)
+//! quotes the line and underlines the spot, [`short`](Diagnostic::short) is one line
+//! that editors can follow, [`log_line`](Diagnostic::log_line) keeps the sentences of
+//! the old daemon, because people grep for them.
+
+mod render;
+mod source;
+
+pub use source::{FileId, Position, Sources, Span};
+
+/// How much a diagnostic costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Something is left out: a service, or a line of `defaults`.
+    Error,
+    /// Read otherwise than it was probably meant; nothing is left out.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// The word in front of a message.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing to say, with the place it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// Stable, in words: `unknown-attribute`.
+    pub code: &'static str,
+    /// One terse sentence, lowercase, no full stop.
+    pub message: String,
+    /// The word the message is about.
+    pub span: Span,
+    /// Written under that word; may be empty.
+    pub label: String,
+    /// Another place that belongs to the matter, and what it is.
+    pub related: Option<(Span, String)>,
+    /// The way out.
+    pub help: Option<String>,
+    /// The sentence of xinetd 2.3.15 for this, if it has one (MSG-3).
+    pub legacy: Option<String>,
+}
+
+impl Diagnostic {
+    /// A mistake that leaves something out.
+    #[must_use]
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, span, message.into())
+    }
+
+    /// A mistake that leaves nothing out.
+    #[must_use]
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, span, message.into())
+    }
+
+    /// No mistake.
+    #[must_use]
+    pub fn note(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, span, message.into())
+    }
+
+    fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
+        let (label, related, help, legacy) = (String::new(), None, None, None);
+        Self { severity, code, message, span, label, related, help, legacy }
+    }
+
+    /// Writes `label` under the spot.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Shows a second place.
+    #[must_use]
+    pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related = Some((span, label.into()));
+        self
+    }
+
+    /// Names the way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Names the way out, if there is one.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// What the log says instead of the message.
+    #[must_use]
+    pub fn legacy(mut self, sentence: impl Into<String>) -> Self {
+        self.legacy = Some(sentence.into());
+        self
+    }
+
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
