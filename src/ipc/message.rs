@@ -55,12 +55,7 @@ pub enum ToMonitor {
     },
     /// Start a server on the socket that comes along. `peer` is used only when the kernel
     /// no longer knows it.
-    Start {
-        ticket: Ticket,
-        service: ServiceIndex,
-        generation: Generation,
-        peer: IpAddr,
-    },
+    Start { ticket: Ticket, service: ServiceIndex, peer: IpAddr },
     Refused(Refusal),
     Noticed {
         service: ServiceIndex,
@@ -131,8 +126,8 @@ impl Message for ToMonitor {
         match *self {
             Self::Hello { build } => w.u64(build),
             Self::Adopted { generation } => w.u32(generation.0),
-            Self::Start { ticket, service, generation, peer } => {
-                w.u64(ticket.0).u32(service.0).u32(generation.0).address(peer)
+            Self::Start { ticket, service, peer } => {
+                w.u64(ticket.0).u32(service.0).address(peer)
             }
             Self::Refused(Refusal { service, why, peer }) => {
                 w.u32(service.0).u8(why as u8).address(peer)
@@ -163,7 +158,6 @@ impl Message for ToMonitor {
             Kind::Start => Self::Start {
                 ticket: Ticket(r.u64()?),
                 service: ServiceIndex(r.u32()?),
-                generation: Generation(r.u32()?),
                 peer: r.address()?,
             },
             Kind::Refused => Self::Refused(Refusal {
@@ -324,7 +318,7 @@ mod tests {
             for message in [
                 ToMonitor::Hello { build: 5 },
                 ToMonitor::Adopted { generation: Generation(3) },
-                ToMonitor::Start { ticket, service, generation: Generation(9), peer },
+                ToMonitor::Start { ticket, service, peer },
                 ToMonitor::Noticed { service, event: Event::Deactivated },
                 ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
                 ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },

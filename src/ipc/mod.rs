@@ -14,6 +14,30 @@ pub use port::{Incoming, Port};
 pub use table::{Kind, State};
 
 use std::fmt;
+use std::os::fd::RawFd;
+
+/// The private first argument that makes the program an engine.
+pub const ENGINE_ARGUMENT: &str = "--engine";
+
+/// Where an engine finds its end of the channel.
+pub const ENGINE_CHANNEL: RawFd = 3;
+
+/// The exit status of an engine that was sent something it must not be sent.
+pub const VIOLATION_STATUS: i32 = 3;
+
+/// Tells builds apart: the first words of an engine must carry the monitor's own number.
+pub const BUILD: u64 = fnv1a(env!("CARGO_PKG_VERSION").as_bytes());
+
+/// The FNV-1a hash, 64 bits.
+const fn fnv1a(bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut left = bytes;
+    while let [byte, rest @ ..] = left {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        left = rest;
+    }
+    hash
+}
 
 /// A broken promise between the two processes. Whoever sees one stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

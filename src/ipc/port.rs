@@ -52,6 +52,12 @@ impl Port {
         self.waiting.push_back((packet, with));
     }
 
+    /// Sends now or not at all, with a descriptor that stays the caller's.
+    #[must_use]
+    pub fn try_send_with<M: Message>(&mut self, message: &M, with: BorrowedFd<'_>) -> bool {
+        self.is_clear() && (self.closed || self.try_send(&message.encode(), Some(with)))
+    }
+
     /// Sends what waits, as far as there is room.
     pub fn flush(&mut self) {
         while let Some((packet, with)) = self.waiting.pop_front() {

@@ -94,7 +94,7 @@ impl DaemonLog {
     /// Shows a block of text to the person at stderr; nothing elsewhere.
     pub fn show(&self, block: &str) {
         if matches!(self.destination, Destination::Stderr { .. }) {
-            let _ = io::stderr().lock().write_all(block.as_bytes());
+            io::stderr().lock().write_all(block.as_bytes()).ok();
         }
     }
 
@@ -106,10 +106,10 @@ impl DaemonLog {
         let mut open = self.state();
         match &self.destination {
             Destination::Stderr { colour } => {
-                let _ = writeln!(io::stderr().lock(), "{}{text}", prefix(level, *colour));
+                writeln!(io::stderr().lock(), "{}{text}", prefix(level, *colour)).ok();
             }
             Destination::Journal => {
-                let _ = writeln!(io::stderr().lock(), "<{}>{text}", level as u8);
+                writeln!(io::stderr().lock(), "<{}>{text}", level as u8).ok();
             }
             Destination::Syslog(facility) => open.syslog.line(*facility, level, text),
             Destination::File(_) => {
@@ -117,7 +117,7 @@ impl DaemonLog {
                 let name = name(level);
                 let line = format!("{} {ident}[{pid}]: {name}: {text}\n", open.stamps.file());
                 if let Some(file) = &mut open.file {
-                    let _ = file.write_all(line.as_bytes());
+                    file.write_all(line.as_bytes()).ok();
                 }
             }
         }

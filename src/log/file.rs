@@ -58,7 +58,7 @@ impl LogFile {
             return None;
         }
         let before = self.buffer.len();
-        let _ = writeln!(self.buffer, "{stamp}: {text}");
+        writeln!(self.buffer, "{stamp}: {text}").ok();
         self.size += (self.buffer.len() - before) as u64;
         let (soft, hard) = self.limits?;
         let (passed, trouble) = if self.size > hard {

@@ -78,7 +78,7 @@ impl ServiceLogs {
         let text = cut(text);
         let target = match &service.log.target {
             LogTarget::Common => &self.common,
-            own => own,
+            own @ (LogTarget::None | LogTarget::Syslog { .. } | LogTarget::File(_)) => own,
         };
         match target {
             LogTarget::None | LogTarget::Common => {}

@@ -35,7 +35,7 @@ impl Stamps {
         let (h, m, s) = (t.hour, t.minute, t.second);
         self.file =
             format!("{:02}/{}/{}@{h:02}:{m:02}:{s:02}", t.year.rem_euclid(100), t.month, t.day);
-        let month = MONTHS.iter().nth(t.month as usize - 1).unwrap_or(&"Jan");
+        let month = MONTHS.get(t.month as usize - 1).unwrap_or(&"Jan");
         self.syslog = format!("{month} {:>2} {h:02}:{m:02}:{s:02}", t.day);
     }
 }

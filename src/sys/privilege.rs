@@ -1,14 +1,18 @@
 //! Giving privilege up: users, groups, capabilities, and the proof that nothing is left.
 
 use nix::unistd::{Gid, Uid, geteuid, setgid, setuid};
-use std::process;
 
 use crate::sys::Errno;
 
-/// Whether this process may change users: its effective uid is 0.
+/// Whether this process may change users and groups: CAP_SETUID and CAP_SETGID are in force.
+/// Root in a container may lack them.
 #[must_use]
-pub fn is_root() -> bool {
-    geteuid().is_root()
+pub fn may_change_users() -> bool {
+    const SETGID_AND_SETUID: u64 = 1 << 6 | 1 << 7;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    effective.is_some_and(|set| set & SETGID_AND_SETUID == SETGID_AND_SETUID)
 }
 
 /// The effective uid and gid.
@@ -62,17 +66,20 @@ pub fn no_new_privileges() -> Result<(), Errno> {
     nix::sys::prctl::set_no_new_privs()
 }
 
-/// Empties the bounding set, so that not even a uid 0 without other means regains one by exec.
+/// Empties the bounding set, so that no exec can bring a capability back.
+///
+/// Without CAP_SETPCAP it stays: then it is `no_new_privs` alone that holds.
 ///
 /// # Errors
-/// `EPERM` without CAP_SETPCAP.
+/// None in practice.
 pub fn drop_bounding_set() -> Result<(), Errno> {
     for capability in 0..64 {
         // SAFETY: PR_CAPBSET_DROP takes an integer and touches no memory of ours.
         let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         match Errno::result(result) {
             Ok(_) => {}
-            Err(Errno::EINVAL) => break, // past the last one this kernel knows
+            // Past the last one that this kernel knows, or not ours to drop.
+            Err(Errno::EINVAL | Errno::EPERM) => break,
             Err(errno) => return Err(errno),
         }
     }
@@ -136,10 +143,4 @@ pub fn not_dumpable() -> Result<(), Errno> {
 /// None in practice; longer names are cut to 15 bytes by the kernel.
 pub fn set_process_name(name: &std::ffi::CStr) -> Result<(), Errno> {
     nix::sys::prctl::set_name(name)
-}
-
-/// The own process id.
-#[must_use]
-pub fn own_pid() -> u32 {
-    process::id()
 }

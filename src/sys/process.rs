@@ -290,6 +290,13 @@ fn execute(image: &Image, env: &[*const libc::c_char]) -> Errno {
     Errno::last()
 }
 
+/// Takes write permission for group and others away, whatever was inherited (START-8).
+pub fn widen_umask() {
+    use nix::sys::stat::{Mode, umask};
+    let inherited = umask(Mode::from_bits_truncate(0o022));
+    umask(inherited | Mode::from_bits_truncate(0o022));
+}
+
 /// Threads of this process, from `/proc/self/task`.
 #[must_use]
 pub fn thread_count() -> usize {
