@@ -1,8 +1,9 @@
 //! What the resolver asks the system, as an interface that tests can replace.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A passwd(5) entry as far as a service needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub trait Lookup {
     fn user_by_name(&self, name: &OsStr) -> Option<User>;
     fn user_by_uid(&self, uid: u32) -> Option<User>;
     fn group_by_name(&self, name: &OsStr) -> Option<u32>;
-    /// Supplementary groups of `user`, without `gid` when the database does not list it twice.
+    /// What initgroups(3) would set for `user`: `gid`, and every group that lists the user.
     fn groups_of(&self, user: &User, gid: u32) -> Vec<u32>;
     /// The port of `name` (or an alias) in services(5) for `protocol`.
     fn port(&self, name: &str, protocol: &str) -> Option<u16>;
@@ -31,4 +32,58 @@ pub trait Lookup {
     fn is_executable(&self, path: &Path) -> bool;
     /// Whether the daemon has this variable in its environment (ATTR-44).
     fn has_variable(&self, name: &OsStr) -> bool;
+}
+
+/// A look-up answered from lists: for tests, and for the files of another machine.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    pub users: Vec<User>,
+    pub groups: HashMap<OsString, u32>,
+    /// Groups besides the primary one, by user name.
+    pub members: HashMap<OsString, Vec<u32>>,
+    /// Ports by name and protocol.
+    pub ports: HashMap<(String, String), u16>,
+    pub protocols: HashMap<String, i32>,
+    pub hosts: HashMap<String, Vec<IpAddr>>,
+    pub executables: HashSet<PathBuf>,
+    pub variables: HashSet<OsString>,
+}
+
+impl Lookup for Table {
+    fn user_by_name(&self, name: &OsStr) -> Option<User> {
+        self.users.iter().find(|user| user.name == name).cloned()
+    }
+
+    fn user_by_uid(&self, uid: u32) -> Option<User> {
+        self.users.iter().find(|user| user.uid == uid).cloned()
+    }
+
+    fn group_by_name(&self, name: &OsStr) -> Option<u32> {
+        self.groups.get(name).copied()
+    }
+
+    fn groups_of(&self, user: &User, gid: u32) -> Vec<u32> {
+        let more = self.members.get(&user.name).into_iter().flatten();
+        std::iter::once(gid).chain(more.copied()).collect()
+    }
+
+    fn port(&self, name: &str, protocol: &str) -> Option<u16> {
+        self.ports.get(&(name.to_owned(), protocol.to_owned())).copied()
+    }
+
+    fn protocol(&self, name: &str) -> Option<i32> {
+        self.protocols.get(name).copied()
+    }
+
+    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        self.hosts.get(host).cloned().unwrap_or_default()
+    }
+
+    fn is_executable(&self, path: &Path) -> bool {
+        self.executables.contains(path)
+    }
+
+    fn has_variable(&self, name: &OsStr) -> bool {
+        self.variables.contains(name)
+    }
 }

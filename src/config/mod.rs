@@ -1,2 +1,109 @@
-//! Room `config`.
+//! From the text of the configuration files to a plan.
+//!
+//! ```text
+//! files --source--> bytes --lex--> words --parse--> Ast --read--> Draft --resolve--> Plan
+//!                     \______________\________________\_____________\_______________/
+//!                                        every mistake a Diagnostic
+//! ```
+//!
+//! One rule decides who stays out: a service with an *error* is left out, one with
+//! only *warnings* starts. Nothing here opens a socket or starts a program.
+
+pub mod addr;
+pub mod ast;
+pub mod attr;
+pub mod code;
 pub mod lookup;
+pub mod system;
+
+mod case;
+mod check;
+mod draft;
+mod lex;
+mod near;
+mod parse;
+mod read;
+mod resolve;
+mod set;
+mod source;
+mod value;
+
+pub use parse::parse;
+
+use std::path::Path;
+
+use crate::config::lookup::Lookup;
+use crate::diag::{Diagnostic, Sources};
+use crate::plan::{Facility, Plan, ServiceId};
+
+/// The syslog facility of this name, in any case (ATTR-11, CLI-4).
+#[must_use]
+pub fn facility(name: &str) -> Option<Facility> {
+    let found = value::FACILITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, facility)| *facility)
+}
+
+/// What to load.
+pub struct Request<'a> {
+    /// The main file, absolute.
+    pub path: &'a Path,
+    /// What relative paths in the files are relative to: where the daemon was
+    /// started, at a reload too (START-10).
+    pub base: &'a Path,
+    pub lookup: &'a dyn Lookup,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Loaded {
+    pub plan: Plan,
+    pub faulty: Vec<Faulty>,
+    pub verdict: Verdict,
+    /// The files that were read; `notes` point into them.
+    pub sources: Sources,
+    /// Everything worth saying, in the order of the files.
+    pub notes: Vec<Diagnostic>,
+}
+
+/// An entry that is left out because of a mistake. Never one that is switched off.
+///
+/// A reload lets the running service of this id go on (RELOAD-4). An id may be
+/// here more than once, and in the plan as well: ids are not unique (CHK-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faulty {
+    pub id: ServiceId,
+    /// The word after `service`.
+    pub name: String,
+}
+
+/// What the files are worth as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Mistakes, if there are any, cost single services only.
+    Good,
+    /// A mistake reaches beyond one service: in `defaults`, or where one was lost.
+    /// `fatal`: a value was rejected, so a start must not go on (DEF-6); else only a
+    /// line was left out (DEF-7). A reload keeps the old configuration in both cases.
+    FaultyDefaults { fatal: bool },
+    /// The main file could not be read (START-14); says why. The plan is empty.
+    Unreadable(String),
+}
+
+/// Reads, resolves and checks a whole configuration. Never fails: see [`Loaded::verdict`].
+#[must_use]
+pub fn load(request: &Request<'_>) -> Loaded {
+    let mut notes = Vec::new();
+    let files = match source::read(request.path, request.base, &mut notes) {
+        Ok(files) => files,
+        Err(error) => {
+            let reason = format!("cannot read {}: {error}", request.path.display());
+            let (plan, sources) = (Plan::default(), Sources::default());
+            let verdict = Verdict::Unreadable(reason);
+            return Loaded { plan, faulty: Vec::new(), verdict, sources, notes };
+        }
+    };
+    let resolved = resolve::resolve(request, &files, &mut notes);
+    notes.sort_by_key(|note| (note.span.file, note.span.start));
+    let (plan, faulty, verdict) = (resolved.plan, resolved.faulty, resolved.verdict);
+    Loaded { plan, faulty, verdict, sources: files.sources, notes }
+}

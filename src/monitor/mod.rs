@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::Options;
-use crate::config::System;
 use crate::ipc::Incoming;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
@@ -51,7 +50,6 @@ const MESSAGES_A_TURN: usize = 64;
 pub struct Monitor {
     options: Options,
     daemon_log: Arc<DaemonLog>,
-    lookup: System,
     household: Household,
     account: Option<Account>,
     /// Where relative paths start (START-10).

@@ -11,7 +11,8 @@ use std::{env, fs};
 
 use crate::cli::{Messages, Options, Stage};
 use crate::config;
-use crate::config::{Loaded, Request, System, Verdict};
+use crate::config::system::System;
+use crate::config::{Loaded, Request, Verdict};
 use crate::diag::Severity;
 use crate::ipc::Ticket;
 use crate::log::{DaemonLog, Destination, ServiceLogs, Style};
@@ -82,7 +83,6 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         logs: ServiceLogs::open(&LogTarget::None, &options.program).0,
         options,
         daemon_log,
-        lookup: System::new(),
         household: Household { environment, privileged },
         account,
         start_directory,
@@ -208,7 +208,7 @@ fn choose_account() -> (bool, Option<Account>) {
         return (false, None);
     }
     let account = |name: &str| {
-        names::user(name.as_ref()).map(|user| Account { uid: user.uid, gid: user.gid })
+        names::user_by_name(name.as_ref()).map(|user| Account { uid: user.uid, gid: user.gid })
     };
     let account = account("xinetd").or_else(|| {
         tracing::warn!("there is no user `xinetd`: the engine runs as `nobody`");
@@ -222,7 +222,7 @@ impl Monitor {
     /// Reads the files and says what is wrong with them.
     pub(super) fn read_configuration(&self) -> Loaded {
         let (path, base) = (&self.options.config, &self.start_directory);
-        let request = Request { path, base, lookup: &self.lookup };
+        let request = Request { path, base, lookup: &System::new() };
         let loaded = config::load(&request);
         for note in &loaded.notes {
             let line = match self.daemon_log.style() {

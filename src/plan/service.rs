@@ -297,7 +297,7 @@ pub enum Level {
 }
 
 /// One word of `log_on_success` or `log_on_failure`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogField {
     Pid,
     Host,

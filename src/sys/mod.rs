@@ -9,6 +9,7 @@
 pub mod channel;
 pub mod clock;
 pub mod fd;
+pub mod names;
 pub mod poll;
 pub mod privilege;
 pub mod process;

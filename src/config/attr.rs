@@ -1,0 +1,637 @@
+//! THE TABLE: one row per attribute. Parser, checks, man page and tests read the same row.
+
+use crate::config::ast::{Assignment, Word};
+use crate::config::read::Reader;
+use crate::config::set;
+use crate::config::value::Outcome;
+use crate::plan::Resource;
+
+/// Puts the values of a line where they belong; only the parser can call it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setter(pub(super) fn(&mut Reader<'_>, &Assignment) -> Outcome<()>);
+
+/// All there is to know about an attribute.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Every spelling, the usual one first; capitals do not count (PARSE-6).
+    pub names: &'static [&'static str],
+    /// The values, as a man page writes them.
+    pub form: &'static str,
+    pub values: Values,
+    pub operators: Operators,
+    pub scope: Scope,
+    /// May have several lines; else the first one wins (PARSE-15).
+    pub repeats: bool,
+    pub effect: Effect,
+    /// What holds without it.
+    pub default: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What a man page adds to the summary; may be empty.
+    pub text: &'static str,
+    /// The row of the compatibility contract.
+    pub spec: &'static str,
+}
+
+/// How many values a line must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Values {
+    pub min: usize,
+    pub max: usize,
+    pub miscount: Miscount,
+}
+
+/// What another number of values costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miscount {
+    /// The line: a warning (PARSE-13).
+    Ignored,
+    /// The service: an error (ATTR-39, PARSE-14).
+    Rejected,
+}
+
+/// The operators an attribute takes in a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operators {
+    /// `=`; a line with another one is ignored (PARSE-16).
+    Set,
+    /// `=` and `+=`; `-=` is a mistake (ATTR-43).
+    SetAdd,
+    /// `=`, `+=` and `-=`
+    All,
+}
+
+/// Where an attribute may stand (DEF-2, DEF-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Service,
+    Both,
+    Defaults,
+}
+
+/// What an attribute does.
+#[derive(Clone, Copy, Debug)]
+pub enum Effect {
+    Set(Setter),
+    /// Known, but not done by this version: the consequence, for the message.
+    Later(&'static str),
+}
+
+const ONE: Values = Values { min: 1, max: 1, miscount: Miscount::Ignored };
+const TWO: Values = Values { min: 2, max: 2, miscount: Miscount::Ignored };
+const SOME: Values = Values { min: 1, max: usize::MAX, miscount: Miscount::Rejected };
+const ANY: Values = Values { min: 0, max: usize::MAX, miscount: Miscount::Ignored };
+
+/// What most attributes of a service have in common.
+const SCALAR: Row = Row {
+    names: &[],
+    form: "",
+    values: ONE,
+    operators: Operators::Set,
+    scope: Scope::Service,
+    repeats: false,
+    effect: Effect::Later(""),
+    default: "none",
+    summary: "",
+    text: "",
+    spec: "",
+};
+
+const LIST: Row =
+    Row { values: ANY, operators: Operators::All, scope: Scope::Both, repeats: true, ..SCALAR };
+
+impl Row {
+    /// The usual spelling.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+}
+
+/// The row of the attribute that `name` spells.
+#[must_use]
+pub fn find(name: &Word) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.names.iter().any(|spelling| name.is(spelling)))
+}
+
+/// The row of the attribute `name`, as usually spelt.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name() == name)
+}
+
+/// Every attribute of xinetd.conf(5), in the order of the contract.
+pub const TABLE: &[Row] = &[
+    Row {
+        names: &["socket_type"],
+        form: "stream | dgram | raw | seqpacket",
+        effect: Effect::Set(Setter(set::socket_type)),
+        default: "stream with `protocol = tcp`, dgram with udp",
+        summary: "the type of the socket",
+        text: "This version serves `stream` only.",
+        spec: "ATTR-1",
+        ..SCALAR
+    },
+    Row {
+        names: &["protocol"],
+        form: "NAME",
+        effect: Effect::Set(Setter(set::protocol)),
+        default: "tcp with `socket_type = stream`, udp with dgram",
+        summary: "the protocol, by its name in protocols(5)",
+        text: "This version serves `tcp` only.",
+        spec: "ATTR-2",
+        ..SCALAR
+    },
+    Row {
+        names: &["wait"],
+        form: "yes | no",
+        effect: Effect::Set(Setter(set::wait)),
+        default: "required",
+        summary: "whether the server takes over the listening socket",
+        text: "`no`: a server is started for each connection. `yes` is not served by this version.",
+        spec: "ATTR-3",
+        ..SCALAR
+    },
+    Row {
+        names: &["user"],
+        form: "NAME | NUMBER",
+        effect: Effect::Set(Setter(set::user)),
+        default: "required",
+        summary: "the user the server runs as",
+        text: "A number needs no entry in passwd(5); if there is one, its group is taken too.",
+        spec: "ATTR-4",
+        ..SCALAR
+    },
+    Row {
+        names: &["group"],
+        form: "NAME | NUMBER",
+        effect: Effect::Set(Setter(set::group)),
+        default: "the group of the user",
+        summary: "the group the server runs as",
+        spec: "ATTR-5",
+        ..SCALAR
+    },
+    Row {
+        names: &["server"],
+        form: "PATH",
+        effect: Effect::Set(Setter(set::server)),
+        default: "required",
+        summary: "the program to start",
+        text: "It must be executable when the file is read.",
+        spec: "ATTR-6",
+        ..SCALAR
+    },
+    Row {
+        names: &["server_args"],
+        form: "WORD...",
+        values: SOME,
+        effect: Effect::Set(Setter(set::server_args)),
+        default: "none",
+        summary: "the arguments of the server, without its name",
+        text: "There is no quoting: words end at blanks. With the flag NAMEINARGS the first word is the name.",
+        spec: "ATTR-7",
+        ..SCALAR
+    },
+    Row {
+        names: &["instances"],
+        form: "NUMBER | UNLIMITED",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(set::instances)),
+        default: "UNLIMITED",
+        summary: "how many servers may run at once",
+        text: "A connection beyond that is refused. 0 refuses all.",
+        spec: "ATTR-8",
+        ..SCALAR
+    },
+    Row {
+        names: &["log_on_success"],
+        form: "[PID | HOST | USERID | EXIT | DURATION | TRAFFIC]...",
+        effect: Effect::Set(Setter(set::log_on_success)),
+        default: "nothing",
+        summary: "what is logged when a server starts and ends",
+        spec: "ATTR-9",
+        ..LIST
+    },
+    Row {
+        names: &["log_on_failure"],
+        form: "[HOST | USERID | ATTEMPT]...",
+        effect: Effect::Set(Setter(set::log_on_failure)),
+        default: "nothing",
+        summary: "what is logged when a connection is refused",
+        spec: "ATTR-10",
+        ..LIST
+    },
+    Row {
+        names: &["log_type"],
+        form: "SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]",
+        values: SOME,
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(set::log_type)),
+        default: "no logging",
+        summary: "where the log of a service goes",
+        text: "Level is `info` unless given. Beyond SOFT bytes a warning is logged, beyond HARD bytes nothing more; K and M are understood, and 0 means no limit. HARD is SOFT and one percent, at least 5 and at most 20 KiB more, unless given.",
+        spec: "ATTR-11",
+        ..SCALAR
+    },
+    Row {
+        names: &["only_from"],
+        form: "[ADDRESS]...",
+        effect: Effect::Set(Setter(set::only_from)),
+        default: "everybody",
+        summary: "the clients that are served",
+        text: "A.B.C.D (zeros at the end are wildcards), A.B.C.D/BITS, A.B.C.D/MASK, A.B.{C,D}, an IPv6 address, IPV6/BITS. An empty list serves nobody. Names are not supported by this version.",
+        spec: "ATTR-12",
+        ..LIST
+    },
+    Row {
+        names: &["no_access"],
+        form: "[ADDRESS]...",
+        effect: Effect::Set(Setter(set::no_access)),
+        default: "nobody",
+        summary: "the clients that are refused, whatever `only_from` says",
+        text: "Addresses are written as in `only_from`.",
+        spec: "ATTR-13",
+        ..LIST
+    },
+    Row {
+        names: &["access_times"],
+        form: "HOUR:MIN-HOUR:MIN...",
+        values: SOME,
+        effect: Effect::Later("it is NOT in force, and clients are served at any hour"),
+        default: "always",
+        summary: "the hours in which clients are served",
+        spec: "ATTR-14",
+        ..SCALAR
+    },
+    Row {
+        names: &["type"],
+        form: "[RPC | INTERNAL | UNLISTED | SPECIAL | TCPMUX | TCPMUXPLUS]...",
+        values: SOME,
+        effect: Effect::Set(Setter(set::types)),
+        default: "none",
+        summary: "the kind of service",
+        text: "UNLISTED: the name need not be in services(5), and `port` is required. SPECIAL means nothing. The others are not served by this version.",
+        spec: "ATTR-15",
+        ..SCALAR
+    },
+    Row {
+        names: &["rpc_version"],
+        form: "NUMBER[-NUMBER]",
+        effect: Effect::Later("RPC services are not served"),
+        default: "required for RPC",
+        summary: "the versions of an RPC service",
+        spec: "ATTR-16",
+        ..SCALAR
+    },
+    Row {
+        names: &["rpc_number"],
+        form: "NUMBER",
+        effect: Effect::Later("RPC services are not served"),
+        default: "from rpc(5)",
+        summary: "the program number of an unlisted RPC service",
+        spec: "ATTR-17",
+        ..SCALAR
+    },
+    Row {
+        names: &["id"],
+        form: "WORD",
+        effect: Effect::Set(Setter(set::id)),
+        default: "the name of the service",
+        summary: "what the log, `enabled`, `disabled` and a reload know the service by",
+        spec: "ATTR-18",
+        ..SCALAR
+    },
+    Row {
+        names: &["env"],
+        form: "[NAME=VALUE]...",
+        values: ANY,
+        operators: Operators::SetAdd,
+        repeats: true,
+        effect: Effect::Set(Setter(set::env)),
+        default: "none",
+        summary: "variables added to the environment of the server",
+        spec: "ATTR-19",
+        ..SCALAR
+    },
+    Row {
+        names: &["port"],
+        form: "NUMBER",
+        effect: Effect::Set(Setter(set::port)),
+        default: "from services(5)",
+        summary: "the port of the service",
+        text: "It must agree with services(5) unless the service is UNLISTED.",
+        spec: "ATTR-20",
+        ..SCALAR
+    },
+    Row {
+        names: &["passenv"],
+        form: "[NAME]...",
+        effect: Effect::Set(Setter(set::passenv)),
+        default: "all",
+        summary: "the variables of the daemon that the server gets",
+        spec: "ATTR-21",
+        ..LIST
+    },
+    Row {
+        names: &["flags"],
+        form: "[REUSE | INTERCEPT | NORETRY | IDONLY | NAMEINARGS | NODELAY | KEEPALIVE | NOLIBWRAP | SENSOR | IPv4 | IPv6 | LABELED]...",
+        values: SOME,
+        effect: Effect::Set(Setter(set::flags)),
+        default: "none",
+        summary: "options of the service",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. REUSE, NORETRY and NOLIBWRAP mean nothing; IDONLY is not in force; SENSOR, INTERCEPT and LABELED are not served by this version.",
+        spec: "ATTR-22",
+        ..SCALAR
+    },
+    Row {
+        names: &["nice"],
+        form: "NUMBER",
+        effect: Effect::Set(Setter(set::nice)),
+        default: "unchanged",
+        summary: "added to the priority of the server",
+        spec: "ATTR-23",
+        ..SCALAR
+    },
+    Row {
+        names: &["redirect"],
+        form: "HOST PORT",
+        values: TWO,
+        effect: Effect::Later("connections are NOT passed on"),
+        default: "none",
+        summary: "another host that connections are passed on to",
+        spec: "ATTR-24",
+        ..SCALAR
+    },
+    Row {
+        names: &["banner"],
+        form: "PATH",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner))),
+        default: "none",
+        summary: "a file sent to every client first of all",
+        spec: "ATTR-25",
+        ..SCALAR
+    },
+    Row {
+        names: &["banner_success"],
+        form: "PATH",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner_success))),
+        default: "none",
+        summary: "a file sent to clients that are let in",
+        spec: "ATTR-25",
+        ..SCALAR
+    },
+    Row {
+        names: &["banner_fail"],
+        form: "PATH",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner_fail))),
+        default: "none",
+        summary: "a file sent to clients that are refused",
+        spec: "ATTR-25",
+        ..SCALAR
+    },
+    Row {
+        names: &["bind", "interface"],
+        form: "ADDRESS | HOST",
+        scope: Scope::Both,
+        values: Values { miscount: Miscount::Rejected, ..ONE },
+        effect: Effect::Set(Setter(set::bind)),
+        default: "all addresses",
+        summary: "the address to listen on",
+        text: "Of a host with several addresses one is taken: of the family that `flags` names, else the first IPv6, else the first.",
+        spec: "ATTR-26",
+        ..SCALAR
+    },
+    Row {
+        names: &["per_source"],
+        form: "NUMBER | UNLIMITED",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(set::per_source)),
+        default: "UNLIMITED",
+        summary: "how many servers may run at once for one client address",
+        spec: "ATTR-27",
+        ..SCALAR
+    },
+    Row {
+        names: &["groups"],
+        form: "yes | no",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(set::groups)),
+        default: "no",
+        summary: "whether the server gets the supplementary groups of the user",
+        spec: "ATTR-28",
+        ..SCALAR
+    },
+    Row {
+        names: &["cps"],
+        form: "RATE SECONDS",
+        scope: Scope::Both,
+        values: TWO,
+        effect: Effect::Set(Setter(set::cps)),
+        default: "50 10",
+        summary: "how many connections a second, and how long the service is closed when there are more",
+        text: "A rate of 0 switches it off.",
+        spec: "ATTR-29",
+        ..SCALAR
+    },
+    Row {
+        names: &["disable"],
+        form: "yes | no",
+        effect: Effect::Set(Setter(set::disable)),
+        default: "no",
+        summary: "whether the service is switched off",
+        text: "`yes` ends the reading of the entry.",
+        spec: "ATTR-30",
+        ..SCALAR
+    },
+    Row {
+        names: &["max_load"],
+        form: "NUMBER",
+        scope: Scope::Both,
+        effect: Effect::Later("it is NOT in force, and clients are served under any load"),
+        default: "no limit",
+        summary: "the load average from which on clients are refused",
+        spec: "ATTR-31",
+        ..SCALAR
+    },
+    Row {
+        names: &["rlimit_as"],
+        form: "SIZE | UNLIMITED",
+        effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::AddressSpace))),
+        default: "unchanged",
+        summary: "how many bytes of memory the server may use",
+        text: "0 means unchanged. K and M may stand behind the number.",
+        spec: "ATTR-32",
+        ..SCALAR
+    },
+    Row {
+        names: &["rlimit_cpu"],
+        form: "SECONDS | UNLIMITED",
+        effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Cpu))),
+        default: "unchanged",
+        summary: "how many seconds of processor time the server may use",
+        text: "0 means unchanged.",
+        spec: "ATTR-33",
+        ..SCALAR
+    },
+    Row {
+        names: &["rlimit_data"],
+        form: "SIZE | UNLIMITED",
+        effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Data))),
+        default: "unchanged",
+        summary: "how many bytes of data the server may use",
+        text: "0 means unchanged. K and M may stand behind the number.",
+        spec: "ATTR-32",
+        ..SCALAR
+    },
+    Row {
+        names: &["rlimit_rss"],
+        form: "SIZE | UNLIMITED",
+        effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Rss))),
+        default: "unchanged",
+        summary: "how many bytes of resident memory the server may use",
+        text: "0 means unchanged. K and M may stand behind the number.",
+        spec: "ATTR-32",
+        ..SCALAR
+    },
+    Row {
+        names: &["rlimit_stack"],
+        form: "SIZE | UNLIMITED",
+        effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Stack))),
+        default: "unchanged",
+        summary: "how many bytes of stack the server may use",
+        text: "0 means unchanged. K and M may stand behind the number.",
+        spec: "ATTR-32",
+        ..SCALAR
+    },
+    Row {
+        names: &["rlimit_files"],
+        form: "SIZE | UNLIMITED",
+        effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Files))),
+        default: "the daemon's hard limit",
+        summary: "how many open files the server may use",
+        text: "0 means unchanged. K and M may stand behind the number.",
+        spec: "ATTR-32",
+        ..SCALAR
+    },
+    Row {
+        names: &["v6only"],
+        form: "yes | no",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(set::v6only)),
+        default: "no",
+        summary: "whether an IPv6 socket refuses IPv4 clients",
+        spec: "ATTR-34",
+        ..SCALAR
+    },
+    Row {
+        names: &["deny_time"],
+        form: "MINUTES | FOREVER | NEVER",
+        effect: Effect::Later("it is NOT in force, and nobody is locked out"),
+        default: "NEVER",
+        summary: "how long a client that came to a SENSOR is locked out",
+        spec: "ATTR-35",
+        ..SCALAR
+    },
+    Row {
+        names: &["umask"],
+        form: "OCTAL",
+        scope: Scope::Both,
+        effect: Effect::Set(Setter(set::umask)),
+        default: "the daemon's",
+        summary: "the file mode mask of the server",
+        spec: "ATTR-36",
+        ..SCALAR
+    },
+    Row {
+        names: &["libwrap"],
+        form: "WORD",
+        effect: Effect::Later("hosts.allow and hosts.deny are NOT in force"),
+        default: "the name of the server",
+        summary: "the name looked up in hosts.allow and hosts.deny",
+        spec: "ATTR-37",
+        ..SCALAR
+    },
+    Row {
+        names: &["enabled"],
+        form: "[ID]...",
+        scope: Scope::Defaults,
+        effect: Effect::Set(Setter(set::enabled)),
+        default: "all",
+        summary: "the only services that start",
+        spec: "ATTR-38",
+        ..LIST
+    },
+    Row {
+        names: &["disabled"],
+        form: "[ID]...",
+        scope: Scope::Defaults,
+        effect: Effect::Set(Setter(set::disabled)),
+        default: "none",
+        summary: "the services that do not start",
+        spec: "ATTR-38",
+        ..LIST
+    },
+    Row {
+        names: &["mdns"],
+        form: "yes | no",
+        effect: Effect::Later("services are not announced"),
+        default: "no",
+        summary: "whether the service is announced by multicast DNS",
+        spec: "ATTR-41",
+        ..SCALAR
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_one_row_and_every_row_is_documented() {
+        let mut names: Vec<_> = TABLE.iter().flat_map(|row| row.names).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        for row in TABLE {
+            let name = row.name();
+            assert!(!row.summary.is_empty() && !row.form.is_empty(), "{name}");
+            assert!(row.spec.starts_with("ATTR-") && !row.default.is_empty(), "{name}");
+            assert!(row.values.min <= row.values.max, "{name}");
+        }
+    }
+
+    #[test]
+    fn defaults_may_have_what_the_manual_lists() {
+        let allowed: Vec<_> =
+            TABLE.iter().filter(|row| row.scope != Scope::Service).map(Row::name).collect();
+        let mut wanted = vec![
+            "log_type",
+            "log_on_success",
+            "log_on_failure",
+            "only_from",
+            "no_access",
+            "passenv",
+            "disabled",
+            "enabled",
+            "instances",
+            "per_source",
+            "cps",
+            "max_load",
+            "groups",
+            "umask",
+            "banner",
+            "banner_success",
+            "banner_fail",
+            "bind",
+            "v6only",
+        ];
+        wanted.sort_unstable();
+        let mut found = allowed;
+        found.sort_unstable();
+        assert_eq!(found, wanted, "DEF-2");
+    }
+}

@@ -1,0 +1,216 @@
+//! An entry attribute by attribute, each value read, defaults not yet applied.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::config::addr::AddrPattern;
+use crate::config::ast::Operator;
+use crate::config::lookup::User;
+use crate::config::value::{Flag, ServiceType, SocketType};
+use crate::diag::Span;
+use crate::plan::{Limit, LogField, LogTarget, RateLimit, Rlimit};
+
+/// A value and the word it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+/// What one entry (or all `defaults` together) says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    /// Every attribute that has its value, by its first name, and where.
+    pub seen: Vec<(&'static str, Span)>,
+    /// Every attribute whose value was refused, by its first name.
+    pub refused: Vec<&'static str>,
+    pub id: Option<String>,
+    pub types: Vec<At<ServiceType>>,
+    pub flags: Vec<At<Flag>>,
+    pub socket_type: Option<At<SocketType>>,
+    pub protocol: Option<At<Protocol>>,
+    /// `wait = yes`
+    pub waits: Option<At<bool>>,
+    pub user: Option<Account>,
+    pub group: Option<u32>,
+    /// `groups = yes`
+    pub groups: Option<bool>,
+    pub server: Option<PathBuf>,
+    pub server_args: Vec<OsString>,
+    pub port: Option<At<u16>>,
+    pub bind: Option<At<Vec<IpAddr>>>,
+    pub v6only: Option<bool>,
+    pub instances: Option<Limit>,
+    pub per_source: Option<Limit>,
+    pub rate: Option<RateLimit>,
+    pub only_from: Edits<AddrPattern>,
+    pub no_access: Edits<AddrPattern>,
+    pub log_type: Option<LogTarget>,
+    pub on_success: Edits<LogField>,
+    pub on_failure: Edits<LogField>,
+    pub nice: Option<i32>,
+    pub umask: Option<u32>,
+    pub env: Edits<(OsString, OsString)>,
+    pub passenv: Edits<OsString>,
+    pub rlimits: Vec<Rlimit>,
+    pub banner: Option<PathBuf>,
+    pub banner_success: Option<PathBuf>,
+    pub banner_fail: Option<PathBuf>,
+    pub enabled: Option<Vec<At<String>>>,
+    pub disabled: Vec<At<String>>,
+}
+
+/// `user`: an entry of passwd(5), or a number without one (ATTR-46).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    Known(User),
+    Number(u32),
+}
+
+/// An entry of protocols(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Protocol {
+    pub name: String,
+    pub number: i32,
+}
+
+impl Protocol {
+    /// IPPROTO_TCP
+    pub(super) const TCP: i32 = 6;
+    /// IPPROTO_UDP
+    pub(super) const UDP: i32 = 17;
+}
+
+impl Draft {
+    /// Where `attribute` was set.
+    #[must_use]
+    pub(super) fn place(&self, attribute: &str) -> Option<Span> {
+        self.seen.iter().find(|(name, _)| *name == attribute).map(|(_, span)| *span)
+    }
+
+    #[must_use]
+    pub(super) fn flag(&self, flag: Flag) -> Option<Span> {
+        self.flags.iter().find(|at| at.value == flag).map(|at| at.span)
+    }
+
+    #[must_use]
+    pub(super) fn is(&self, kind: ServiceType) -> bool {
+        self.types.iter().any(|at| at.value == kind)
+    }
+}
+
+/// The lines of a list attribute, in order: what they do to the list before them (DEF-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Edits<T>(Vec<(Operator, Vec<T>)>);
+
+impl<T> Default for Edits<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Clone + Eq + Hash> Edits<T> {
+    /// Whether no line mentions the list.
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one line.
+    pub(super) fn push(&mut self, operator: Operator, items: Vec<T>) {
+        self.0.push((operator, items));
+    }
+
+    /// The list that comes out, begun with `inherited`. `None`: nobody mentions it.
+    ///
+    /// `=` forgets what was before, `+=` adds, `-=` removes what is equal (ADDR-19).
+    #[must_use]
+    pub(super) fn apply(&self, inherited: Option<&[T]>) -> Option<Vec<T>> {
+        let start = inherited.map(<[T]>::to_vec);
+        self.0.iter().fold(start, |list, (operator, items)| {
+            let mut list = list.unwrap_or_default();
+            match operator {
+                Operator::Set => list.clone_from(items),
+                Operator::Add => list.extend_from_slice(items),
+                Operator::Remove => {
+                    let gone: HashSet<&T> = items.iter().collect();
+                    list.retain(|item| !gone.contains(item));
+                }
+            }
+            Some(list)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edits(lines: &[(Operator, Vec<u8>)]) -> Edits<u8> {
+        let mut edits = Edits::default();
+        for (operator, items) in lines {
+            edits.push(*operator, items.clone());
+        }
+        edits
+    }
+
+    #[test]
+    fn a_service_replaces_extends_or_cuts_what_it_inherits() {
+        use Operator::{Add, Remove, Set};
+        for (lines, wanted) in [
+            (vec![], Some(vec![2, 3])),
+            (vec![(Set, vec![4])], Some(vec![4])),
+            (vec![(Add, vec![4])], Some(vec![2, 3, 4])),
+            (vec![(Remove, vec![2])], Some(vec![3])),
+            (vec![(Set, vec![4]), (Add, vec![1])], Some(vec![4, 1])),
+            (vec![(Set, vec![])], Some(vec![])),
+        ] {
+            assert_eq!(edits(&lines).apply(Some(&[2, 3])), wanted, "DEF-5: {lines:?}");
+        }
+        assert_eq!(edits(&[]).apply(None), None);
+        assert_eq!(edits(&[(Remove, vec![1])]).apply(None), Some(vec![]));
+    }
+
+    fn operator() -> impl Strategy<Value = Operator> {
+        prop_oneof![Just(Operator::Set), Just(Operator::Add), Just(Operator::Remove)]
+    }
+
+    fn lines() -> impl Strategy<Value = Vec<(Operator, Vec<u8>)>> {
+        prop::collection::vec((operator(), prop::collection::vec(0_u8..8, 0..4)), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn after_an_assignment_nothing_of_before_is_left(
+            before in lines(), items in prop::collection::vec(0_u8..8, 0..4),
+            after in lines(), inherited in prop::collection::vec(0_u8..8, 0..4),
+        ) {
+            let tail = [vec![(Operator::Set, items)], after].concat();
+            let all = [before, tail.clone()].concat();
+            prop_assert_eq!(edits(&all).apply(Some(&inherited)), edits(&tail).apply(None));
+        }
+
+        #[test]
+        fn what_was_removed_last_is_not_there(
+            before in lines(), items in prop::collection::vec(0_u8..8, 0..4),
+        ) {
+            let all = [before, vec![(Operator::Remove, items.clone())]].concat();
+            let left = edits(&all).apply(None).unwrap();
+            prop_assert!(items.iter().all(|item| !left.contains(item)));
+        }
+
+        #[test]
+        fn adding_line_by_line_is_adding_at_once(
+            inherited in prop::collection::vec(0_u8..8, 0..4),
+            a in prop::collection::vec(0_u8..8, 1..4), b in prop::collection::vec(0_u8..8, 1..4),
+        ) {
+            let twice = edits(&[(Operator::Add, a.clone()), (Operator::Add, b.clone())]);
+            let once = edits(&[(Operator::Add, [a, b].concat())]);
+            prop_assert_eq!(twice.apply(Some(&inherited)), once.apply(Some(&inherited)));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The lines of an entry into a draft, by the rules that hold for every attribute.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::ast::{Assignment, Operator, Word};
+use crate::config::attr::{self, Effect, Miscount, Operators, Row, Scope, Setter};
+use crate::config::code;
+use crate::config::draft::{At, Draft};
+use crate::config::lookup::Lookup;
+use crate::config::near::did_you_mean;
+use crate::config::value::{COMMENT, Outcome};
+use crate::diag::Diagnostic;
+
+/// Where a line stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    /// In the entry of the service of this name.
+    Service(String),
+    Defaults,
+}
+
+/// Fills a [`Draft`]. An *error* among the notes costs the service (in `defaults`: the
+/// start), whatever other lines say (PARSE-18); a *warning* costs nothing.
+pub(super) struct Reader<'a> {
+    pub lookup: &'a dyn Lookup,
+    /// What relative paths are relative to (START-10).
+    pub base: &'a Path,
+    pub section: Section,
+    pub notes: &'a mut Vec<Diagnostic>,
+    pub draft: Draft,
+}
+
+impl Reader<'_> {
+    /// Reads `lines` in order.
+    pub(super) fn read(&mut self, lines: &[Assignment]) {
+        for line in lines {
+            match attr::find(&line.name) {
+                Some(row) => self.line(row, line),
+                None => self.unknown(line),
+            }
+        }
+    }
+
+    fn line(&mut self, row: &'static Row, line: &Assignment) {
+        if !self.belongs(row, line) || !self.is_known(row, line) || self.is_repeated(row, line) {
+            return;
+        }
+        if !self.has_operator(row, line) || !self.has_count(row, line) {
+            return;
+        }
+        let Effect::Set(Setter(set)) = row.effect else { return };
+        match set(self, line) {
+            Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
+            Err(note) => self.refuse(row, *note),
+        }
+    }
+
+    /// PARSE-12
+    fn unknown(&mut self, line: &Assignment) {
+        let name = line.name.text();
+        let here = |row: &&Row| self.section != Section::Defaults || row.scope != Scope::Service;
+        let names = attr::TABLE.iter().filter(here).flat_map(|row| row.names.iter().copied());
+        let help = did_you_mean(&name, names);
+        let message = format!("`{name}` is not an attribute; the line is ignored");
+        let note = Diagnostic::warning(code::UNKNOWN_ATTRIBUTE, line.name.span, message)
+            .label("not known")
+            .maybe_help(help)
+            .legacy(format!("bad service attribute: {name}"));
+        self.notes.push(note);
+    }
+
+    /// DEF-3, ATTR-38
+    fn belongs(&mut self, row: &Row, line: &Assignment) -> bool {
+        let (name, span) = (row.name(), line.name.span);
+        let note = match (&self.section, row.scope) {
+            (Section::Defaults, Scope::Service) => Diagnostic::warning(
+                code::NOT_IN_DEFAULTS,
+                span,
+                format!("`{name}` cannot be set in `defaults`; the line is ignored"),
+            )
+            .help("set it in each service")
+            .legacy(format!("attribute: {name} should not be in default section")),
+            (Section::Service(_), Scope::Defaults) => Diagnostic::warning(
+                code::ONLY_IN_DEFAULTS,
+                span,
+                format!("`{name}` can be set only in `defaults`; the line is ignored"),
+            )
+            .help("to switch this service off, write `disable = yes`")
+            .legacy(format!("bad service attribute: {name}")),
+            _ => return true,
+        };
+        self.notes.push(note);
+        false
+    }
+
+    /// Says what is not done when this version lacks the attribute.
+    fn is_known(&mut self, row: &Row, line: &Assignment) -> bool {
+        let Effect::Later(consequence) = row.effect else { return true };
+        let name = row.name();
+        let message = format!("`{name}` is not supported by this version: {consequence}");
+        let span = line.name.span;
+        let note = match name {
+            "mdns" => Diagnostic::note(code::UNSUPPORTED_ATTRIBUTE, span, message),
+            _ => Diagnostic::warning(code::UNSUPPORTED_ATTRIBUTE, span, message),
+        };
+        self.notes.push(note.legacy(format!("bad service attribute: {name}: {consequence}")));
+        false
+    }
+
+    /// PARSE-15: the first line wins; DEF-9: but not for `log_type` in `defaults`.
+    fn is_repeated(&mut self, row: &Row, line: &Assignment) -> bool {
+        if row.repeats {
+            return false;
+        }
+        let Some(first) = self.draft.place(row.name()) else { return false };
+        let name = row.name();
+        let note = if self.section == Section::Defaults && name == "log_type" {
+            let message = "`log_type` can be set only once in `defaults`";
+            Diagnostic::error(code::REPEATED_ATTRIBUTE, line.name.span, message)
+                .legacy("Cannot set more than one log_type attribute")
+        } else {
+            let message = format!("`{name}` is already set; the line is ignored");
+            Diagnostic::warning(code::REPEATED_ATTRIBUTE, line.name.span, message)
+                .legacy(format!("Service {}: attribute already set: {name}", self.service()))
+        };
+        self.notes.push(note.label("again").related(first, "first set here"));
+        true
+    }
+
+    /// PARSE-16, ATTR-43
+    fn has_operator(&mut self, row: &Row, line: &Assignment) -> bool {
+        let (name, symbol) = (row.name(), line.operator.symbol());
+        let note = match (row.operators, line.operator) {
+            (_, Operator::Set) | (Operators::All, _) | (Operators::SetAdd, Operator::Add) => {
+                return true;
+            }
+            (Operators::SetAdd, Operator::Remove) => {
+                self.draft.refused.push(name);
+                let message = format!("nothing can be removed from `{name}`");
+                Diagnostic::error(code::WRONG_OPERATOR, line.operator_span, message)
+                    .legacy(self.rejected(name, "Bad operator"))
+            }
+            (Operators::Set, Operator::Add | Operator::Remove) => {
+                let message = format!("`{name}` is not a list: it is NOT in force");
+                Diagnostic::warning(code::WRONG_OPERATOR, line.operator_span, message)
+                    .help(format!("write `{name} = ...`"))
+                    .legacy(format!(
+                        "Service {}: operator '{symbol}' cannot be used for attribute '{name}'",
+                        self.service()
+                    ))
+            }
+        };
+        self.notes.push(note);
+        false
+    }
+
+    /// PARSE-13, PARSE-14, ATTR-39
+    fn has_count(&mut self, row: &Row, line: &Assignment) -> bool {
+        let (name, given) = (row.name(), line.values.len());
+        let (min, max) = (row.values.min, row.values.max);
+        if (min..=max).contains(&given) {
+            return true;
+        }
+        let takes = match (min, max) {
+            (1, 1) => "one value".to_owned(),
+            (min, max) if min == max => format!("{min} values"),
+            _ => "at least one value".to_owned(),
+        };
+        let given_text = if given == 0 { "none".to_owned() } else { given.to_string() };
+        let message = format!("`{name}` takes {takes}, {given_text} given");
+        let span = line.values_span();
+        let comment = line.values.iter().any(|word| word.bytes.starts_with(b"#"));
+        let mut note = match row.values.miscount {
+            Miscount::Ignored => {
+                let message = format!("{message}: it is NOT in force");
+                Diagnostic::warning(code::WRONG_COUNT, span, message).legacy(format!(
+                    "attribute {name} expects {min} values and {given} values were specified"
+                ))
+            }
+            Miscount::Rejected => {
+                self.draft.refused.push(name);
+                let legacy = self.rejected(name, &message);
+                Diagnostic::error(code::WRONG_COUNT, span, message).legacy(legacy)
+            }
+        };
+        if comment {
+            note = note.help(COMMENT);
+        }
+        self.notes.push(note);
+        false
+    }
+
+    /// PARSE-17: a value that the attribute rejects.
+    fn refuse(&mut self, row: &Row, note: Diagnostic) {
+        let reason = note.legacy.as_ref().unwrap_or(&note.message).clone();
+        let legacy = self.rejected(row.name(), &reason);
+        self.draft.refused.push(row.name());
+        self.notes.push(note.legacy(legacy));
+    }
+
+    fn rejected(&self, name: &str, reason: &str) -> String {
+        match self.section {
+            Section::Service(_) => {
+                format!("Error parsing attribute {name} - DISABLING SERVICE: {reason}")
+            }
+            Section::Defaults => format!("Error parsing attribute {name}: {reason}"),
+        }
+    }
+
+    fn service(&self) -> &str {
+        match &self.section {
+            Section::Service(name) => name,
+            Section::Defaults => "defaults",
+        }
+    }
+
+    /// Every word of the line that `read` takes; the others are reported.
+    pub(super) fn each<T>(
+        &mut self,
+        row: &str,
+        line: &Assignment,
+        read: impl Fn(&Word) -> Outcome<T>,
+    ) -> Vec<At<T>> {
+        let mut values = Vec::with_capacity(line.values.len());
+        for word in &line.values {
+            match read(word) {
+                Ok(value) => values.push(At { value, span: word.span }),
+                Err(note) => {
+                    if let Some(row) = attr::named(row) {
+                        self.refuse(row, *note);
+                    }
+                }
+            }
+        }
+        values
+    }
+
+    /// The operator of a list line: in `defaults`, `=` adds like `+=` (DEF-4).
+    #[must_use]
+    pub(super) fn operator(&self, line: &Assignment) -> Operator {
+        match (&self.section, line.operator) {
+            (Section::Defaults, Operator::Set) => Operator::Add,
+            (_, operator) => operator,
+        }
+    }
+
+    /// The path in `word`, made absolute.
+    #[must_use]
+    pub(super) fn path(&self, word: &Word) -> PathBuf {
+        self.base.join(word.os())
+    }
+}

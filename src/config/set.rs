@@ -1,0 +1,453 @@
+//! What each attribute does with its values; the table in `attr` names these functions.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::config::addr::{self, AddrPattern, Unread};
+use crate::config::ast::{Assignment, Operator, Word};
+use crate::config::code;
+use crate::config::draft::{Account, At, Draft, Protocol};
+use crate::config::read::Reader;
+use crate::config::value::{self, Flag, Keywords, LogKind, Outcome};
+use crate::diag::Diagnostic;
+use crate::plan::{FileLog, Level, LogField, LogTarget, RateLimit, Resource, Rlimit};
+
+/// Largest number of a user or group; the one above means "none" to the system.
+const ID: std::ops::RangeInclusive<i64> = 0..=4_294_967_294;
+
+type Result = Outcome<()>;
+
+pub(super) fn id(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.id = Some(line.first().text().into_owned());
+    Ok(())
+}
+
+pub(super) fn types(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let read = |word: &Word| value::keyword(word, "a type of service", value::SERVICE_TYPES);
+    reader.draft.types = reader.each("type", line, read);
+    Ok(())
+}
+
+pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let read = |word: &Word| value::keyword(word, "a flag", value::FLAGS);
+    reader.draft.flags = reader.each("flags", line, read);
+    for at in &reader.draft.flags {
+        let note = match at.value {
+            Flag::NoRetry => Diagnostic::note(
+                code::NO_EFFECT,
+                at.span,
+                "NORETRY has no effect: a failed fork is never tried again",
+            ),
+            Flag::NoLibwrap => Diagnostic::note(
+                code::NO_EFFECT,
+                at.span,
+                "NOLIBWRAP has no effect: hosts.allow and hosts.deny are not read by this version",
+            ),
+            Flag::IdOnly => Diagnostic::warning(
+                code::NO_EFFECT,
+                at.span,
+                "IDONLY is not supported by this version: it is NOT in force, \
+                 and nobody is asked who they are",
+            ),
+            _ => continue,
+        };
+        reader.notes.push(note);
+    }
+    Ok(())
+}
+
+pub(super) fn socket_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    let value = value::keyword(word, "a socket type", value::SOCKET_TYPES)?;
+    reader.draft.socket_type = Some(At { value, span: word.span });
+    Ok(())
+}
+
+/// Names that are known even where protocols(5) does not exist.
+const PROTOCOLS: [(&str, i32); 2] = [("tcp", Protocol::TCP), ("udp", Protocol::UDP)];
+
+pub(super) fn protocol(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    let name = word.text();
+    let known = || PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    let Some(number) = reader.lookup.protocol(&name).or_else(known) else {
+        let message = format!("`{name}` is not a protocol of protocols(5)");
+        let help = match name.as_ref() {
+            "tcp6" | "tcp4" => "write `protocol = tcp` and `flags = IPv6` or `IPv4`",
+            _ => "services here use `tcp`",
+        };
+        let note = Diagnostic::error(code::UNKNOWN_PROTOCOL, word.span, message).help(help);
+        return Err(Box::new(note));
+    };
+    let value = Protocol { name: name.into_owned(), number };
+    reader.draft.protocol = Some(At { value, span: word.span });
+    Ok(())
+}
+
+pub(super) fn wait(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    reader.draft.waits = Some(At { value: value::yes_no(word)?, span: word.span });
+    Ok(())
+}
+
+/// ATTR-46, ATTR-47: a number takes its passwd(5) entry along, if it has one.
+pub(super) fn user(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    reader.draft.user = Some(if word.bytes.iter().all(u8::is_ascii_digit) {
+        let uid = value::count(word, &ID)?;
+        reader.lookup.user_by_uid(uid).map_or(Account::Number(uid), Account::Known)
+    } else {
+        let known = reader.lookup.user_by_name(word.os());
+        Account::Known(known.ok_or_else(|| unknown(word, code::UNKNOWN_USER, "user"))?)
+    });
+    Ok(())
+}
+
+pub(super) fn group(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    reader.draft.group = Some(if word.bytes.iter().all(u8::is_ascii_digit) {
+        value::count(word, &ID)?
+    } else {
+        let known = reader.lookup.group_by_name(word.os());
+        known.ok_or_else(|| unknown(word, code::UNKNOWN_GROUP, "group"))?
+    });
+    Ok(())
+}
+
+fn unknown(word: &Word, code: &'static str, what: &str) -> Box<Diagnostic> {
+    let name = word.text();
+    let note = Diagnostic::error(code, word.span, format!("there is no {what} `{name}`"))
+        .help(format!("create it (`{what}add {name}`), or name another {what}"))
+        .legacy(format!("Unknown {what}: {name}"));
+    Box::new(note)
+}
+
+pub(super) fn groups(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.groups = Some(value::yes_no(line.first())?);
+    Ok(())
+}
+
+/// ATTR-48. Servers start in `/`, so a relative path is relative to that.
+pub(super) fn server(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    let path = Path::new("/").join(word.os());
+    if !reader.lookup.is_executable(&path) {
+        let message = format!("{} does not exist or cannot be executed", path.display());
+        let note = Diagnostic::error(code::NOT_EXECUTABLE, word.span, message)
+            .help("install it, correct the path, or write `disable = yes`")
+            .legacy(format!("Server {} is not executable", word.text()));
+        return Err(Box::new(note));
+    }
+    reader.draft.server = Some(path);
+    Ok(())
+}
+
+pub(super) fn server_args(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.server_args = line.values.iter().map(Word::os_string).collect();
+    Ok(())
+}
+
+pub(super) fn port(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    let value = value::count(word, &(0..=65535)).map_err(|mut note| {
+        let help = "a number from 0 to 65535; for a name, leave `port` out and name the service so";
+        note.help.get_or_insert_with(|| help.into());
+        note
+    })?;
+    reader.draft.port = Some(At { value, span: word.span });
+    Ok(())
+}
+
+/// BIND-3, BIND-6: an address, or a host name with all that it has.
+pub(super) fn bind(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    let text = word.text();
+    let value = match text.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => reader.lookup.addresses(&text),
+    };
+    if value.is_empty() {
+        let message = format!("`{text}` is neither an address nor a host that can be found");
+        let note = Diagnostic::error(code::UNKNOWN_HOST, word.span, message)
+            .legacy(format!("failed to parse {text}"));
+        return Err(Box::new(note));
+    }
+    reader.draft.bind = Some(At { value, span: word.span });
+    Ok(())
+}
+
+pub(super) fn v6only(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.v6only = Some(value::yes_no(line.first())?);
+    Ok(())
+}
+
+/// For the parser alone: `yes` ends the entry before this is asked (PARSE-19).
+pub(super) fn disable(_: &mut Reader<'_>, line: &Assignment) -> Result {
+    value::yes_no(line.first()).map(|_| ())
+}
+
+pub(super) fn enabled(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let ids = reader.draft.enabled.get_or_insert_default();
+    ids.extend(line.values.iter().map(as_id));
+    Ok(())
+}
+
+pub(super) fn disabled(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.disabled.extend(line.values.iter().map(as_id));
+    Ok(())
+}
+
+fn as_id(word: &Word) -> At<String> {
+    At { value: word.text().into_owned(), span: word.span }
+}
+
+pub(super) fn instances(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.instances = Some(value::limit(line.first())?);
+    Ok(())
+}
+
+pub(super) fn per_source(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.per_source = Some(value::limit(line.first())?);
+    Ok(())
+}
+
+pub(super) fn cps(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    if let [per_second, pause] = line.values.as_slice() {
+        let per_second = value::count(per_second, &value::COUNT)?;
+        let pause = value::count(pause, &value::COUNT)?;
+        reader.draft.rate = Some(RateLimit { per_second, pause });
+    }
+    Ok(())
+}
+
+pub(super) fn only_from(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let patterns = addresses(reader, line, |word, message| {
+        Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, message)
+            .label("does not match anybody")
+            .legacy(format!("bad address: {}", word.text()))
+    });
+    let operator = reader.operator(line);
+    reader.draft.only_from.push(operator, patterns);
+    Ok(())
+}
+
+/// ADDR-17: skipping a word here would let somebody in.
+pub(super) fn no_access(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let patterns = addresses(reader, line, |word, message| {
+        Diagnostic::error(code::NOT_AN_ADDRESS, word.span, message)
+            .label("cannot be kept out")
+            .legacy(format!("bad address: {}", word.text()))
+    });
+    let operator = reader.operator(line);
+    reader.draft.no_access.push(operator, patterns);
+    Ok(())
+}
+
+fn addresses(
+    reader: &mut Reader<'_>,
+    line: &Assignment,
+    name: impl Fn(&Word, String) -> Diagnostic,
+) -> Vec<AddrPattern> {
+    let mut patterns = Vec::with_capacity(line.values.len());
+    for word in &line.values {
+        let text = word.text();
+        let note = match addr::read(&text) {
+            Ok(meaning) => {
+                patterns.extend(meaning.patterns);
+                let Some(plainly) = meaning.plainly else { continue };
+                let message = format!("`{text}` means {plainly}");
+                Diagnostic::warning(code::SURPRISING_ADDRESS, word.span, message)
+                    .help("write all four numbers, without leading zeros")
+            }
+            Err(Unread::Wrong(why)) => {
+                Diagnostic::error(code::BAD_ADDRESS, word.span, format!("`{text}`: {why}"))
+                    .legacy(format!("Bad address: {text}"))
+            }
+            Err(Unread::Name) => {
+                let message =
+                    format!("`{text}` is not an address; names are not supported by this version");
+                name(word, message).help(instead_of(&text))
+            }
+        };
+        reader.notes.push(note);
+    }
+    patterns
+}
+
+/// What to write instead of a word that is no address.
+fn instead_of(text: &str) -> String {
+    match text {
+        _ if text.starts_with('#') => value::COMMENT.into(),
+        _ if text.eq_ignore_ascii_case("all") => "everybody is `0.0.0.0 ::/0`".into(),
+        _ if text.contains('*') => {
+            let whole = text.replace('*', "0");
+            format!("zeros at the end are wildcards: `{whole}`")
+        }
+        _ => "write addresses: `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`".into(),
+    }
+}
+
+pub(super) fn log_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let kind = value::keyword(line.first(), "a kind of log", value::LOG_KINDS)?;
+    let rest = line.values.get(1..).unwrap_or_default();
+    let target = match (kind, rest) {
+        (LogKind::Syslog, [facility]) => syslog(facility, None)?,
+        (LogKind::Syslog, [facility, level]) => syslog(facility, Some(level))?,
+        (LogKind::File, [path, sizes @ ..]) if sizes.len() <= 2 => {
+            LogTarget::File(FileLog { path: reader.path(path), limits: file_limits(sizes)? })
+        }
+        (LogKind::Syslog, _) => return Err(log_form(line, "SYSLOG FACILITY [LEVEL]")),
+        (LogKind::File, _) => return Err(log_form(line, "FILE PATH [SOFT [HARD]]")),
+    };
+    reader.draft.log_type = Some(target);
+    Ok(())
+}
+
+fn log_form(line: &Assignment, form: &str) -> Box<Diagnostic> {
+    let message = "the words of `log_type` do not fit together";
+    let note = Diagnostic::error(code::WRONG_COUNT, line.values_span(), message);
+    Box::new(note.help(format!("write `log_type = {form}`")))
+}
+
+fn syslog(facility: &Word, level: Option<&Word>) -> Outcome<LogTarget> {
+    let facility = value::keyword(facility, "a syslog facility", value::FACILITIES)?;
+    let level = match level {
+        Some(level) => value::keyword(level, "a syslog level", value::LEVELS)?,
+        None => Level::Info,
+    };
+    Ok(LogTarget::Syslog { facility, level })
+}
+
+/// ATTR-52: hard is soft and one percent, but at least 5 KiB and at most 20 KiB more.
+fn file_limits(sizes: &[Word]) -> Outcome<Option<(u64, u64)>> {
+    let mut sizes = sizes.iter();
+    let Some(word) = sizes.next() else { return Ok(None) };
+    let soft = value::size(word)?;
+    let hard = match sizes.next() {
+        Some(word) => {
+            let hard = value::size(word)?;
+            if hard < soft {
+                let message = "the hard limit is below the soft one";
+                return Err(Box::new(Diagnostic::error(code::LIMITS_REVERSED, word.span, message)));
+            }
+            hard
+        }
+        None => soft.saturating_add((soft / 100).clamp(5 * 1024, 20 * 1024)),
+    };
+    Ok((soft > 0).then_some((soft, hard)))
+}
+
+pub(super) fn log_on_success(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let fields = fields(reader, "log_on_success", line, value::SUCCESS_FIELDS);
+    let operator = reader.operator(line);
+    reader.draft.on_success.push(operator, fields);
+    Ok(())
+}
+
+/// ATTR-40: RECORD was taken out of xinetd, but not out of everybody's files.
+pub(super) fn log_on_failure(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let (record, rest): (Vec<_>, Vec<_>) =
+        line.values.iter().cloned().partition(|word| word.is("RECORD"));
+    for word in record {
+        let message = "RECORD was removed from xinetd; the word is ignored";
+        let note = Diagnostic::warning(code::HISTORIC_WORD, word.span, message)
+            .legacy("Bad log_on_failure flag: RECORD");
+        reader.notes.push(note);
+    }
+    let line = Assignment { values: rest, ..line.clone() };
+    let fields = fields(reader, "log_on_failure", &line, value::FAILURE_FIELDS);
+    let operator = reader.operator(&line);
+    reader.draft.on_failure.push(operator, fields);
+    Ok(())
+}
+
+fn fields(
+    reader: &mut Reader<'_>,
+    name: &str,
+    line: &Assignment,
+    keywords: Keywords<LogField>,
+) -> Vec<LogField> {
+    let read = |word: &Word| value::keyword(word, "a log option", keywords);
+    let fields = reader.each(name, line, read);
+    for at in fields.iter().filter(|at| at.value == LogField::UserId) {
+        if line.operator != Operator::Remove {
+            let message = "USERID has no effect: clients are not asked by this version";
+            reader.notes.push(Diagnostic::note(code::NO_EFFECT, at.span, message));
+        }
+    }
+    fields.into_iter().map(|at| at.value).collect()
+}
+
+pub(super) fn nice(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
+    reader.draft.nice = Some(value::count(line.first(), &range)?);
+    Ok(())
+}
+
+pub(super) fn umask(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.umask = Some(value::umask(line.first())?);
+    Ok(())
+}
+
+/// ATTR-43
+pub(super) fn env(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let split = |word: &Word| {
+        let at = word.bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0);
+        let Some(at) = at else {
+            let message = format!("`{}` is not of the form NAME=value", word.text());
+            let note = Diagnostic::error(code::BAD_VARIABLE, word.span, message)
+                .legacy(format!("Bad environment string: {}", word.text()));
+            return Err(Box::new(note));
+        };
+        let (name, value) = word.bytes.split_at(at);
+        let part = |bytes: &[u8]| Word { bytes: bytes.to_vec(), span: word.span }.os_string();
+        Ok((part(name), part(value.get(1..).unwrap_or_default())))
+    };
+    let variables = reader.each("env", line, split);
+    let variables = variables.into_iter().map(|at| at.value).collect();
+    reader.draft.env.push(line.operator, variables);
+    Ok(())
+}
+
+/// ATTR-44
+pub(super) fn passenv(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let mut names = Vec::new();
+    for word in &line.values {
+        if line.operator == Operator::Remove || reader.lookup.has_variable(word.os()) {
+            names.push(word.os_string());
+            continue;
+        }
+        let message = format!("the daemon has no variable `{}`; it is not passed", word.text());
+        let note = Diagnostic::warning(code::UNKNOWN_VARIABLE, word.span, message)
+            .legacy(format!("Unknown variable {}", word.text()));
+        reader.notes.push(note);
+    }
+    let operator = reader.operator(line);
+    reader.draft.passenv.push(operator, names);
+    Ok(())
+}
+
+/// ATTR-32, ATTR-33; ATTR-45: 0 means unchanged.
+pub(super) fn rlimit(reader: &mut Reader<'_>, line: &Assignment, resource: Resource) -> Result {
+    let word = line.first();
+    let value = match resource {
+        _ if word.is("UNLIMITED") => None,
+        Resource::Cpu => Some(value::count(word, &(0..=i64::MAX))?),
+        _ => Some(value::size(word)?),
+    };
+    if value != Some(0) {
+        reader.draft.rlimits.push(Rlimit { resource, value });
+    }
+    Ok(())
+}
+
+/// A banner, into the place that `slot` names.
+pub(super) fn banner(
+    reader: &mut Reader<'_>,
+    line: &Assignment,
+    slot: fn(&mut Draft) -> &mut Option<PathBuf>,
+) -> Result {
+    let path = reader.path(line.first());
+    *slot(&mut reader.draft) = Some(path);
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! The files of a configuration: the main one and what it includes, in reading order.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::config::ast::{Ast, Body, Item, Word};
+use crate::config::code;
+use crate::config::parse::parse;
+use crate::diag::{Diagnostic, Sources, Span};
+
+/// All entries of all files, in reading order.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub sources: Sources,
+    pub entries: Vec<Entry>,
+    /// A part was lost that reaches beyond one service: see [`Ast::swallowed`].
+    pub incomplete: bool,
+}
+
+/// One entry, broken ones included.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Service { name: Word, body: Body },
+    Defaults(Body),
+}
+
+/// Reads `path` and everything it includes.
+///
+/// # Errors
+/// When `path` itself cannot be read (START-14); other files are reported and left out.
+pub(super) fn read(path: &Path, base: &Path, notes: &mut Vec<Diagnostic>) -> io::Result<Files> {
+    let mut reading = Reading { base, open: Vec::new(), files: Files::default(), notes };
+    reading.file(path)?;
+    Ok(reading.files)
+}
+
+struct Reading<'a> {
+    base: &'a Path,
+    /// Device and inode of what is being read, the main file first.
+    open: Vec<(u64, u64)>,
+    files: Files,
+    notes: &'a mut Vec<Diagnostic>,
+}
+
+impl Reading<'_> {
+    fn file(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        let identity = file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        drop(file);
+        let id = self.files.sources.add(path, bytes);
+        let ast = parse(id, self.files.sources.bytes(id), self.notes);
+        self.open.push(identity);
+        self.items(ast);
+        self.open.pop();
+        Ok(())
+    }
+
+    fn items(&mut self, ast: Ast) {
+        self.files.incomplete |= ast.swallowed;
+        let mut defaults: Option<Span> = None;
+        for item in ast.items {
+            match item {
+                Item::Service { name, body } => {
+                    self.files.entries.push(Entry::Service { name, body });
+                }
+                Item::Defaults { keyword, body } => match defaults {
+                    None => {
+                        defaults = Some(keyword.span);
+                        self.files.entries.push(Entry::Defaults(body));
+                    }
+                    Some(first) => self.second_defaults(&keyword, first),
+                },
+                Item::Include(path) => self.include(&path),
+                Item::IncludeDir(path) => self.include_dir(&path),
+            }
+        }
+    }
+
+    /// DEF-1
+    fn second_defaults(&mut self, keyword: &Word, first: Span) {
+        self.files.incomplete = true;
+        let message = "a file can have only one `defaults`; this one is left out";
+        let note = Diagnostic::error(code::SECOND_DEFAULTS, keyword.span, message)
+            .related(first, "the one in force")
+            .legacy("only 1 defaults entry is allowed. This entry will be ignored");
+        self.notes.push(note);
+    }
+
+    /// INC-1, INC-5
+    fn include(&mut self, word: &Word) {
+        let path = self.base.join(word.os());
+        if self.is_open(&path) {
+            return self.cycle(word);
+        }
+        if let Err(error) = self.file(&path) {
+            self.unreadable(word, &path, &error, "Unable to open included configuration file");
+        }
+    }
+
+    /// INC-2 to INC-4
+    fn include_dir(&mut self, word: &Word) {
+        let path = self.base.join(word.os());
+        if self.is_open(&path) {
+            return self.cycle(word);
+        }
+        let names = match names(&path) {
+            Ok(names) => names,
+            Err(error) => {
+                return self.unreadable(word, &path, &error, "Unable to read included directory");
+            }
+        };
+        let identity = fs::metadata(&path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        self.open.extend(identity);
+        for path in names {
+            if self.is_open(&path) {
+                self.cycle(word);
+            } else if let Err(error) = self.file(&path) {
+                self.unreadable(word, &path, &error, "Unable to open included configuration file");
+            }
+        }
+        if identity.is_some() {
+            self.open.pop();
+        }
+    }
+
+    /// INC-6: whether reading `path` now would never end.
+    fn is_open(&self, path: &Path) -> bool {
+        let identity = fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+        identity.is_ok_and(|identity| self.open.contains(&identity))
+    }
+
+    fn cycle(&mut self, word: &Word) {
+        let message = format!("`{}` is being read already; it is not read again", word.text());
+        let note = Diagnostic::error(code::INCLUDE_CYCLE, word.span, message)
+            .label("includes itself in the end");
+        self.notes.push(note);
+    }
+
+    fn unreadable(&mut self, word: &Word, path: &Path, error: &io::Error, legacy: &str) {
+        let path = path.display();
+        let message = format!("cannot read {path}: {error}");
+        let note = Diagnostic::error(code::UNREADABLE, word.span, message)
+            .legacy(format!("{legacy}: {path}: {error}"));
+        self.notes.push(note);
+    }
+}
+
+/// The files of a directory that count as configuration, in byte order (INC-2, INC-3).
+fn names(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let skipped = name.as_bytes().contains(&b'.') || name.as_bytes().ends_with(b"~");
+        let path = entry.path();
+        if !skipped && fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(directory: &Path) -> (Vec<String>, Vec<&'static str>) {
+        let mut notes = Vec::new();
+        let files = read(&directory.join("main"), directory, &mut notes).unwrap();
+        let name = |entry: &Entry| match entry {
+            Entry::Service { name, .. } => name.text().into_owned(),
+            Entry::Defaults(_) => "defaults".into(),
+        };
+        let names = files.entries.iter().map(name).collect();
+        (names, notes.iter().map(|note| note.code).collect())
+    }
+
+    fn service(name: &str) -> String {
+        format!("service {name}\n{{\n}}\n")
+    }
+
+    #[test]
+    fn an_included_directory_is_read_in_byte_order_without_dots_and_backups() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir_all(at("d/subdirectory")).unwrap();
+        for name in ["b", "a", "Z", "0", "#x#", "c.conf", ".hidden", "d~"] {
+            fs::write(at("d").join(name), service(name)).unwrap();
+        }
+        fs::write(at("real"), service("linked")).unwrap();
+        std::os::unix::fs::symlink(at("real"), at("d/link")).unwrap();
+        std::os::unix::fs::symlink("/nonexistent", at("d/dangling")).unwrap();
+        fs::write(at("main"), service("first") + "includedir d\n" + &service("last")).unwrap();
+        let (names, notes) = load(directory.path());
+        assert_eq!(names, ["first", "#x#", "0", "Z", "a", "b", "linked", "last"], "INC-2, INC-3");
+        assert!(notes.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_includes_itself_is_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("main"), "include main\ninclude other\n".to_owned() + &service("a")).unwrap();
+        fs::write(at("other"), "includedir .\n".to_owned() + &service("b")).unwrap();
+        let (names, notes) = load(directory.path());
+        assert_eq!(names, ["b", "a"], "INC-6");
+        assert_eq!(notes, [code::INCLUDE_CYCLE; 3]);
+    }
+
+    #[test]
+    fn missing_files_and_directories_are_reported_and_skipped() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "include nothing and more\nincludedir /nonexistent\n".to_owned() + &service("a");
+        fs::write(directory.path().join("main"), text).unwrap();
+        let (names, notes) = load(directory.path());
+        assert_eq!((names.len(), notes), (1, vec![code::UNREADABLE; 2]), "INC-1, INC-4");
+        assert!(read(Path::new("/nonexistent"), Path::new("/"), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn each_file_may_have_one_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        let defaults = "defaults\n{\n}\n".to_owned();
+        let text = defaults.clone() + &defaults + "include other\n";
+        fs::write(directory.path().join("main"), text).unwrap();
+        fs::write(directory.path().join("other"), &defaults).unwrap();
+        let (names, notes) = load(directory.path());
+        assert_eq!((names.len(), notes), (2, vec![code::SECOND_DEFAULTS]), "DEF-1");
+    }
+}

@@ -1,0 +1,125 @@
+//! The look-ups of this machine, each asked once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::hash::Hash;
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::path::Path;
+
+use crate::config::lookup::{Lookup, User};
+use crate::sys::names;
+
+/// Answers from the system's databases.
+///
+/// Answers are kept, so that thousands of services do not read the same files
+/// thousands of times: make a new one for every reload. Not for several threads.
+#[derive(Debug, Default)]
+pub struct System {
+    users: RefCell<HashMap<OsString, Option<User>>>,
+    uids: RefCell<HashMap<u32, Option<User>>>,
+    groups: RefCell<HashMap<OsString, Option<u32>>>,
+    members: RefCell<HashMap<(OsString, u32), Vec<u32>>>,
+    ports: RefCell<HashMap<(String, String), Option<u16>>>,
+    protocols: RefCell<HashMap<String, Option<i32>>>,
+    hosts: RefCell<HashMap<String, Vec<IpAddr>>>,
+}
+
+impl System {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// The answer to `question`, asked of the system only the first time.
+fn once<Q: Eq + Hash, A: Clone>(
+    known: &RefCell<HashMap<Q, A>>,
+    question: Q,
+    ask: impl FnOnce(&Q) -> A,
+) -> A {
+    if let Some(answer) = known.borrow().get(&question) {
+        return answer.clone();
+    }
+    let answer = ask(&question);
+    known.borrow_mut().insert(question, answer.clone());
+    answer
+}
+
+fn user(found: names::User) -> User {
+    User { name: found.name, uid: found.uid, gid: found.gid }
+}
+
+impl Lookup for System {
+    fn user_by_name(&self, name: &OsStr) -> Option<User> {
+        once(&self.users, name.to_owned(), |name| names::user_by_name(name).map(user))
+    }
+
+    fn user_by_uid(&self, uid: u32) -> Option<User> {
+        once(&self.uids, uid, |uid| names::user_by_uid(*uid).map(user))
+    }
+
+    fn group_by_name(&self, name: &OsStr) -> Option<u32> {
+        once(&self.groups, name.to_owned(), |name| names::group_by_name(name))
+    }
+
+    fn groups_of(&self, user: &User, gid: u32) -> Vec<u32> {
+        once(&self.members, (user.name.clone(), gid), |(name, gid)| names::groups_of(name, *gid))
+    }
+
+    fn port(&self, name: &str, protocol: &str) -> Option<u16> {
+        let question = (name.to_owned(), protocol.to_owned());
+        once(&self.ports, question, |(name, protocol)| names::port(name, protocol))
+    }
+
+    fn protocol(&self, name: &str) -> Option<i32> {
+        once(&self.protocols, name.to_owned(), |name| names::protocol(name))
+    }
+
+    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        once(&self.hosts, host.to_owned(), |host| {
+            let mut addresses: Vec<IpAddr> = Vec::new();
+            for address in (host.as_str(), 0).to_socket_addrs().into_iter().flatten() {
+                if !addresses.contains(&address.ip()) {
+                    addresses.push(address.ip());
+                }
+            }
+            addresses
+        })
+    }
+
+    fn is_executable(&self, path: &Path) -> bool {
+        names::is_executable(path)
+    }
+
+    fn has_variable(&self, name: &OsStr) -> bool {
+        std::env::var_os(name).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_asked_once() {
+        let known = RefCell::new(HashMap::new());
+        assert_eq!(once(&known, 1, |_| 'a'), 'a');
+        assert_eq!(once(&known, 1, |_| 'b'), 'a');
+    }
+
+    #[test]
+    fn this_machine_has_root_and_a_loopback_address() {
+        let system = System::new();
+        let root = system.user_by_name(OsStr::new("root")).unwrap();
+        assert_eq!((root.uid, root.gid), (0, 0));
+        assert_eq!(system.user_by_uid(0).unwrap(), root);
+        assert_eq!(system.group_by_name(OsStr::new("root")), Some(0));
+        assert!(system.groups_of(&root, 0).contains(&0));
+        assert!(system.user_by_name(OsStr::new("no-such-user")).is_none());
+        assert!(system.is_executable(Path::new("/bin/sh")));
+        assert!(!system.is_executable(Path::new("/etc/passwd")));
+        assert_eq!(system.addresses("127.1"), [IpAddr::from([127, 0, 0, 1])]);
+        assert!(system.addresses("no.such.host.invalid").is_empty());
+    }
+}

@@ -1,0 +1,86 @@
+//! The name databases of the C library: passwd, group, services, protocols.
+
+use nix::unistd::{AccessFlags, Gid, Group, Uid, access, getgrouplist};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Held while an answer of the C library lies in its one buffer, until it is copied.
+static BUFFER: Mutex<()> = Mutex::new(());
+
+/// An entry of passwd(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub name: OsString,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl From<nix::unistd::User> for User {
+    fn from(user: nix::unistd::User) -> Self {
+        Self { name: user.name.into(), uid: user.uid.as_raw(), gid: user.gid.as_raw() }
+    }
+}
+
+/// getpwnam(3); `None` also for names that are no UTF-8.
+#[must_use]
+pub fn user_by_name(name: &OsStr) -> Option<User> {
+    nix::unistd::User::from_name(name.to_str()?).ok().flatten().map(User::from)
+}
+
+/// getpwuid(3)
+#[must_use]
+pub fn user_by_uid(uid: u32) -> Option<User> {
+    nix::unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten().map(User::from)
+}
+
+/// getgrnam(3)
+#[must_use]
+pub fn group_by_name(name: &OsStr) -> Option<u32> {
+    Group::from_name(name.to_str()?).ok().flatten().map(|group| group.gid.as_raw())
+}
+
+/// getgrouplist(3): `gid` and every group that lists `user`. Only `gid` when that fails.
+#[must_use]
+pub fn groups_of(user: &OsStr, gid: u32) -> Vec<u32> {
+    let Ok(name) = CString::new(user.as_bytes()) else { return vec![gid] };
+    let groups = getgrouplist(&name, Gid::from_raw(gid));
+    groups.map_or_else(|_| vec![gid], |groups| groups.into_iter().map(Gid::as_raw).collect())
+}
+
+/// getservbyname(3): the port of `service` for `protocol`.
+#[must_use]
+pub fn port(service: &str, protocol: &str) -> Option<u16> {
+    let (service, protocol) = (CString::new(service).ok()?, CString::new(protocol).ok()?);
+    let _turn = BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: both arguments are NUL-terminated and outlive the call, which keeps neither.
+    // The call writes a buffer of its own kind that is shared by the whole process: nothing
+    // else in this crate calls it (servent), and `BUFFER` makes the callers here take turns.
+    let found = unsafe { libc::getservbyname(service.as_ptr(), protocol.as_ptr()) };
+    // SAFETY: `found` is null or points to a whole `servent` that stays as it is until the
+    // next call; there is none before `_turn` ends, and the reference ends before that.
+    let number = unsafe { found.as_ref() }?.s_port;
+    // An int whose two meaningful bytes are in network order: ntohs(3) of its low half.
+    u16::try_from(number).ok().map(u16::from_be)
+}
+
+/// getprotobyname(3): the number of `name` in protocols(5).
+#[must_use]
+pub fn protocol(name: &str) -> Option<i32> {
+    let name = CString::new(name).ok()?;
+    let _turn = BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: as for getservbyname in `port`: the argument outlives the call, and the
+    // shared buffer (protoent) is written by this call alone, in turns.
+    let found = unsafe { libc::getprotobyname(name.as_ptr()) };
+    // SAFETY: `found` is null or points to a whole `protoent` that stays as it is until the
+    // next call; there is none before `_turn` ends, and the reference ends before that.
+    let entry = unsafe { found.as_ref() }?;
+    Some(entry.p_proto)
+}
+
+/// access(2) with `X_OK`: executable for this process; a directory passes.
+#[must_use]
+pub fn is_executable(path: &Path) -> bool {
+    access(path, AccessFlags::X_OK).is_ok()
+}
