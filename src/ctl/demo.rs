@@ -11,11 +11,14 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{self, Write},
+    os::unix::process::ExitStatusExt,
     process::ExitStatus,
     time::{Duration, Instant},
 };
 
-use daemon::{Daemon, Event};
+use nix::sys::signal::Signal;
+
+use daemon::{Daemon, Event, STOP_LIMIT, Signals};
 use door::Door;
 use stage::Stage;
 
@@ -25,8 +28,6 @@ use super::DemoArgs;
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// How often we look whether they do.
 const START_STEP: Duration = Duration::from_millis(20);
-/// How long the daemon may take to end when asked.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How many of its last lines are repeated when the daemon ends by itself.
 const LAST_LINES: usize = 10;
 
@@ -35,6 +36,7 @@ const LAST_LINES: usize = 10;
 pub(super) enum Failure {
     System { act: &'static str, cause: io::Error },
     Ended { status: ExitStatus, last_lines: Vec<String> },
+    Killed,
     NotReady { services: Vec<&'static str>, last_lines: Vec<String> },
 }
 
@@ -48,6 +50,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last_lines = match self {
             Self::System { act, cause } => return write!(f, "cannot {act}: {cause}"),
+            Self::Killed => return f.write_str("the daemon did not end when asked and was killed"),
             Self::Ended { status, last_lines } => {
                 write!(f, "the daemon ended by itself ({status})")?;
                 last_lines
@@ -69,10 +72,11 @@ impl fmt::Display for Failure {
 /// Runs the demo until Ctrl-C.
 pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
+    let signals = Signals::block().map_err(Failure::system("block signals"))?;
     let doors = door::choose(args.port_base).map_err(Failure::system("find free ports"))?;
     let stage = Stage::set(&doors).map_err(Failure::system("write the files of the demo"))?;
     // Dropped before the stage: nothing runs any more when its files go.
-    let daemon = Daemon::start(&stage, args.xinetd.as_deref())
+    let daemon = Daemon::start(signals, &stage, args.xinetd.as_deref())
         .map_err(Failure::system("start the daemon"))?;
     let phase = Phase::starting();
     Show { daemon, doors: &doors, stage: &stage, out: &mut out, phase }.run()?;
@@ -163,7 +167,7 @@ impl Show<'_> {
         if !matches!(self.phase, Phase::Stopping { .. }) {
             return Err(Failure::Ended { status, last_lines });
         }
-        Ok(())
+        if status.signal() == Some(Signal::SIGKILL as i32) { Err(Failure::Killed) } else { Ok(()) }
     }
 
     fn look_at_the_clock(&mut self, last_lines: &VecDeque<String>) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -26,6 +26,9 @@ use crate::ctl::DAEMON_ARGUMENT;
 
 use super::stage::Stage;
 
+/// How long the daemon may take to end when asked.
+pub(super) const STOP_LIMIT: Duration = Duration::from_secs(10);
+
 /// A line beyond this is shown in pieces; only a broken daemon writes one.
 const LINE_LIMIT: usize = 4096;
 
@@ -42,11 +45,38 @@ pub(super) enum Event {
     Quiet,
 }
 
+/// The signals we live by, blocked and made readable.
+#[derive(Debug)]
+pub(super) struct Signals {
+    set: SigSet,
+    file: SignalFd,
+}
+
+impl Signals {
+    /// Blocks them from here on, so that Ctrl-C never leaves files or a daemon behind.
+    pub(super) fn block() -> io::Result<Self> {
+        let all = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
+        let set = SigSet::from_iter(all);
+        set.thread_block()?;
+        let file = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { set, file })
+    }
+
+    /// Lets them through while `start` runs: a child inherits the mask (`Command` leaves
+    /// it alone), and the daemon must hear its signals.
+    fn pass<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.set.thread_unblock()?;
+        let started = start();
+        self.set.thread_block()?;
+        started
+    }
+}
+
 /// The running daemon. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Daemon {
     child: Child,
-    signals: SignalFd,
+    signals: Signals,
     /// Until its end.
     messages: Option<ChildStderr>,
     text: Vec<u8>,
@@ -56,10 +86,12 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// Starts this executable as the daemon, or another `xinetd`.
-    pub(super) fn start(stage: &Stage, xinetd: Option<&Path>) -> io::Result<Self> {
-        // Before the start, so that no signal finds us unprepared in between.
-        let signals = signals()?;
-        let mut child = start_daemon(stage, xinetd)?;
+    pub(super) fn start(
+        signals: Signals,
+        stage: &Stage,
+        xinetd: Option<&Path>,
+    ) -> io::Result<Self> {
+        let mut child = signals.pass(|| start_daemon(stage, xinetd))?;
         let messages = child.stderr.take();
         let daemon = Self {
             child,
@@ -80,7 +112,7 @@ impl Daemon {
     pub(super) fn wait(&mut self, patience: Option<Duration>) -> io::Result<Event> {
         if self.lines.is_empty() && self.ended.is_none() {
             self.poll(patience)?;
-            if let Some(signal) = self.signals.read_signal()? {
+            if let Some(signal) = self.signals.file.read_signal()? {
                 if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
                     return Ok(Event::StopAsked);
                 }
@@ -120,7 +152,7 @@ impl Daemon {
                 .unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(self.signals.file.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.messages.iter().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -166,10 +198,18 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         // Only when something went wrong; there is no one to tell about more of it.
-        if self.ended.is_none() {
-            let _told = self.terminate();
-            let _status = self.child.wait();
+        if self.ended.is_some() {
+            return;
         }
+        let _told = self.terminate();
+        let until = Instant::now() + STOP_LIMIT;
+        while self.ended.is_none() && Instant::now() < until {
+            if self.wait(Some(until.saturating_duration_since(Instant::now()))).is_err() {
+                break;
+            }
+        }
+        let _killed = self.kill();
+        let _status = self.child.wait();
     }
 }
 
@@ -177,15 +217,7 @@ fn pid(child: &Child) -> io::Result<Pid> {
     i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)
 }
 
-/// The signals we live by, blocked and made readable.
-fn signals() -> io::Result<SignalFd> {
-    let wanted =
-        SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD]);
-    wanted.thread_block()?;
-    Ok(SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
-}
-
-/// The start itself. `Command` gives the child an empty signal mask again.
+/// The start itself.
 #[expect(
     clippy::disallowed_methods,
     reason = "the daemon is our own executable, not a server; it needs none of a server's set-up"
