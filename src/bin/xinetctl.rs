@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
     match args.get(1).and_then(|first| first.to_str()) {
         Some(ctl::DAEMON_ARGUMENT) => {
+            ctl::end_with_parent();
             // The daemon must not see the word that led to it.
             let options = args.into_iter().enumerate().filter(|(at, _)| *at != 1);
             daemon(options.map(|(_, arg)| arg))

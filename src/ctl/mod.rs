@@ -15,6 +15,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+use nix::sys::{prctl, signal::Signal};
+
 use demo_server::Protocol;
 
 /// The first argument that makes the executable of `xinetctl` be the daemon.
@@ -89,6 +91,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     // A closed output leaves nobody to tell.
     let _printed = error.print();
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Has the kernel end this process when its parent ends: no part of a demo outlives
+/// the others, even if one of them is killed.
+///
+/// For what the demo starts and nothing else: a real server outlives its daemon.
+pub fn end_with_parent() {
+    // It knows no error for a signal that exists (prctl(2)).
+    let _set = prctl::set_pdeathsig(Signal::SIGTERM);
 }
 
 fn complain(message: &str) -> ExitCode {

@@ -51,6 +51,7 @@ pub(super) enum Failure {
 
 /// Serves the connection on standard input until either side ends it.
 pub(super) fn run(protocol: Protocol, tls: Option<&Path>) -> Result<(), Failure> {
+    super::end_with_parent();
     let stream = adopt_standard_input().map_err(|_not_a_socket| Failure::NotASocket)?;
     serve(stream, protocol, tls).map_err(|_io| Failure::Session)
 }
