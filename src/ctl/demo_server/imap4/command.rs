@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     fetch::{self, Item},
-    flags::{FlagChange, FlagSet},
+    flags::{FlagChange, FlagSet, Report},
     search::{self, Key},
     words::{Bad, SequenceSet, Words, is_atom_char},
 };
@@ -228,14 +228,14 @@ impl FlagChange {
             names
         };
         let flags = FlagSet::from_names(&names);
-        let (name, silent) = match name.strip_suffix(b".SILENT") {
-            Some(name) => (name, true),
-            None => (name.as_slice(), false),
+        let (name, report) = match name.strip_suffix(b".SILENT") {
+            Some(name) => (name, Report::Silent),
+            None => (name.as_slice(), Report::Flags),
         };
         match name {
-            b"FLAGS" => Ok(Self::replace(flags, silent)),
-            b"+FLAGS" => Ok(Self::add(flags, silent)),
-            b"-FLAGS" => Ok(Self::remove(flags, silent)),
+            b"FLAGS" => Ok(Self::replace(flags, report)),
+            b"+FLAGS" => Ok(Self::add(flags, report)),
+            b"-FLAGS" => Ok(Self::remove(flags, report)),
             _ => Err("STORE knows FLAGS, +FLAGS and -FLAGS"),
         }
     }

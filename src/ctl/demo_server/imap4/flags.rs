@@ -48,26 +48,32 @@ impl fmt::Display for FlagSet {
     }
 }
 
-/// What STORE does to the flags of a message, and whether it reports the result.
+/// What STORE does to the flags of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FlagChange {
     keep: FlagSet,
     add: FlagSet,
-    /// `.SILENT` was asked for.
-    pub(super) silent: bool,
+    pub(super) report: Report,
+}
+
+/// Whether STORE answers with the new flags, or was asked with `.SILENT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Report {
+    Flags,
+    Silent,
 }
 
 impl FlagChange {
-    pub(super) fn replace(flags: FlagSet, silent: bool) -> Self {
-        Self { keep: FlagSet::default(), add: flags, silent }
+    pub(super) fn replace(flags: FlagSet, report: Report) -> Self {
+        Self { keep: FlagSet::default(), add: flags, report }
     }
 
-    pub(super) fn add(flags: FlagSet, silent: bool) -> Self {
-        Self { keep: FlagSet::ALL, add: flags, silent }
+    pub(super) fn add(flags: FlagSet, report: Report) -> Self {
+        Self { keep: FlagSet::ALL, add: flags, report }
     }
 
-    pub(super) fn remove(flags: FlagSet, silent: bool) -> Self {
-        Self { keep: FlagSet::ALL.without(flags), add: FlagSet::default(), silent }
+    pub(super) fn remove(flags: FlagSet, report: Report) -> Self {
+        Self { keep: FlagSet::ALL.without(flags), add: FlagSet::default(), report }
     }
 
     pub(super) fn apply(self, flags: FlagSet) -> FlagSet {
@@ -91,8 +97,8 @@ mod tests {
     fn a_change_adds_removes_or_replaces() {
         let seen = FlagSet::SEEN;
         let both = seen.union(FlagSet::DRAFT);
-        assert_eq!(FlagChange::add(FlagSet::DRAFT, false).apply(seen), both);
-        assert_eq!(FlagChange::remove(FlagSet::DRAFT, false).apply(both), seen);
-        assert_eq!(FlagChange::replace(FlagSet::DRAFT, false).apply(seen), FlagSet::DRAFT);
+        assert_eq!(FlagChange::add(FlagSet::DRAFT, Report::Flags).apply(seen), both);
+        assert_eq!(FlagChange::remove(FlagSet::DRAFT, Report::Flags).apply(both), seen);
+        assert_eq!(FlagChange::replace(FlagSet::DRAFT, Report::Flags).apply(seen), FlagSet::DRAFT);
     }
 }

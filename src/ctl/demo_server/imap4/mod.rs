@@ -21,7 +21,7 @@ use super::{
 
 use command::{Access, Command, Numbering, Request, StatusItem};
 use fetch::Item;
-use flags::{FlagChange, FlagSet};
+use flags::{FlagChange, FlagSet, Report};
 use list::{is_inbox, list};
 use literal::{Form, Literal};
 use search::Key;
@@ -260,7 +260,7 @@ impl Imap4 {
         let mut lines = Vec::new();
         for (message, flags) in chosen.filter(|(message, _)| numbers.contains(&message.number)) {
             *flags = change.apply(*flags);
-            if !change.silent {
+            if change.report == Report::Flags {
                 lines.extend(fetch::response(message, *flags, items));
             }
         }
