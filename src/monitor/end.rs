@@ -17,7 +17,8 @@ use crate::monitor::engine_process::{ENGINE_TICKET, EngineProcess, steps};
 use crate::monitor::notify;
 use crate::plan::Generation;
 use crate::sys::process;
-use crate::sys::process::{End, Mishap, Step};
+use crate::sys::process::End;
+use crate::sys::recipe::{Mishap, Step};
 use crate::sys::signal::Name;
 
 /// How long the engine has to hand over what it has accepted when the daemon stops.
@@ -175,7 +176,7 @@ impl Monitor {
 
     /// Starts an engine and sends it everything that is in force.
     pub(super) fn start_engine(&mut self) -> Result<(), Exit> {
-        let started = EngineProcess::start(self.account, self.mishaps.1.as_fd());
+        let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
         let offered = started.and_then(|mut engine| {
             let all: Vec<_> = self.services.iter().map(|(index, _)| index).collect();
             let limit = self.options.process_limit;

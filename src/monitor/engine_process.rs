@@ -20,8 +20,9 @@ use crate::plan::encode_doors;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
 use crate::sys::process;
-use crate::sys::process::{Image, Recipe, Step};
+use crate::sys::recipe::{Image, Recipe, Step};
 use crate::sys::signal;
+use crate::sys::spawn::Spawner;
 
 /// The ticket of an engine's own start, among mishaps. Servers' tickets start at 1.
 pub const ENGINE_TICKET: u64 = 0;
@@ -75,11 +76,15 @@ impl EngineProcess {
     ///
     /// # Errors
     /// When there are no descriptors or processes left.
-    pub fn start(account: Option<Account>, mishaps: BorrowedFd<'_>) -> io::Result<Self> {
+    pub fn start(
+        account: Option<Account>,
+        spawner: &mut Spawner,
+        mishaps: BorrowedFd<'_>,
+    ) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let argv = ["xinetd: engine", ENGINE_ARGUMENT].map(OsStr::new);
         let image = Image::new(OsStr::new("/proc/self/exe"), argv, [])?;
-        let pid = process::spawn(
+        let started = spawner.spawn(
             &Recipe {
                 steps: &steps(account),
                 image: &image,
@@ -90,7 +95,7 @@ impl EngineProcess {
             mishaps,
         )?;
         Ok(Self {
-            pid,
+            pid: started.pid,
             port: Port::new(ours),
             state: State::Greeting,
             ended: false,

@@ -33,6 +33,7 @@ use crate::plan::Generation;
 use crate::sys::Errno;
 use crate::sys::poll;
 use crate::sys::signal::Signals;
+use crate::sys::spawn::Spawner;
 
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
@@ -57,6 +58,7 @@ pub struct Monitor {
     /// RLIMIT_NOFILE (START-15).
     descriptors: u64,
     signals: Signals,
+    spawner: Spawner,
     /// Reading and writing end of the pipe for failed starts.
     mishaps: (OwnedFd, OwnedFd),
     services: Services,

@@ -7,8 +7,8 @@ use crate::plan::Groups;
 use crate::plan::Passed;
 use crate::plan::Resource;
 use crate::plan::Service;
-use crate::sys::process::Image;
-use crate::sys::process::Step;
+use crate::sys::recipe::Image;
+use crate::sys::recipe::Step;
 
 /// Variables that a service manager means for the daemon alone (`sd_notify(3)`,
 /// `sd_listen_fds(3)`, `sd_watchdog_enabled(3)`, `systemd.exec(5)`); no server gets them

@@ -9,8 +9,8 @@ use crate::monitor::recipe;
 use crate::plan::Door;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
-use crate::sys::process::Image;
-use crate::sys::process::Step;
+use crate::sys::recipe::Image;
+use crate::sys::recipe::Step;
 
 /// One service that runs.
 #[derive(Debug)]

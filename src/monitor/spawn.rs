@@ -16,15 +16,29 @@ use crate::ipc::ToMonitor;
 use crate::ipc::Violation;
 use crate::log;
 use crate::monitor::Monitor;
+use crate::monitor::reload::Reload;
 use crate::monitor::running::Server;
-use crate::monitor::services::Active;
+use crate::monitor::services::{Active, Services};
 use crate::plan::BannerKind;
 use crate::plan::Denial;
 use crate::plan::ServiceIndex;
 use crate::sys::fd;
-use crate::sys::process;
-use crate::sys::process::Recipe;
+use crate::sys::recipe::Recipe;
 use crate::sys::socket;
+use crate::sys::spawn::Started;
+
+/// A service by its number, in force or on its way out.
+fn service<'a>(
+    services: &'a Services,
+    reload: Option<&'a Reload>,
+    kind: Kind,
+    index: ServiceIndex,
+) -> Result<&'a Active, Violation> {
+    let found = services.find(index);
+    found
+        .or_else(|| reload.and_then(|reload| reload.retired.find(index)))
+        .ok_or(Violation::Contradiction(kind, "no such service"))
+}
 
 impl Monitor {
     /// The one switch: what the engine asks for, if it may now.
@@ -56,12 +70,8 @@ impl Monitor {
         }
     }
 
-    /// A service by its number, in force or on its way out.
     fn service(&self, kind: Kind, index: ServiceIndex) -> Result<&Active, Violation> {
-        self.services
-            .find(index)
-            .or_else(|| self.reload.as_ref().and_then(|reload| reload.retired.find(index)))
-            .ok_or(Violation::Contradiction(kind, "no such service"))
+        service(&self.services, self.reload.as_ref(), kind, index)
     }
 
     /// Nothing is trusted that the kernel can be asked: what the descriptor is, and who is at
@@ -77,7 +87,7 @@ impl Monitor {
             return Err(Violation::Contradiction(Kind::Start, "a ticket used before"));
         }
         self.last_ticket = ticket;
-        let active = self.service(Kind::Start, index)?;
+        let active = service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
         if !socket::is_tcp_connection(connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
         }
@@ -94,8 +104,11 @@ impl Monitor {
             socket: connection.as_fd(),
             ticket: ticket.0,
         };
-        match process::spawn(&recipe, self.mishaps.1.as_fd()) {
-            Ok(pid) => {
+        match self.spawner.spawn(&recipe, self.mishaps.1.as_fd()) {
+            Ok(Started { pid, was_slow }) => {
+                if was_slow {
+                    tracing::warn!("service {}: its server was slow to start", service.id);
+                }
                 if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
                     self.logs.line(index, &service, &line);
                 }

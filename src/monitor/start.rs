@@ -34,6 +34,7 @@ use crate::sys::names;
 use crate::sys::privilege;
 use crate::sys::process;
 use crate::sys::signal::Signals;
+use crate::sys::spawn::Spawner;
 
 /// Descriptors that are not for services: our own, and one for an order on its way (START-15).
 const RESERVED: u64 = 14;
@@ -88,6 +89,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         start_directory,
         descriptors,
         signals,
+        spawner: Spawner::new(),
         mishaps,
         services: Services::default(),
         running: Running::default(),

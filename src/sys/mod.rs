@@ -1,8 +1,7 @@
 //! The kernel, made safe: the only room that may say `unsafe`.
 //!
 //! Each block does one thing and says what the callee demands and why that holds
-//! here. Everything exported is safe, but for [`process::fork`]'s contract, which
-//! [`process::spawn`] keeps by counting threads in debug builds.
+//! here. Everything exported is safe.
 
 #![expect(unsafe_code, reason = "this room wraps system calls that no crate wraps safely")]
 
@@ -14,7 +13,9 @@ pub mod poll;
 pub mod privilege;
 pub mod process;
 pub mod readiness;
+pub mod recipe;
 pub mod signal;
 pub mod socket;
+pub mod spawn;
 
 pub use nix::errno::Errno;
