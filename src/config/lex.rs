@@ -171,8 +171,11 @@ fn operator(line: &[u8]) -> IResult<&[u8], (&[u8], Operator)> {
     .parse(line)
 }
 
+/// Name, operator and what follows.
+type Parts<'t> = (&'t [u8], (&'t [u8], Operator), &'t [u8]);
+
 /// PARSE-9: a blank is required before the operator, none after it.
-fn assignment(line: &[u8]) -> IResult<&[u8], (&[u8], (&[u8], Operator), &[u8])> {
+fn assignment(line: &[u8]) -> IResult<&[u8], Parts<'_>> {
     (word, preceded(take_while1(is_blank), operator), rest).parse(line)
 }
 

@@ -31,30 +31,24 @@ pub(super) fn types(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let read = |word: &Word| value::keyword(word, "a flag", value::FLAGS);
     reader.draft.flags = reader.each("flags", line, read);
-    for at in &reader.draft.flags {
-        let note = match at.value {
-            Flag::NoRetry => Diagnostic::note(
-                code::NO_EFFECT,
-                at.span,
-                "NORETRY has no effect: a failed fork is never tried again",
-            ),
-            Flag::NoLibwrap => Diagnostic::note(
-                code::NO_EFFECT,
-                at.span,
-                "NOLIBWRAP has no effect: hosts.allow and hosts.deny are not read by this version",
-            ),
-            Flag::IdOnly => Diagnostic::warning(
-                code::NO_EFFECT,
-                at.span,
-                "IDONLY is not supported by this version: it is NOT in force, \
-                 and nobody is asked who they are",
-            ),
-            _ => continue,
-        };
+    for &(flag, message) in WITHOUT_EFFECT {
+        let Some(span) = reader.draft.flag(flag) else { continue };
+        let note = if flag == Flag::IdOnly { Diagnostic::warning } else { Diagnostic::note };
+        let note = note(code::NO_EFFECT, span, message);
         reader.notes.push(note);
     }
     Ok(())
 }
+
+/// Flags that are accepted and do nothing.
+const WITHOUT_EFFECT: &[(Flag, &str)] = &[
+    (Flag::NoRetry, "NORETRY has no effect: a failed fork is never tried again"),
+    (Flag::NoLibwrap, "NOLIBWRAP has no effect: hosts.allow and hosts.deny are never read"),
+    (
+        Flag::IdOnly,
+        "IDONLY is not supported by this version: it is NOT in force, and nobody is asked",
+    ),
+];
 
 pub(super) fn socket_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
@@ -430,10 +424,12 @@ pub(super) fn passenv(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 /// ATTR-32, ATTR-33; ATTR-45: 0 means unchanged.
 pub(super) fn rlimit(reader: &mut Reader<'_>, line: &Assignment, resource: Resource) -> Result {
     let word = line.first();
-    let value = match resource {
-        _ if word.is("UNLIMITED") => None,
-        Resource::Cpu => Some(value::count(word, &(0..=i64::MAX))?),
-        _ => Some(value::size(word)?),
+    let value = if word.is("UNLIMITED") {
+        None
+    } else if resource == Resource::Cpu {
+        Some(value::count(word, &(0..=i64::MAX))?)
+    } else {
+        Some(value::size(word)?)
     };
     if value != Some(0) {
         reader.draft.rlimits.push(Rlimit { resource, value });
