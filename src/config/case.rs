@@ -160,8 +160,9 @@ impl Case<'_> {
         let draft = self.draft;
         let given = draft.port;
         let portless = [ServiceType::Rpc, ServiceType::Tcpmux, ServiceType::TcpmuxPlus];
-        if portless.into_iter().any(|kind| draft.is(kind)) {
-            return None;
+        let refused = |name| draft.refused.contains(&name);
+        if portless.into_iter().any(|kind| draft.is(kind)) || refused("type") || refused("port") {
+            return None; // none is needed, or there is nothing to say beyond the refusal
         }
         if draft.is(ServiceType::Unlisted) {
             if given.is_none() {

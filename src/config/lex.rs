@@ -250,7 +250,7 @@ mod tests {
     fn spans_are_those_of_the_words() {
         let text = "# c\n\twait +=  yes no";
         let read = line(text).assignment().unwrap();
-        let at = |span: Span| &text[span.start as usize..span.end as usize];
+        let at = |span: Span| text.get(span.start as usize..span.end as usize).unwrap();
         assert_eq!(at(read.name.span), "wait");
         assert_eq!(at(read.operator_span), "+=");
         assert_eq!(at(read.values[1].span), "no");

@@ -243,9 +243,13 @@ fn addresses(
     name: impl Fn(&Word, String) -> Diagnostic,
 ) -> Vec<AddrPattern> {
     let mut patterns = Vec::with_capacity(line.values.len());
+    let mut comment = false; // the words of a comment need no message each
     for word in &line.values {
         let text = word.text();
+        let said = comment;
+        comment |= text.starts_with('#');
         let note = match addr::read(&text) {
+            Err(_) if said => continue,
             Ok(meaning) => {
                 patterns.extend(meaning.patterns);
                 let Some(plainly) = meaning.plainly else { continue };
@@ -274,8 +278,9 @@ fn instead_of(text: &str) -> String {
         _ if text.starts_with('#') => value::COMMENT.into(),
         _ if text.eq_ignore_ascii_case("all") => "everybody is `0.0.0.0 ::/0`".into(),
         _ if text.contains('*') => {
-            let whole = text.replace('*', "0");
-            format!("zeros at the end are wildcards: `{whole}`")
+            let known = text.split('.').take_while(|part| *part != "*").count();
+            let network = text.replace('*', "0");
+            format!("a network is written with its bits: `{network}/{}`", 8 * known)
         }
         _ => "write addresses: `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`".into(),
     }
