@@ -120,11 +120,8 @@ impl Case<'_> {
             };
             self.not_supported(at.span, what);
         }
-        for (flag, what) in [
-            (Flag::Sensor, "SENSOR services"),
-            (Flag::Intercept, "intercepted services"),
-            (Flag::Labeled, "labeled services"),
-        ] {
+        for (flag, what) in [(Flag::Sensor, "SENSOR services"), (Flag::Labeled, "labeled services")]
+        {
             if let Some(span) = draft.flag(flag) {
                 self.not_supported(span, what);
             }

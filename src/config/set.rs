@@ -33,17 +33,19 @@ pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     reader.draft.flags = reader.each("flags", line, read);
     for &(flag, message) in WITHOUT_EFFECT {
         let Some(span) = reader.draft.flag(flag) else { continue };
-        let note = if flag == Flag::IdOnly { Diagnostic::warning } else { Diagnostic::note };
+        let harmless = matches!(flag, Flag::NoRetry | Flag::NoLibwrap);
+        let note = if harmless { Diagnostic::note } else { Diagnostic::warning };
         let note = note(code::NO_EFFECT, span, message);
         reader.notes.push(note);
     }
     Ok(())
 }
 
-/// Flags that are accepted and do nothing.
+/// Flags that are accepted and do nothing; INTERCEPT by CHK-11.
 const WITHOUT_EFFECT: &[(Flag, &str)] = &[
     (Flag::NoRetry, "NORETRY has no effect: a failed fork is never tried again"),
     (Flag::NoLibwrap, "NOLIBWRAP has no effect: hosts.allow and hosts.deny are never read"),
+    (Flag::Intercept, "INTERCEPT has no effect on services with `wait = no`"),
     (
         Flag::IdOnly,
         "IDONLY is not supported by this version: it is NOT in force, and nobody is asked",
