@@ -24,6 +24,7 @@ pub mod admit;
 pub mod cli;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod diag;
 pub mod engine;
 pub mod ipc;

@@ -37,7 +37,14 @@ use std::path::Path;
 
 use crate::config::lookup::Lookup;
 use crate::diag::{Diagnostic, Sources};
-use crate::plan::{Plan, ServiceId};
+use crate::plan::{Facility, Plan, ServiceId};
+
+/// The syslog facility of this name, in any case (ATTR-11, CLI-4).
+#[must_use]
+pub fn facility(name: &str) -> Option<Facility> {
+    let found = value::FACILITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, facility)| *facility)
+}
 
 /// What to load.
 pub struct Request<'a> {

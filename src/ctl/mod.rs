@@ -1,1 +1,128 @@
-//! Room `ctl`.
+//! Room `ctl`: the operator's tool `xinetctl`.
+//!
+//! Two commands so far. `xinetctl demo` shows the daemon at work with four mail
+//! services; `demo-server`, hidden, is the mail server that those services start.
+
+mod demo;
+mod demo_server;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use nix::sys::{prctl, signal::Signal};
+
+use demo_server::Protocol;
+
+/// The first argument that makes the executable of `xinetctl` be the daemon.
+///
+/// What follows it are the options of xinetd(8). The demo starts itself this way,
+/// so that one build of one binary is all it needs.
+pub const DAEMON_ARGUMENT: &str = "daemon";
+
+/// The operator's tool of xinetd.
+#[derive(Debug, Parser)]
+#[command(name = "xinetctl", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon with four mail services on 127.0.0.1, to see it at work
+    Demo(DemoArgs),
+    /// The mail server behind the demo: one session on standard input and output
+    #[command(hide = true)]
+    DemoServer(DemoServerArgs),
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Where the ports begin: pop3 is N+110, imap4 N+143, imap4s N+993, pop3s N+995
+    #[arg(long, value_name = "N", default_value_t = 11_000,
+          value_parser = clap::value_parser!(u16).range(..=64_540))]
+    port_base: u16,
+    /// Start this xinetd instead of our own daemon, for comparison
+    #[arg(long, value_name = "PATH", hide = true)]
+    xinetd: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DemoServerArgs {
+    #[arg(value_enum)]
+    protocol: Protocol,
+    /// Speak TLS from the first byte, with cert.pem and key.pem in DIR
+    #[arg(long, value_name = "DIR")]
+    tls: Option<PathBuf>,
+}
+
+/// Runs `xinetctl`; `args` begins with the name of the program, as in `argv`.
+///
+/// The status is 0 for success, 1 when the command failed and 2 for a command line
+/// that was not understood.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command {
+        Command::Demo(args) => match demo::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => complain(&failure.to_string()),
+        },
+        Command::DemoServer(args) => match demo_server::run(args.protocol, args.tls.as_deref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(demo_server::Failure::Session) => ExitCode::FAILURE,
+            Err(demo_server::Failure::NotASocket) => complain(
+                "standard input is not a socket; xinetd starts this program (see `xinetctl demo`)",
+            ),
+        },
+    }
+}
+
+/// Help and version go to standard output with status 0, mistakes to standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed output leaves nobody to tell.
+    let _printed = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Has the kernel end this process when its parent ends: no part of a demo outlives
+/// the others, even if one of them is killed.
+///
+/// For what the demo starts and nothing else: a real server outlives its daemon.
+pub fn end_with_parent() {
+    // It knows no error for a signal that exists (prctl(2)).
+    let _set = prctl::set_pdeathsig(Signal::SIGTERM);
+}
+
+fn complain(message: &str) -> ExitCode {
+    // As above: standard error is the last resort.
+    let _written = writeln!(io::stderr().lock(), "xinetctl: {message}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_port_base_leaves_room_for_the_highest_service() {
+        let parse = |base| Cli::try_parse_from(["xinetctl", "demo", "--port-base", base]);
+        assert!(parse("64540").is_ok());
+        assert!(parse("64541").is_err());
+    }
+}

@@ -1,1 +1,183 @@
-//! Room `engine`.
+//! The unprivileged process: accepts, decides, shows banners, and orders servers by number.
+//!
+//! It knows no program, no user and no file; whatever it is talked into, it can only ask for
+//! what `ipc`'s table permits.
+
+mod accept;
+mod banner;
+mod doors;
+mod hear;
+mod watch;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::Interest;
+use tokio::sync::oneshot;
+use tokio::time::{Instant as Deadline, sleep_until};
+
+use crate::admit::Counts;
+use crate::ipc::BUILD;
+use crate::ipc::ENGINE_CHANNEL;
+use crate::ipc::Port;
+use crate::ipc::Ticket;
+use crate::ipc::ToMonitor;
+use crate::ipc::VIOLATION_STATUS;
+use crate::ipc::Violation;
+use crate::plan::Limit;
+use crate::plan::ServiceIndex;
+use crate::sys::channel::Channel;
+use crate::sys::privilege;
+use crate::sys::readiness::ReadySet;
+use doors::{Arriving, DoorState};
+use watch::watch;
+
+/// Connections that are being shown a banner, at most; more wait in the backlog.
+const MOST_PENDING: usize = 256;
+
+/// Everything the engine knows.
+#[derive(Debug)]
+struct Engine {
+    port: Port,
+    ready: ReadySet,
+    doors: HashMap<ServiceIndex, DoorState>,
+    /// Servers that run, by service; also of services whose door is gone.
+    counts: HashMap<ServiceIndex, Counts>,
+    /// Servers that run, by ticket.
+    tickets: HashMap<Ticket, (ServiceIndex, IpAddr)>,
+    last_ticket: Ticket,
+    process_limit: Limit,
+    /// Servers ordered or about to be, over all services.
+    running: u32,
+    /// A plan that has not been committed yet.
+    arriving: Option<Arriving>,
+    /// Banners that were asked for.
+    banners: HashMap<u64, oneshot::Sender<Option<OwnedFd>>>,
+    last_banner: u64,
+    /// Connections that wait for a banner.
+    pending: usize,
+    /// Out of descriptors or memory: nothing is accepted until then.
+    resting_until: Option<Instant>,
+    clock: Clock,
+    stopping: bool,
+}
+
+/// Whole seconds that never step back and change when those of the wall clock do.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    start: Instant,
+    offset: Duration,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let offset = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start: Instant::now(), offset }
+    }
+
+    fn seconds(&self) -> u64 {
+        (self.start.elapsed() + self.offset).as_secs()
+    }
+}
+
+/// Runs an engine on the channel that was inherited, until the monitor is gone.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Ok(outcome) = prepare_and_serve() else {
+        return ExitCode::FAILURE;
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(u8::try_from(VIOLATION_STATUS).unwrap_or(1)),
+    }
+}
+
+fn prepare_and_serve() -> io::Result<Result<(), Violation>> {
+    privilege::set_process_name(c"xinetd-engine")?;
+    privilege::not_dumpable()?;
+    let port = Port::new(Channel::inherited(ENGINE_CHANNEL)?);
+    let engine = Rc::new(RefCell::new(Engine::new(port)?));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, serve(engine))
+}
+
+/// The loop: orders first, then room in the channel, then clients, then what is due.
+async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>> {
+    let channel = watch(&engine.borrow().port, Interest::READABLE | Interest::WRITABLE)?;
+    let ready = watch(&engine.borrow().ready, Interest::READABLE)?;
+    engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD }, None);
+    loop {
+        engine.borrow_mut().finish_stop();
+        let (is_clear, may_accept, due) = engine.borrow().outlook();
+        let due_at = due.map_or_else(Deadline::now, Deadline::from_std);
+        tokio::select! {
+            biased;
+            guard = channel.readable() => {
+                match engine.borrow_mut().hear() {
+                    Ok(hear::Heard::Everything) => guard?.clear_ready(),
+                    Ok(hear::Heard::Some) => drop(guard?),
+                    Ok(hear::Heard::End) => return Ok(Ok(())),
+                    Err(violation) => return Ok(Err(violation)),
+                }
+            }
+            guard = channel.writable(), if !is_clear => {
+                let mut engine = engine.borrow_mut();
+                engine.port.flush();
+                if engine.port.is_clear() { drop(guard?) } else { guard?.clear_ready() }
+            }
+            guard = ready.readable(), if may_accept => {
+                if accept::accept_ready(&engine) { drop(guard?) } else { guard?.clear_ready() }
+            }
+            () = sleep_until(due_at), if due.is_some() => engine.borrow_mut().meet_deadlines(),
+        }
+    }
+}
+
+impl Engine {
+    fn new(port: Port) -> io::Result<Self> {
+        Ok(Self {
+            port,
+            ready: ReadySet::new()?,
+            doors: HashMap::new(),
+            counts: HashMap::new(),
+            tickets: HashMap::new(),
+            last_ticket: Ticket(0),
+            process_limit: Limit::Unlimited,
+            running: 0,
+            arriving: None,
+            banners: HashMap::new(),
+            last_banner: 0,
+            pending: 0,
+            resting_until: None,
+            clock: Clock::new(),
+            stopping: false,
+        })
+    }
+
+    /// Whether the channel is clear, whether a client may be accepted, and what is due next.
+    ///
+    /// While the monitor is busy nothing is accepted: the kernel's backlog is the queue.
+    fn outlook(&self) -> (bool, bool, Option<Instant>) {
+        let is_clear = self.port.is_clear();
+        let may_accept = is_clear
+            && !self.stopping
+            && self.resting_until.is_none()
+            && self.pending < MOST_PENDING;
+        let resumes = self.doors.values().filter_map(DoorState::resumes_at);
+        (is_clear, may_accept, resumes.chain(self.resting_until).min())
+    }
+
+    /// After [`crate::ipc::ToEngine::Stop`]: says so when everything has been handed over.
+    fn finish_stop(&mut self) {
+        if self.stopping && self.pending == 0 && self.port.is_clear() {
+            self.port.send(&ToMonitor::Stopped, None);
+            // Once is enough; the monitor ends this process next.
+            self.pending = usize::MAX;
+        }
+    }
+}

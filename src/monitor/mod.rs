@@ -1,1 +1,174 @@
-//! Room `monitor`.
+//! The privileged process: one thread, one loop, one switch.
+//!
+//! It reads the configuration, binds, starts and reaps servers, writes the logs. It reads no
+//! byte that a client sent, and does for the engine only what the table of the seam permits.
+
+mod bind;
+mod end;
+mod engine_process;
+mod notify;
+mod pid_file;
+mod recipe;
+mod reload;
+mod running;
+mod services;
+mod spawn;
+mod start;
+
+pub use start::run;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cli::Options;
+use crate::ipc::Incoming;
+use crate::ipc::Ticket;
+use crate::ipc::ToEngine;
+use crate::ipc::Violation;
+use crate::log::DaemonLog;
+use crate::log::ServiceLogs;
+use crate::plan::Generation;
+use crate::sys::Errno;
+use crate::sys::poll;
+use crate::sys::signal::Signals;
+
+use end::{Crashes, Exit};
+use engine_process::{Account, EngineProcess};
+use pid_file::PidFile;
+use reload::Reload;
+use running::Running;
+use services::{Household, Services};
+
+/// How many messages of the engine one turn of the loop takes, so that exits and signals get
+/// their turn too.
+const MESSAGES_A_TURN: usize = 64;
+
+/// Everything the privileged process knows.
+#[derive(Debug)]
+pub struct Monitor {
+    options: Options,
+    daemon_log: Arc<DaemonLog>,
+    household: Household,
+    account: Option<Account>,
+    /// Where relative paths start (START-10).
+    start_directory: PathBuf,
+    /// RLIMIT_NOFILE (START-15).
+    descriptors: u64,
+    signals: Signals,
+    /// Reading and writing end of the pipe for failed starts.
+    mishaps: (OwnedFd, OwnedFd),
+    services: Services,
+    logs: ServiceLogs,
+    running: Running,
+    /// `None` for the moment between a crash and the next start.
+    engine: Option<EngineProcess>,
+    crashes: Crashes,
+    generation: Generation,
+    last_ticket: Ticket,
+    /// A reload that the engine has not adopted yet.
+    reload: Option<Reload>,
+    /// SIGHUP came while one was under way.
+    reload_again: bool,
+    /// When to go, drained or not, and with which words.
+    stop_at: Option<(Instant, Exit)>,
+    /// Set by `-cc`.
+    next_check: Option<Instant>,
+    pid_file: Option<PidFile>,
+}
+
+impl Monitor {
+    /// Serves until something ends it.
+    fn serve(&mut self) -> Exit {
+        loop {
+            if let Err(exit) = self.turn() {
+                self.logs.flush();
+                return exit;
+            }
+        }
+    }
+
+    /// One turn: wait, then signals, orders, deadlines, and what has to be written.
+    fn turn(&mut self) -> Result<(), Exit> {
+        let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        self.wait(timeout);
+        while let Some(signal) = self.signals.next() {
+            self.on_signal(signal)?;
+        }
+        self.hear_engine()?;
+        self.meet_deadlines()?;
+        if let Some(engine) = &mut self.engine {
+            engine.pump(&self.services);
+        }
+        self.logs.flush();
+        Ok(())
+    }
+
+    /// Waits for a signal, for the engine, for room in the channel, or for the next deadline.
+    fn wait(&self, timeout: Option<Duration>) {
+        let engine = self.engine.as_ref().filter(|engine| !engine.ended);
+        let wants_room = engine.is_some_and(EngineProcess::has_more_to_send);
+        poll::wait(self.signals.as_fd(), engine.map(|e| e.port.as_fd()), wants_room, timeout);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.running.next_kill(), self.stop_at.map(|(at, _)| at), self.next_check].into_iter().flatten().min()
+    }
+
+    fn meet_deadlines(&mut self) -> Result<(), Exit> {
+        let now = Instant::now();
+        self.running.kill_overdue(now);
+        if self.next_check.is_some_and(|at| at <= now) {
+            self.check_consistency(false);
+            self.next_check = Some(now + Duration::from_secs(self.options.check_interval));
+        }
+        match self.stop_at {
+            Some((at, exit)) if at <= now => Err(exit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the engine's messages; a broken promise ends everything.
+    fn hear_engine(&mut self) -> Result<(), Exit> {
+        for _ in 0..MESSAGES_A_TURN {
+            let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) else {
+                return Ok(());
+            };
+            let heard = engine.port.receive().and_then(|incoming| match incoming {
+                Incoming::Message(message, with) => self.obey(message, with).map(|()| true),
+                Incoming::Nothing => Ok(false),
+                Incoming::End => {
+                    self.engine_ended();
+                    Ok(false)
+                }
+            });
+            match heard {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(violation) => return Err(self.broken_promise(violation)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A forbidden or malformed message is never answered and never followed by a new engine.
+    fn broken_promise(&self, violation: Violation) -> Exit {
+        tracing::error!(
+            critical = true,
+            "the engine broke the protocol: {violation}; stopping, servers keep running"
+        );
+        Exit::Violation
+    }
+
+    fn tell_engine(&mut self, message: &ToEngine) {
+        if let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) {
+            engine.port.send(message, None);
+        }
+    }
+}
+
+/// A system error in the original's form (MSG-1): `message (errno = N)`.
+fn words(errno: Errno) -> String {
+    format!("{} (errno = {})", errno.desc(), errno as i32)
+}

@@ -6,12 +6,14 @@
 
 mod access;
 mod change;
+mod denial;
 mod door;
 mod encode;
 mod service;
 
 pub use access::AccessList;
 pub use change::{Change, changes};
+pub use denial::Denial;
 pub use door::{Door, DoorBanners, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
 pub use service::{

@@ -1,0 +1,189 @@
+//! From a ready listener to a decision and an order.
+
+use socket2::{SockRef, Socket};
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::admit;
+use crate::admit::Peer;
+use crate::admit::Processes;
+use crate::engine::Engine;
+use crate::engine::banner;
+use crate::ipc::Event;
+use crate::ipc::Refusal;
+use crate::ipc::ToMonitor;
+use crate::plan::Denial;
+use crate::plan::Door;
+use crate::plan::ServiceIndex;
+use crate::sys::socket;
+
+/// How many clients of one service are accepted before the others get their turn.
+const CLIENTS_A_TURN: usize = 16;
+
+/// How long nothing is accepted when descriptors or memory have run out.
+const REST: Duration = Duration::from_millis(100);
+
+/// Somebody at a door.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    pub(super) service: ServiceIndex,
+    pub(super) socket: Socket,
+    pub(super) peer: Peer,
+}
+
+/// Serves the doors that are ready; false when none was.
+pub(super) fn accept_ready(engine: &Rc<RefCell<Engine>>) -> bool {
+    let mut numbers = Vec::new();
+    if engine.borrow().ready.ready(&mut numbers).is_err() {
+        return false;
+    }
+    for number in &numbers {
+        for _ in 0..CLIENTS_A_TURN {
+            let Some(visitor) = engine.borrow_mut().next_visitor(ServiceIndex(*number)) else {
+                break;
+            };
+            receive(engine, visitor);
+        }
+    }
+    !numbers.is_empty()
+}
+
+/// The quick way in for doors without banners, the one with waiting for the others.
+fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
+    let mut inner = engine.borrow_mut();
+    let banners = inner.doors.get(&visitor.service).map(|state| state.door.banners);
+    match banners {
+        Some(banners) if banners == crate::plan::DoorBanners::default() => {
+            match inner.decide(&visitor) {
+                Some(Ok(())) => inner.hand_over(visitor),
+                Some(Err(why)) => inner.refuse(&visitor, why),
+                None => {}
+            }
+        }
+        Some(banners) => {
+            inner.pending += 1;
+            tokio::task::spawn_local(banner::welcome(Rc::clone(engine), visitor, banners));
+        }
+        None => {}
+    }
+}
+
+impl Engine {
+    /// The next client of a service; `None` when there is none now, or none may be taken.
+    fn next_visitor(&mut self, service: ServiceIndex) -> Option<Visitor> {
+        if !self.outlook().1 {
+            return None;
+        }
+        loop {
+            let state = self.doors.get(&service)?;
+            match SockRef::from(&state.listener).accept() {
+                Ok((socket, address)) => {
+                    let Some(address) = address.as_socket() else { continue };
+                    return Some(visitor(service, socket, address));
+                }
+                Err(cause) => match Trouble::of(&cause) {
+                    Trouble::NobodyThere => return None,
+                    Trouble::ClientGone => {}
+                    Trouble::Exhausted => {
+                        self.rest(service, &cause);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+
+    fn rest(&mut self, service: ServiceIndex, cause: &io::Error) {
+        self.resting_until = Some(Instant::now() + REST);
+        let event = Event::AcceptFailed(cause.raw_os_error().unwrap_or(0));
+        self.port.send(&ToMonitor::Noticed { service, event }, None);
+    }
+
+    /// May this client in? `None` when its door is gone. Who may is counted from now on.
+    pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<(), Denial>> {
+        let now = self.clock.seconds();
+        let processes = Processes { running: self.running, limit: self.process_limit };
+        let state = self.doors.get_mut(&visitor.service)?;
+        let counts = self.counts.entry(visitor.service).or_default();
+        let Door { policy, .. } = &state.door;
+        let verdict =
+            admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
+        match verdict {
+            Ok(()) => {
+                counts.add(visitor.peer.address);
+                self.running += 1;
+            }
+            Err(Denial::Cps) => self.pause(visitor.service),
+            Err(_) => {}
+        }
+        Some(verdict)
+    }
+
+    /// Orders a server for a client that has been let in.
+    pub(super) fn hand_over(&mut self, visitor: Visitor) {
+        let Visitor { service, socket, peer } = visitor;
+        self.last_ticket = self.last_ticket.next();
+        let ticket = self.last_ticket;
+        self.tickets.insert(ticket, (service, peer.address));
+        let start = ToMonitor::Start { ticket, service, peer: peer.address };
+        self.port.send(&start, Some(OwnedFd::from(socket)));
+    }
+
+    /// Reports a refusal; the connection closes when the visitor goes out of scope.
+    pub(super) fn refuse(&mut self, visitor: &Visitor, why: Denial) {
+        let service = visitor.service;
+        if self.doors.get(&service).is_some_and(|state| state.door.reports_refusals) {
+            let peer = visitor.peer.address;
+            self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
+        }
+    }
+}
+
+/// An IPv4 client on an IPv6 socket becomes one on an IPv4 socket where that still works.
+fn visitor(service: ServiceIndex, socket: Socket, address: SocketAddr) -> Visitor {
+    let canonical = address.ip().to_canonical();
+    let mapped = address.is_ipv6() && matches!(canonical, IpAddr::V4(_));
+    if mapped {
+        socket::become_ipv4(&socket);
+    }
+    Visitor { service, socket, peer: Peer { address: canonical, mapped } }
+}
+
+/// Why accept(2) brought no client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    NobodyThere,
+    /// This client gave up; the next may be there.
+    ClientGone,
+    /// No descriptors, no memory.
+    Exhausted,
+}
+
+impl Trouble {
+    fn of(cause: &io::Error) -> Self {
+        use crate::sys::Errno;
+        match cause.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAGAIN | Errno::EINVAL) => Self::NobodyThere,
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Self::Exhausted,
+            _ => Self::ClientGone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Errno;
+
+    #[test]
+    fn only_a_lack_of_means_makes_the_engine_rest() {
+        let trouble = |errno: Errno| Trouble::of(&io::Error::from(errno));
+        assert_eq!(trouble(Errno::EAGAIN), Trouble::NobodyThere);
+        assert_eq!(trouble(Errno::ECONNABORTED), Trouble::ClientGone);
+        assert_eq!(trouble(Errno::EMFILE), Trouble::Exhausted);
+    }
+}

@@ -1,0 +1,135 @@
+//! The listening sockets and their state: open, or paused by `cps`.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use crate::admit::Rate;
+use crate::engine::Engine;
+use crate::ipc::Event;
+use crate::ipc::Kind;
+use crate::ipc::ToMonitor;
+use crate::ipc::Violation;
+use crate::plan::Door;
+use crate::plan::Generation;
+use crate::plan::ServiceIndex;
+use crate::sys::socket;
+
+/// One door: whom to let in, and the socket they come through.
+#[derive(Debug)]
+pub(super) struct DoorState {
+    pub(super) door: Door,
+    pub(super) listener: OwnedFd,
+    pub(super) rate: Rate,
+    /// Closed by `cps` until then.
+    paused_until: Option<Instant>,
+}
+
+impl DoorState {
+    pub(super) const fn resumes_at(&self) -> Option<Instant> {
+        self.paused_until
+    }
+}
+
+/// A plan on its way in.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pub(super) generation: Generation,
+    pub(super) doors: Vec<Door>,
+    pub(super) listeners: HashMap<ServiceIndex, OwnedFd>,
+}
+
+impl Engine {
+    /// Swaps to the plan that has arrived: doors that stay keep their socket, their pause and
+    /// whoever waits in their backlog; cps counters start anew (RELOAD-9).
+    pub(super) fn adopt(&mut self, generation: Generation) -> Result<(), Violation> {
+        let contradiction = |how| Violation::Contradiction(Kind::Commit, how);
+        let mut arriving = self.arriving.take().ok_or(contradiction("without a plan"))?;
+        if arriving.generation != generation {
+            return Err(contradiction("of another plan"));
+        }
+        let mut old = std::mem::take(&mut self.doors);
+        for door in arriving.doors {
+            let index = door.index;
+            let before = old.remove(&index);
+            let state = match (arriving.listeners.remove(&index), before) {
+                (Some(listener), before) => {
+                    if let Some(before) = before {
+                        self.close(&before);
+                    }
+                    self.open(door, listener)
+                }
+                (None, Some(mut before)) => {
+                    before.door = door;
+                    before.rate.restart();
+                    before
+                }
+                (None, None) => return Err(contradiction("a door without a listener")),
+            };
+            self.doors.insert(index, state);
+        }
+        for (_, gone) in old {
+            self.close(&gone);
+        }
+        let doors = &self.doors;
+        self.counts.retain(|index, counts| doors.contains_key(index) || counts.running() > 0);
+        self.port.send(&ToMonitor::Adopted { generation }, None);
+        Ok(())
+    }
+
+    /// Watches a new listener. An engine that died may have left it resting, so listen(2)
+    /// comes first; on a socket that listens it changes nothing.
+    fn open(&self, door: Door, listener: OwnedFd) -> DoorState {
+        let _ = socket::listen(&listener);
+        let _ = self.ready.add(&listener, door.index.0);
+        DoorState { door, listener, rate: Rate::default(), paused_until: None }
+    }
+
+    /// The monitor may hold the same socket on: without this it would go on being reported.
+    fn close(&self, state: &DoorState) {
+        let _ = self.ready.remove(&state.listener);
+    }
+
+    /// `cps` exceeded: the port is closed for `pause` seconds, which clients see as "connection
+    /// refused" (CPS-3). The socket stays bound, so nobody else can take the port.
+    pub(super) fn pause(&mut self, index: ServiceIndex) {
+        let Some(state) = self.doors.get_mut(&index) else { return };
+        if state.paused_until.is_some() {
+            return;
+        }
+        let _ = self.ready.remove(&state.listener);
+        let _ = socket::stop_listening(&state.listener);
+        let pause = Duration::from_secs(u64::from(state.door.policy.rate.pause));
+        state.paused_until = Some(Instant::now() + pause);
+        let event = Event::Deactivated;
+        self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+    }
+
+    /// Opens what has been closed long enough; accepts again after a rest.
+    pub(super) fn meet_deadlines(&mut self) {
+        let now = Instant::now();
+        self.resting_until = self.resting_until.filter(|at| *at > now);
+        for (index, state) in &mut self.doors {
+            if state.paused_until.is_none_or(|at| at > now) {
+                continue;
+            }
+            if socket::listen(&state.listener).is_err() {
+                // Something else listens there now; it may go away again.
+                state.paused_until = Some(now + Duration::from_secs(1));
+                continue;
+            }
+            state.paused_until = None;
+            state.rate.restart();
+            let _ = self.ready.add(&state.listener, index.0);
+            let event = Event::Activated;
+            self.port.send(&ToMonitor::Noticed { service: *index, event }, None);
+        }
+    }
+
+    /// Stops watching every door: what is in a backlog stays there.
+    pub(super) fn close_all(&mut self) {
+        for (_, state) in std::mem::take(&mut self.doors) {
+            self.close(&state);
+        }
+    }
+}

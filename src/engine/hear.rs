@@ -1,0 +1,105 @@
+//! What the monitor says, and what follows from it.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use crate::engine::Engine;
+use crate::engine::doors::Arriving;
+use crate::ipc::Incoming;
+use crate::ipc::Message;
+use crate::ipc::Ticket;
+use crate::ipc::ToEngine;
+use crate::ipc::Violation;
+use crate::plan::Limit;
+use crate::plan::ServiceIndex;
+use crate::plan::decode_doors;
+use crate::sys::fd;
+
+/// How many messages are heard before clients get their turn again.
+const MESSAGES_A_TURN: usize = 64;
+
+/// How far [`Engine::hear`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Everything,
+    /// There may be more.
+    Some,
+    /// The monitor is gone.
+    End,
+}
+
+impl Engine {
+    pub(super) fn hear(&mut self) -> Result<Heard, Violation> {
+        for _ in 0..MESSAGES_A_TURN {
+            match self.port.receive()? {
+                Incoming::Message(message, with) => self.follow(message, with)?,
+                Incoming::Nothing => return Ok(Heard::Everything),
+                Incoming::End => return Ok(Heard::End),
+            }
+        }
+        Ok(Heard::Some)
+    }
+
+    fn follow(&mut self, message: ToEngine, with: Option<OwnedFd>) -> Result<(), Violation> {
+        let kind = message.kind();
+        match (message, with) {
+            (ToEngine::Plan { generation, length, last_ticket, process_limit }, Some(memory)) => {
+                let length = usize::try_from(length).map_err(|_| Violation::Malformed)?;
+                let bytes = fd::read_sealed(memory, length).map_err(|_| Violation::Malformed)?;
+                let doors = decode_doors(&bytes).map_err(|_| Violation::Malformed)?;
+                self.last_ticket = self.last_ticket.max(last_ticket);
+                self.process_limit = match process_limit {
+                    0 => Limit::Unlimited,
+                    max => Limit::Max(max),
+                };
+                self.arriving = Some(Arriving { generation, doors, listeners: HashMap::new() });
+            }
+            (ToEngine::Listener { service }, Some(listener)) => {
+                let arriving = self.arriving.as_mut();
+                let arriving = arriving.ok_or(Violation::Contradiction(kind, "without a plan"))?;
+                arriving.listeners.insert(service, listener);
+            }
+            (ToEngine::Running { ticket, service, peer }, _) => {
+                self.counts.entry(service).or_default().add(peer);
+                self.tickets.insert(ticket, (service, peer));
+                self.running += 1;
+            }
+            (ToEngine::Commit { generation }, _) => self.adopt(generation)?,
+            (ToEngine::NotStarted { ticket } | ToEngine::Exited { ticket }, _) => {
+                self.forget(ticket).ok_or(Violation::Contradiction(kind, "no such ticket"))?;
+            }
+            (ToEngine::Banner { number }, file) => {
+                let waiting = self.banners.remove(&number);
+                let waiting = waiting.ok_or(Violation::Contradiction(kind, "not asked for"))?;
+                // The connection may have been given up meanwhile.
+                drop(waiting.send(file));
+            }
+            (ToEngine::Stop, _) => {
+                self.stopping = true;
+                self.close_all();
+            }
+            (ToEngine::Plan { .. } | ToEngine::Listener { .. }, None) => {
+                return Err(Violation::Descriptor(kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// A server has ended, or was never started.
+    fn forget(&mut self, ticket: Ticket) -> Option<ServiceIndex> {
+        let (service, peer) = self.tickets.remove(&ticket)?;
+        self.uncount(service, peer);
+        Some(service)
+    }
+
+    /// One server less, of all and of this service.
+    pub(super) fn uncount(&mut self, service: ServiceIndex, peer: std::net::IpAddr) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(counts) = self.counts.get_mut(&service) {
+            counts.remove(peer);
+            if counts.running() == 0 && !self.doors.contains_key(&service) {
+                self.counts.remove(&service);
+            }
+        }
+    }
+}

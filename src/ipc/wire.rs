@@ -1,0 +1,90 @@
+//! Fields in and out of a packet, in order, nothing left over.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::ipc::Violation;
+use crate::sys::channel::{PACKET, Packet};
+
+/// Fills a packet from the front.
+pub(super) struct Writer {
+    packet: Packet,
+    at: usize,
+}
+
+impl Writer {
+    pub(super) const fn new() -> Self {
+        Self { packet: [0; PACKET], at: 0 }
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        for byte in bytes {
+            if let Some(place) = self.packet.get_mut(self.at) {
+                *place = *byte;
+            }
+            self.at += 1;
+        }
+        debug_assert!(self.at <= PACKET, "a message longer than its packet");
+        self
+    }
+
+    pub(super) fn u8(self, value: u8) -> Self {
+        self.bytes(&[value])
+    }
+
+    pub(super) fn u32(self, value: u32) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    pub(super) fn u64(self, value: u64) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// IPv4 in its mapped form, so that every address has sixteen bytes.
+    pub(super) fn address(self, address: IpAddr) -> Self {
+        let v6 = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        self.bytes(&v6.octets())
+    }
+
+    pub(super) const fn packet(self) -> Packet {
+        self.packet
+    }
+}
+
+/// Takes a packet apart from the front.
+pub(super) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(packet: &'a Packet) -> Self {
+        Self(packet)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Violation> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Violation::Malformed)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, Violation> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Violation> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, Violation> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(super) fn address(&mut self) -> Result<IpAddr, Violation> {
+        self.array::<16>().map(|octets| IpAddr::V6(Ipv6Addr::from(octets)).to_canonical())
+    }
+
+    /// The end of the message: everything after it must be zero.
+    pub(super) fn end(self) -> Result<(), Violation> {
+        if self.0.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(Violation::Malformed) }
+    }
+}

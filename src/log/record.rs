@@ -1,0 +1,103 @@
+//! START, EXIT and FAIL: the lines that fail2ban, logwatch and people read.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::plan::Denial;
+use crate::plan::LogField;
+use crate::plan::LogFields;
+use crate::plan::ServiceId;
+use crate::sys::process::End;
+
+/// `START: ID[ pid=N][ from=A]` (LOG-2); nothing when `log_on_success` is empty.
+#[must_use]
+pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: IpAddr) -> Option<String> {
+    if fields.is_empty() {
+        return None;
+    }
+    let mut line = format!("START: {id}");
+    if fields.has(LogField::Pid) {
+        let _ = write!(line, " pid={pid}");
+    }
+    if fields.has(LogField::Host) {
+        let _ = write!(line, " from={from}");
+    }
+    Some(line)
+}
+
+/// `EXIT: ID[ status=N| signal=N][ pid=N][ duration=N(sec)]` (LOG-3); nothing unless EXIT or
+/// DURATION is asked for. `seconds` is how long the server ran.
+#[must_use]
+pub fn exit(id: &ServiceId, fields: LogFields, pid: i32, end: End, seconds: u64) -> Option<String> {
+    if !fields.has(LogField::Exit) && !fields.has(LogField::Duration) {
+        return None;
+    }
+    let mut line = format!("EXIT: {id}");
+    if fields.has(LogField::Exit) {
+        let _ = match end {
+            End::Status(status) => write!(line, " status={status}"),
+            End::Signal(signal) => write!(line, " signal={signal}"),
+        };
+    }
+    if fields.has(LogField::Pid) {
+        let _ = write!(line, " pid={pid}");
+    }
+    if fields.has(LogField::Duration) {
+        let _ = write!(line, " duration={seconds}(sec)");
+    }
+    Some(line)
+}
+
+/// `FAIL: ID REASON[ from=A]` (LOG-4); nothing when `log_on_failure` is empty.
+#[must_use]
+pub fn fail(id: &ServiceId, fields: LogFields, why: Denial, from: IpAddr) -> Option<String> {
+    if fields.is_empty() {
+        return None;
+    }
+    let mut line = format!("FAIL: {id} {why}");
+    if fields.has(LogField::Host) {
+        let _ = write!(line, " from={from}");
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(fields: &[LogField]) -> LogFields {
+        fields.iter().fold(LogFields::default(), |set, field| set.with(*field))
+    }
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn lines_have_the_fields_that_were_asked_for() {
+        use LogField::{Attempt, Duration, Exit, Host, Pid, UserId};
+        let id = ServiceId("pop3".into());
+        let none = LogFields::default();
+        assert_eq!(start(&id, none, 4, PEER), None);
+        assert_eq!(start(&id, all(&[UserId]), 4, PEER).unwrap(), "START: pop3");
+        assert_eq!(
+            start(&id, all(&[Pid, Host]), 4, PEER).unwrap(),
+            "START: pop3 pid=4 from=127.0.0.1"
+        );
+        let ended = |fields: &[LogField], end| exit(&id, all(fields), 4, end, 9);
+        assert_eq!(ended(&[Pid, Host], End::Status(0)), None);
+        assert_eq!(ended(&[Exit], End::Signal(9)).unwrap(), "EXIT: pop3 signal=9");
+        assert_eq!(
+            ended(&[Exit, Pid, Duration], End::Status(7)).unwrap(),
+            "EXIT: pop3 status=7 pid=4 duration=9(sec)"
+        );
+        assert_eq!(ended(&[Duration], End::Status(7)).unwrap(), "EXIT: pop3 duration=9(sec)");
+        assert_eq!(fail(&id, none, Denial::Address, PEER), None);
+        assert_eq!(
+            fail(&id, all(&[Host]), Denial::Cps, PEER).unwrap(),
+            "FAIL: pop3 connections per second from=127.0.0.1"
+        );
+        assert_eq!(
+            fail(&id, all(&[Attempt]), Denial::ServiceLimit, PEER).unwrap(),
+            "FAIL: pop3 service_limit"
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The service logs of one generation: where each service's lines go.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+
+use crate::log::file::{LogFile, LogTrouble};
+use crate::log::stamp::Stamps;
+use crate::log::syslog::Syslog;
+use crate::plan::LogTarget;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+
+/// Every log that a plan asks for, open.
+///
+/// A reload opens a new one and drops the old: that is how logs are rotated (LOG-12).
+#[derive(Debug)]
+pub struct ServiceLogs {
+    common: LogTarget,
+    common_file: Option<LogFile>,
+    own_files: HashMap<ServiceIndex, LogFile>,
+    syslog: Syslog,
+    stamps: Stamps,
+}
+
+/// A log file that cannot be opened (LOG-8).
+#[derive(Debug)]
+pub struct Unusable {
+    pub path: PathBuf,
+    pub cause: io::Error,
+}
+
+impl ServiceLogs {
+    /// Opens the common log; `ident` stands in front of syslog lines.
+    ///
+    /// # Errors
+    /// [`Unusable`] beside logs in which the common one is none: its users cannot run.
+    #[must_use]
+    pub fn open(common: &LogTarget, ident: &str) -> (Self, Option<Unusable>) {
+        let (common_file, trouble) = match common {
+            LogTarget::File(wish) => match LogFile::open(wish) {
+                Ok(file) => (Some(file), None),
+                Err(cause) => (None, Some(Unusable { path: wish.path.clone(), cause })),
+            },
+            LogTarget::None | LogTarget::Common | LogTarget::Syslog { .. } => (None, None),
+        };
+        let logs = Self {
+            common: common.clone(),
+            common_file,
+            own_files: HashMap::new(),
+            syslog: Syslog::new(ident),
+            stamps: Stamps::default(),
+        };
+        (logs, trouble)
+    }
+
+    /// Opens the log of one service, if it has one of its own.
+    ///
+    /// # Errors
+    /// When the file cannot be opened; the service is dropped then (LOG-8).
+    pub fn add(&mut self, index: ServiceIndex, service: &Service) -> Result<(), Unusable> {
+        if let LogTarget::File(wish) = &service.log.target {
+            let file =
+                LogFile::open(wish).map_err(|cause| Unusable { path: wish.path.clone(), cause })?;
+            self.own_files.insert(index, file);
+        }
+        Ok(())
+    }
+
+    /// How many descriptors the files take (START-15).
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.own_files.len() + usize::from(self.common_file.is_some())
+    }
+
+    /// Takes a line of `service`; files get it at the next [`Self::flush`].
+    pub fn line(&mut self, index: ServiceIndex, service: &Service, text: &str) {
+        let text = cut(text);
+        let target = match &service.log.target {
+            LogTarget::Common => &self.common,
+            own @ (LogTarget::None | LogTarget::Syslog { .. } | LogTarget::File(_)) => own,
+        };
+        match target {
+            LogTarget::None | LogTarget::Common => {}
+            LogTarget::Syslog { facility, level } => self.syslog.line(*facility, *level, text),
+            LogTarget::File(_) => {
+                let is_own = service.log.target != LogTarget::Common;
+                let file =
+                    if is_own { self.own_files.get_mut(&index) } else { self.common_file.as_mut() };
+                if let Some(file) = file {
+                    tell(file.line(self.stamps.file(), text), &service.id.0);
+                }
+            }
+        }
+    }
+
+    /// Writes what has been taken.
+    pub fn flush(&mut self) {
+        for file in self.own_files.values_mut().chain(self.common_file.as_mut()) {
+            tell(file.flush(), "service");
+        }
+    }
+}
+
+/// LOG-7: lines are cut at 1024 bytes.
+fn cut(text: &str) -> &str {
+    const LONGEST: usize = 1024;
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
+}
+
+/// LOG-10, LOG-11: one message each time.
+fn tell(trouble: Option<LogTrouble>, id: &str) {
+    match trouble {
+        None => {}
+        Some(LogTrouble::SoftLimit) => tracing::warn!("Size of {id} log exceeded soft limit"),
+        Some(LogTrouble::HardLimit) => tracing::error!("Size of {id} log exceeded hard limit"),
+        Some(LogTrouble::Lost(lines)) => {
+            tracing::error!("{lines} lines of the {id} log could not be written");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! From a socket key to a listening socket.
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
+
+use crate::plan::SocketKey;
+use crate::plan::SocketOptions;
+use crate::sys::socket;
+
+/// How often a bind that fails is tried, and the pause between two tries (START-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    pub tries: u32,
+    pub pause: Duration,
+}
+
+impl Patience {
+    /// Once: while clients are being served nobody waits for a port.
+    pub const NONE: Self = Self { tries: 1, pause: Duration::ZERO };
+
+    /// Eleven tries; `XINETD_BIND_DELAY` (microseconds, at most 500,000; anything else counts
+    /// as 0) lies between them (START-11).
+    #[must_use]
+    pub fn from_environment(delay: Option<&str>) -> Self {
+        let micros = delay.and_then(|text| text.parse().ok()).filter(|n| *n <= 500_000);
+        Self { tries: 11, pause: Duration::from_micros(micros.unwrap_or(0)) }
+    }
+}
+
+/// Opens, binds and listens; the socket is non-blocking, connections will not be.
+///
+/// # Errors
+/// Those of socket(2), bind(2) and listen(2), of the last try.
+pub fn bind(key: SocketKey, options: SocketOptions, patience: Patience) -> io::Result<OwnedFd> {
+    let mut tries = patience.tries;
+    loop {
+        tries -= 1;
+        match bind_once(key, options) {
+            Ok(fd) => return Ok(fd),
+            Err(cause) if tries == 0 => return Err(cause),
+            Err(_) => thread::sleep(patience.pause),
+        }
+    }
+}
+
+fn bind_once(key: SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
+    match listener(key.address, key.v6only, options) {
+        // BIND-1: a system without IPv6, and a service that did not ask for it.
+        Err(cause) if key.any_family && cause.raw_os_error() == Some(libc_eafnosupport()) => {
+            let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, key.address.port()));
+            listener(everywhere, false, options)
+        }
+        result => result,
+    }
+}
+
+/// `EAFNOSUPPORT`: sockets of this family cannot be created at all.
+const fn libc_eafnosupport() -> i32 {
+    crate::sys::Errno::EAFNOSUPPORT as i32
+}
+
+fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(v6only)?;
+    }
+    set_options(&socket, options)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket::listen(&socket)?;
+    Ok(socket.into())
+}
+
+/// NODELAY and KEEPALIVE, which connections inherit (BIND-9).
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn set_options(fd: impl AsFd, options: SocketOptions) -> io::Result<()> {
+    let fd = fd.as_fd();
+    let socket = SockRef::from(&fd);
+    socket.set_tcp_nodelay(options.nodelay)?;
+    socket.set_keepalive(options.keepalive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_11_the_delay_is_microseconds_up_to_half_a_second() {
+        let pause = |text| Patience::from_environment(text).pause.as_micros();
+        assert_eq!(pause(Some("200000")), 200_000);
+        assert_eq!(pause(Some("500001")), 0);
+        assert_eq!(pause(Some("x")), 0);
+        assert_eq!(pause(None), 0);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_an_error_after_the_last_try() {
+        let key = |address| SocketKey { address, v6only: false, any_family: false };
+        let options = SocketOptions { nodelay: true, keepalive: true };
+        let first = bind(key(([127, 0, 0, 1], 0).into()), options, Patience::NONE).unwrap();
+        let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();
+        let patience = Patience::from_environment(None);
+        let cause = bind(key(address), options, patience).unwrap_err();
+        assert_eq!(cause.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,302 @@
+//! Signals, deaths and the end: what each one does, in one place (SIG-1 to SIG-6).
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::cli::Stage;
+use crate::ipc::Kind;
+use crate::ipc::State;
+use crate::ipc::ToEngine;
+use crate::ipc::Violation;
+use crate::log;
+use crate::monitor::Monitor;
+use crate::monitor::engine_process::{ENGINE_TICKET, EngineProcess, steps};
+use crate::monitor::notify;
+use crate::plan::Generation;
+use crate::sys::process;
+use crate::sys::process::{End, Mishap, Step};
+use crate::sys::signal::Name;
+
+/// How long the engine has to hand over what it has accepted when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// SIGTERM, SIGQUIT.
+    Done,
+    /// SIGINT in debug mode.
+    Interrupted,
+    /// START-13, RELOAD-11.
+    NoServices,
+    /// Engines keep dying; the service manager takes over.
+    EngineLost,
+    /// The engine broke the protocol.
+    Violation,
+}
+
+impl Exit {
+    /// EXIT-1.
+    pub fn code(self) -> ExitCode {
+        match self {
+            Self::Done => ExitCode::SUCCESS,
+            Self::Interrupted | Self::NoServices | Self::EngineLost | Self::Violation => {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// When engines died, as far as it still matters.
+#[derive(Debug, Default)]
+pub struct Crashes(VecDeque<Instant>);
+
+impl Crashes {
+    /// More than this many within [`Self::WINDOW`] are too many.
+    const MOST: usize = 5;
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    /// Takes note of one more; says whether a new engine may be started.
+    fn one_more(&mut self, now: Instant) -> bool {
+        self.0.retain(|at| now.saturating_duration_since(*at) < Self::WINDOW);
+        self.0.push_back(now);
+        self.0.len() <= Self::MOST
+    }
+}
+
+impl Monitor {
+    pub(super) fn on_signal(&mut self, signal: Name) -> Result<(), Exit> {
+        match signal {
+            Name::SIGCHLD => return self.reap(),
+            Name::SIGHUP | Name::SIGUSR2 => self.reload(),
+            Name::SIGTERM => self.begin_stop(),
+            Name::SIGQUIT => return Err(Exit::Done),
+            Name::SIGINT if self.options.stage == Stage::Debug => return Err(Exit::Interrupted),
+            Name::SIGABRT => self.check_consistency(true),
+            Name::SIGUSR1 => tracing::info!("this version has no state dump"),
+            other => tracing::trace!("{other} does nothing"), // SIG-4
+        }
+        Ok(())
+    }
+
+    /// Collects every child that has ended. Failed starts come first: they explain an exit.
+    fn reap(&mut self) -> Result<(), Exit> {
+        while let Some(mishap) = process::next_mishap(self.mishaps.0.as_fd()) {
+            self.explain(mishap);
+        }
+        while let Some((pid, end)) = process::reap() {
+            if self.engine.as_ref().is_some_and(|engine| engine.pid == pid) {
+                self.replace_engine(end)?;
+            } else {
+                self.server_ended(pid, end);
+            }
+        }
+        Ok(())
+    }
+
+    fn server_ended(&mut self, pid: i32, end: End) {
+        let Some(server) = self.running.remove(pid) else {
+            // As process 1 of a container the daemon inherits other people's children.
+            tracing::trace!("unknown child process {pid} died");
+            return;
+        };
+        let in_force = self.services.find(server.index).map(|active| Rc::clone(&active.service));
+        let service = in_force.unwrap_or(server.service);
+        let seconds = server.started.elapsed().as_secs();
+        let line = log::exit(&service.id, service.log.on_success, pid, end, seconds);
+        if let Some(line) = line {
+            self.logs.line(server.index, &service, &line);
+        }
+        self.tell_engine(&ToEngine::Exited { ticket: server.ticket });
+    }
+
+    /// A start that went wrong after the fork, in words.
+    fn explain(&self, mishap: Mishap) {
+        let why = super::words(mishap.errno);
+        let position = usize::try_from(mishap.step).unwrap_or(usize::MAX);
+        if mishap.ticket == ENGINE_TICKET {
+            let steps = steps(self.account);
+            let step = steps.get(position).map_or_else(|| "?".to_owned(), Step::to_string);
+            tracing::error!(critical = true, "cannot start the engine (step {step}): {why}");
+            return;
+        }
+        let Some(server) = self.running.by_ticket(mishap.ticket) else { return };
+        let (id, path) = (&server.service.id, server.service.program.path.display());
+        let steps = super::recipe::steps(&server.service, self.household.privileged);
+        match steps.get(position) {
+            Some(Step::Exec) | None => {
+                tracing::error!("service {id}: execv( {path} ) failed: {why}");
+            }
+            Some(step) => {
+                let (step_number, all) = (position + 1, steps.len());
+                tracing::error!(
+                    "service {id}: cannot start {path} (step {step_number} of {all}, {step}): {why}"
+                );
+            }
+        }
+    }
+
+    /// Nothing more comes from this engine; its death is, or will be, reported by SIGCHLD.
+    pub(super) fn engine_ended(&mut self) {
+        if let Some(engine) = &mut self.engine {
+            engine.ended = true;
+            // Closed its end and lives on? It is of no use to anybody.
+            let _ = crate::sys::signal::send(engine.pid, Name::SIGKILL);
+        }
+    }
+
+    /// The engine is dead: what it sent is carried out, then a new one takes over, while
+    /// servers run on and clients wait in the backlog.
+    fn replace_engine(&mut self, end: End) -> Result<(), Exit> {
+        while self.engine.as_ref().is_some_and(|engine| !engine.ended) {
+            self.hear_engine()?;
+        }
+        self.engine = None;
+        if let Some((_, exit)) = self.stop_at {
+            return Err(exit);
+        }
+        if end == End::Status(crate::ipc::VIOLATION_STATUS) {
+            tracing::error!(critical = true, "the engine refused our messages; stopping");
+            return Err(Exit::Violation);
+        }
+        if !self.crashes.one_more(Instant::now()) {
+            tracing::error!(
+                critical = true,
+                "the engine died ({end}), for the sixth time in a minute; stopping"
+            );
+            return Err(Exit::EngineLost);
+        }
+        tracing::error!("the engine died ({end}); starting a new one");
+        self.start_engine()
+    }
+
+    /// Starts an engine and sends it everything that is in force.
+    pub(super) fn start_engine(&mut self) -> Result<(), Exit> {
+        let started = EngineProcess::start(self.account, self.mishaps.1.as_fd());
+        let offered = started.and_then(|mut engine| {
+            let all: Vec<_> = self.services.iter().map(|(index, _)| index).collect();
+            let limit = self.options.process_limit;
+            engine.offer(self.generation, &self.services, all, self.last_ticket, limit)?;
+            engine.hand_down(&self.running);
+            Ok(engine)
+        });
+        match offered {
+            Ok(engine) => {
+                self.engine = Some(engine);
+                Ok(())
+            }
+            Err(cause) => {
+                tracing::error!(critical = true, "cannot start the engine: {cause}");
+                Err(Exit::EngineLost)
+            }
+        }
+    }
+
+    pub(super) fn greeted(&mut self, build: u64) -> Result<(), Violation> {
+        if build != crate::ipc::BUILD {
+            return Err(Violation::Contradiction(Kind::Hello, "another build"));
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.state = State::Opening;
+        }
+        Ok(())
+    }
+
+    /// The engine serves what it was offered.
+    pub(super) fn adopted(&mut self, generation: Generation) -> Result<(), Violation> {
+        if generation != self.generation {
+            return Err(Violation::Contradiction(Kind::Adopted, "not the last generation"));
+        }
+        let Some(engine) = &mut self.engine else { return Ok(()) };
+        let is_first = engine.state == State::Opening;
+        if engine.state != State::Stopping {
+            engine.state = State::Serving;
+        }
+        match self.reload.take() {
+            Some(reload) => self.finish_reload(&reload),
+            None if is_first && self.crashes.0.is_empty() => self.announce_start(),
+            None => {}
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.reload();
+        }
+        Ok(())
+    }
+
+    fn announce_start(&self) {
+        let count = self.services.count();
+        let plural = if count == 1 { "" } else { "s" };
+        tracing::info!(
+            "xinetd-rs {} started with IPv6 privilege-separation options compiled in.",
+            env!("CARGO_PKG_VERSION")
+        );
+        tracing::info!("Started working: {count} available service{plural}");
+        notify::ready(count);
+    }
+
+    /// SIGTERM: nothing new is accepted, what is accepted still gets its server (SIG-2).
+    fn begin_stop(&mut self) {
+        if self.stop_at.is_some() {
+            return;
+        }
+        notify::stopping();
+        let drain = if self.engine.is_some() { DRAIN } else { Duration::ZERO };
+        self.stop_at = Some((Instant::now() + drain, Exit::Done));
+        self.tell_engine(&ToEngine::Stop);
+        if let Some(engine) = &mut self.engine {
+            engine.state = State::Stopping;
+        }
+    }
+
+    /// The engine has handed everything over.
+    pub(super) fn drained(&mut self) {
+        self.leave(Exit::Done);
+    }
+
+    /// Ends the loop at its next turn.
+    pub(super) fn leave(&mut self, exit: Exit) {
+        self.stop_at = Some((Instant::now(), exit));
+    }
+
+    /// Closes what is open; servers keep running. When this returns the ports are free.
+    pub(super) fn finish(mut self, exit: Exit) -> ExitCode {
+        if let Some(engine) = self.engine.take() {
+            engine.kill();
+        }
+        self.logs.flush();
+        drop(self.pid_file.take());
+        if exit == Exit::NoServices {
+            tracing::error!(critical = true, "No available services. Exiting");
+        } else {
+            tracing::warn!("Exiting...");
+        }
+        exit.code()
+    }
+
+    /// SIGABRT and `-cc`: do the tables agree with each other and with the system (SIG-6)?
+    pub(super) fn check_consistency(&self, say_so: bool) {
+        match self.running.inconsistencies() {
+            0 if say_so => tracing::debug!("Consistency check passed"),
+            0 => {}
+            errors => tracing::error!("Consistency check detected {errors} errors"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_crashes_in_a_minute_are_forgiven_and_the_sixth_is_not() {
+        let mut crashes = Crashes::default();
+        let start = Instant::now();
+        let second = |n| start + Duration::from_secs(n);
+        assert!((0..5).all(|n| crashes.one_more(second(n))));
+        assert!(!crashes.one_more(second(59)));
+        assert!(crashes.one_more(second(64)), "those of the first seconds are forgotten");
+    }
+}

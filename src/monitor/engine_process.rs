@@ -1,0 +1,187 @@
+//! The engine as the monitor sees it: a process, a port, and what is still to be delivered.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::ipc::ENGINE_ARGUMENT;
+use crate::ipc::ENGINE_CHANNEL;
+use crate::ipc::Port;
+use crate::ipc::State;
+use crate::ipc::Ticket;
+use crate::ipc::ToEngine;
+use crate::monitor::running::Running;
+use crate::monitor::services::Services;
+use crate::plan::Generation;
+use crate::plan::Limit;
+use crate::plan::ServiceIndex;
+use crate::plan::encode_doors;
+use crate::sys::channel::Channel;
+use crate::sys::fd;
+use crate::sys::process;
+use crate::sys::process::{Image, Recipe, Step};
+use crate::sys::signal;
+
+/// The ticket of an engine's own start, among mishaps. Servers' tickets start at 1.
+pub const ENGINE_TICKET: u64 = 0;
+
+/// Who the engine runs as; `None`: as the monitor itself, which has no privilege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct EngineProcess {
+    pub pid: i32,
+    pub port: Port,
+    pub state: State,
+    /// Everything it sent has been read and no more can come.
+    pub ended: bool,
+    /// Listeners that it does not have yet, and the word that completes the plan. They are
+    /// sent as room comes, straight from the table: no second descriptor for each.
+    listeners: VecDeque<ServiceIndex>,
+    commit: Option<Generation>,
+}
+
+/// What an engine does before it becomes one.
+#[must_use]
+pub fn steps(account: Option<Account>) -> Vec<Step> {
+    let mut steps = vec![
+        Step::UnblockSignals,
+        Step::NewSession,
+        Step::SocketAs(ENGINE_CHANNEL),
+        Step::CloseOnExecFrom(ENGINE_CHANNEL + 1),
+    ];
+    if let Some(Account { uid, gid }) = account {
+        steps.extend([
+            Step::Groups(Vec::new()),
+            Step::DropBoundingSet,
+            Step::Gid(gid),
+            Step::Uid(uid),
+            Step::NoWayBack,
+        ]);
+    }
+    steps.extend([Step::DropCapabilities, Step::NoNewPrivileges, Step::DieWithParent, Step::Exec]);
+    steps
+}
+
+impl EngineProcess {
+    /// Starts one: this very program again, with a fresh address space (the file that runs
+    /// now, even if another has taken its place on disk).
+    ///
+    /// # Errors
+    /// When there are no descriptors or processes left.
+    pub fn start(account: Option<Account>, mishaps: BorrowedFd<'_>) -> io::Result<Self> {
+        let (ours, theirs) = Channel::pair()?;
+        let argv = ["xinetd: engine", ENGINE_ARGUMENT].map(OsStr::new);
+        let image = Image::new(OsStr::new("/proc/self/exe"), argv, [])?;
+        let pid = process::spawn(
+            &Recipe {
+                steps: &steps(account),
+                image: &image,
+                extra: None,
+                socket: theirs.as_fd(),
+                ticket: ENGINE_TICKET,
+            },
+            mishaps,
+        )?;
+        Ok(Self {
+            pid,
+            port: Port::new(ours),
+            state: State::Greeting,
+            ended: false,
+            listeners: VecDeque::new(),
+            commit: None,
+        })
+    }
+
+    /// Sends a plan: the doors now, the listeners in `fresh` as room comes, then the commit.
+    ///
+    /// # Errors
+    /// When there is no memory or descriptor for the doors.
+    pub fn offer(
+        &mut self,
+        generation: Generation,
+        services: &Services,
+        fresh: impl IntoIterator<Item = ServiceIndex>,
+        last_ticket: Ticket,
+        limit: Limit,
+    ) -> io::Result<()> {
+        let doors = encode_doors(&services.doors()).map_err(io::Error::other)?;
+        let length = u32::try_from(doors.len()).map_err(io::Error::other)?;
+        let process_limit = match limit {
+            Limit::Unlimited => 0,
+            Limit::Max(max) => max,
+        };
+        let plan = ToEngine::Plan { generation, length, last_ticket, process_limit };
+        self.port.send(&plan, Some(fd::sealed(&doors)?));
+        self.listeners = fresh.into_iter().collect();
+        self.commit = Some(generation);
+        Ok(())
+    }
+
+    /// Tells a new engine about servers that an earlier one started.
+    pub fn hand_down(&mut self, running: &Running) {
+        for (_, server) in running.iter() {
+            let (ticket, service, peer) = (server.ticket, server.index, server.peer);
+            self.port.send(&ToEngine::Running { ticket, service, peer }, None);
+        }
+    }
+
+    /// Sends what there is room for.
+    pub fn pump(&mut self, services: &Services) {
+        self.port.flush();
+        while let Some(service) = self.listeners.front().copied() {
+            let listener = services.find(service).map(|active| active.listener.as_fd());
+            let message = ToEngine::Listener { service };
+            if !listener.is_none_or(|fd| self.port.try_send_with(&message, fd)) {
+                return;
+            }
+            self.listeners.pop_front();
+        }
+        if let Some(generation) = self.commit.take() {
+            self.port.send(&ToEngine::Commit { generation }, None);
+        }
+    }
+
+    /// Whether something waits for room in the channel.
+    #[must_use]
+    pub fn has_more_to_send(&self) -> bool {
+        !self.port.is_clear() || self.commit.is_some()
+    }
+
+    /// Ends it at once and leaves no zombie: after this its listeners are closed.
+    pub fn kill(self) {
+        let _ = signal::send(self.pid, signal::Name::SIGKILL);
+        process::wait_for(self.pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_loses_everything_before_it_execs() {
+        let steps = steps(Some(Account { uid: 65534, gid: 65534 }));
+        let place = |step: &Step| steps.iter().position(|s| s == step).unwrap();
+        assert!(place(&Step::Groups(vec![])) < place(&Step::Gid(65534)));
+        assert!(place(&Step::Gid(65534)) < place(&Step::Uid(65534)));
+        assert!(place(&Step::Uid(65534)) < place(&Step::NoWayBack));
+        assert!(place(&Step::Uid(65534)) < place(&Step::DieWithParent), "setuid clears it");
+        assert!(place(&Step::DropCapabilities) < place(&Step::NoNewPrivileges));
+        assert_eq!(steps.last(), Some(&Step::Exec));
+    }
+
+    #[test]
+    fn without_root_it_still_gives_up_capabilities_and_new_privileges() {
+        let steps = steps(None);
+        assert!(steps.contains(&Step::DropCapabilities));
+        assert!(steps.contains(&Step::NoNewPrivileges));
+        assert!(!steps.iter().any(|s| matches!(s, Step::Uid(_))));
+    }
+}

@@ -1,0 +1,211 @@
+//! From a service to what its child does: a list of steps and the image to execute (pure).
+
+use std::ffi::{NulError, OsStr, OsString};
+
+use crate::plan::EnvPlan;
+use crate::plan::Groups;
+use crate::plan::Passed;
+use crate::plan::Resource;
+use crate::plan::Service;
+use crate::sys::process::Image;
+use crate::sys::process::Step;
+
+/// Variables that a service manager means for the daemon alone (`sd_notify(3)`,
+/// `sd_listen_fds(3)`, `sd_watchdog_enabled(3)`, `systemd.exec(5)`); no server gets them
+/// unless `passenv` names them.
+const FOR_THE_DAEMON: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "JOURNAL_STREAM",
+];
+
+/// The steps of a `nowait` server, in an order that matters: limits and nice while there is
+/// privilege (SRV-15), groups before gid before uid, exec last.
+///
+/// Without privilege group changes are skipped and setuid(2) is tried all the same: it
+/// succeeds for the own user only (START-17).
+#[must_use]
+pub fn steps(service: &Service, privileged: bool) -> Vec<Step> {
+    let who = &service.credentials;
+    let mut steps = vec![
+        Step::UnblockSignals,
+        Step::NewSession,
+        Step::SocketAsStdio,
+        Step::CloseOnExecFrom(3),
+    ];
+    steps.extend(service.rlimits.iter().map(|limit| Step::Limit {
+        resource: resource_number(limit.resource),
+        value: limit.value.unwrap_or(u64::MAX),
+    }));
+    steps.extend(service.nice.map(Step::Nice));
+    steps.extend(service.umask.map(Step::Umask));
+    if privileged {
+        steps.push(match &who.groups {
+            Groups::None => Step::Groups(Vec::new()),
+            Groups::List(groups) => Step::Groups(groups.clone()),
+            Groups::Unknown => Step::UnknownGroups,
+        });
+        steps.push(Step::Gid(who.gid));
+    }
+    steps.push(Step::Uid(who.uid));
+    if privileged && who.uid != 0 {
+        steps.push(Step::NoWayBack);
+    }
+    steps.push(Step::Exec);
+    steps
+}
+
+/// The kernel's number of a resource (`<sys/resource.h>`).
+const fn resource_number(resource: Resource) -> i32 {
+    match resource {
+        Resource::Cpu => 0,
+        Resource::Data => 2,
+        Resource::Stack => 3,
+        Resource::Rss => 5,
+        Resource::Files => 7,
+        Resource::AddressSpace => 9,
+    }
+}
+
+/// Program, arguments and environment of a server, without `REMOTE_HOST`.
+///
+/// # Errors
+/// When a word holds a NUL byte.
+pub fn image(service: &Service, daemon: &[(OsString, OsString)]) -> Result<Image, NulError> {
+    let env = environment(&service.env, daemon);
+    Image::new(
+        service.program.path.as_os_str(),
+        service.program.argv.iter().map(OsString::as_os_str),
+        env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())),
+    )
+}
+
+/// SRV-5 to SRV-7: what is passed on, then `env`, which overrides it. `REMOTE_HOST` is left
+/// out, wherever it comes from: each connection has its own.
+fn environment(plan: &EnvPlan, daemon: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+    let is_passed = |name: &OsStr| match &plan.passed {
+        Passed::All => !FOR_THE_DAEMON.iter().any(|ours| name == *ours),
+        Passed::Only(names) => names.iter().any(|wanted| wanted == name),
+    };
+    let is_set = |name: &OsStr| plan.set.iter().any(|(own, _)| own == name);
+    let passed = daemon.iter().filter(|(name, _)| is_passed(name) && !is_set(name));
+    passed.chain(&plan.set).filter(|(name, _)| name != "REMOTE_HOST").cloned().collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::plan::{
+        Banners, Credentials, LogWishes, Origin, Place, Policy, Program, Rlimit, ServiceId,
+        SocketKey, SocketOptions,
+    };
+
+    /// A service as small as it can be.
+    pub(crate) fn service() -> Service {
+        Service {
+            id: ServiceId("a".into()),
+            name: "a".into(),
+            declared_at: Place { file: "/etc/xinetd.d/a".into(), line: 1 },
+            origin: Origin::Unlisted,
+            socket: SocketKey {
+                address: ([127, 0, 0, 1], 0).into(),
+                v6only: false,
+                any_family: false,
+            },
+            options: SocketOptions::default(),
+            program: Program { path: "/bin/cat".into(), argv: vec!["cat".into()] },
+            credentials: Credentials { uid: 7, gid: 8, groups: Groups::None },
+            env: EnvPlan::default(),
+            nice: None,
+            umask: None,
+            rlimits: Vec::new(),
+            policy: Policy::default(),
+            banners: Banners::default(),
+            log: LogWishes::default(),
+        }
+    }
+
+    #[test]
+    fn srv_20_a_plain_server_takes_these_steps() {
+        assert_eq!(
+            steps(&service(), true),
+            [
+                Step::UnblockSignals,
+                Step::NewSession,
+                Step::SocketAsStdio,
+                Step::CloseOnExecFrom(3),
+                Step::Groups(vec![]),
+                Step::Gid(8),
+                Step::Uid(7),
+                Step::NoWayBack,
+                Step::Exec,
+            ]
+        );
+    }
+
+    #[test]
+    fn srv_15_limits_and_nice_come_before_the_privilege_goes() {
+        let mut service = service();
+        service.nice = Some(-3);
+        service.umask = Some(0o27);
+        service.rlimits = vec![Rlimit { resource: Resource::Cpu, value: None }];
+        let steps = steps(&service, true);
+        let uid = steps.iter().position(|s| *s == Step::Uid(7)).unwrap();
+        for early in
+            [Step::Nice(-3), Step::Umask(0o27), Step::Limit { resource: 0, value: u64::MAX }]
+        {
+            assert!(steps[..uid].contains(&early), "{early:?}");
+        }
+    }
+
+    #[test]
+    fn start_17_without_privilege_only_setuid_is_tried() {
+        let steps = steps(&service(), false);
+        assert!(steps.contains(&Step::Uid(7)));
+        assert!(!steps.iter().any(|s| matches!(s, Step::Gid(_) | Step::Groups(_))));
+    }
+
+    #[test]
+    fn srv_13_groups_of_an_unknown_user_fail_in_the_child() {
+        let mut service = service();
+        service.credentials.groups = Groups::Unknown;
+        assert!(steps(&service, true).contains(&Step::UnknownGroups));
+    }
+
+    #[test]
+    fn a_server_of_root_stays_root() {
+        let mut service = service();
+        service.credentials.uid = 0;
+        assert!(!steps(&service, true).contains(&Step::NoWayBack));
+    }
+
+    fn names_and_values(plan: &EnvPlan) -> Vec<String> {
+        let daemon = [("PATH", "/bin"), ("FOO", "bar"), ("REMOTE_HOST", "stale")]
+            .into_iter()
+            .chain(FOR_THE_DAEMON.map(|name| (name, "x")))
+            .map(|(n, v)| (n.into(), v.into()))
+            .collect::<Vec<_>>();
+        let env = environment(plan, &daemon);
+        env.iter().map(|(n, v)| format!("{}={}", n.display(), v.display())).collect()
+    }
+
+    #[test]
+    fn srv_5_to_srv_7_the_environment() {
+        let set = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect::<Vec<_>>()
+        };
+        let mut plan = EnvPlan::default();
+        assert_eq!(names_and_values(&plan), ["PATH=/bin", "FOO=bar"]);
+        plan.set = set(&[("FOO", "new"), ("A", "1"), ("REMOTE_HOST", "mine")]);
+        assert_eq!(names_and_values(&plan), ["PATH=/bin", "FOO=new", "A=1"]);
+        plan.passed = Passed::Only(vec!["NOTIFY_SOCKET".into(), "REMOTE_HOST".into()]);
+        plan.set.clear();
+        assert_eq!(names_and_values(&plan), ["NOTIFY_SOCKET=x"], "named, so meant");
+        plan.passed = Passed::Only(Vec::new());
+        assert!(names_and_values(&plan).is_empty(), "SRV-6");
+    }
+}

@@ -1,0 +1,276 @@
+//! SIGHUP: read, compare, open the new, commit; only then let go of the old.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::config::Loaded;
+use crate::config::Verdict;
+use crate::ipc::State;
+use crate::log::ServiceLogs;
+use crate::monitor::Monitor;
+use crate::monitor::bind;
+use crate::monitor::bind::Patience;
+use crate::monitor::end::Exit;
+use crate::monitor::notify;
+use crate::monitor::services::Services;
+use crate::plan;
+use crate::plan::Change;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+use crate::sys::clock;
+use crate::sys::fd;
+use crate::sys::signal;
+use crate::sys::socket;
+
+/// A reload between its commit and the engine's word that it has adopted it. Orders of the
+/// old generation are honoured until then.
+#[derive(Debug, Default)]
+pub struct Reload {
+    /// Services that are gone; their sockets stay open as long as this.
+    pub retired: Services,
+    /// Sockets that others have replaced (RELOAD-7).
+    replaced: Vec<OwnedFd>,
+    /// Services whose servers are to end.
+    ending: Vec<ServiceIndex>,
+    opened: usize,
+    kept: usize,
+}
+
+/// A change that can be made: with the socket it needs.
+enum Ready {
+    Keep(ServiceIndex, Rc<Service>),
+    Rebind(ServiceIndex, Rc<Service>, OwnedFd),
+    Open(ServiceIndex, Rc<Service>, OwnedFd),
+    Drop(ServiceIndex),
+}
+
+impl Monitor {
+    /// Takes over what the files say now, or nothing at all.
+    pub(super) fn reload(&mut self) {
+        let is_free = self.engine.as_ref().is_some_and(|engine| engine.state == State::Serving);
+        if self.stop_at.is_some() {
+            return;
+        }
+        if self.reload.is_some() || !is_free {
+            self.reload_again = true;
+            return;
+        }
+        notify::reloading();
+        clock::reload_time_zone();
+        self.daemon_log.reopen();
+        tracing::info!("Starting reconfiguration");
+        let loaded = self.read_configuration();
+        match self.prepare(loaded) {
+            Ok((changes, logs)) => self.commit(changes, logs),
+            Err(why) => {
+                tracing::warn!("reconfiguration failed: {why}; the old configuration stays in force");
+                notify::ready(self.services.count());
+                notify::status("the last reload failed: the old configuration is in force");
+            }
+        }
+    }
+
+    /// Everything that can fail for the whole: nothing is touched yet.
+    fn prepare(&mut self, loaded: Loaded) -> Result<(Vec<Ready>, ServiceLogs), String> {
+        match &loaded.verdict {
+            Verdict::Good => {}
+            Verdict::FaultyDefaults { .. } => return Err("`defaults` has a mistake".to_owned()),
+            Verdict::Unreadable(why) => return Err(why.clone()),
+        }
+        let (logs, unusable) = ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
+        if let Some(log) = unusable {
+            return Err(format!("cannot open the log {}: {}", log.path.display(), log.cause));
+        }
+        let mut wanted = loaded.plan.services;
+        for faulty in &loaded.faulty {
+            let old = self.services.iter().filter(|(_, active)| active.service.id == faulty.id);
+            for (_, active) in old {
+                tracing::warn!("service {} goes on with its old entry", faulty.id);
+                wanted.push(Service::clone(&active.service));
+            }
+        }
+        let running: Vec<_> =
+            self.services.iter().map(|(index, active)| (index, &*active.service)).collect();
+        let changes = plan::changes(&running, &wanted);
+        let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
+        let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
+        let ready = changes
+            .iter()
+            .filter_map(|change| match *change {
+                Change::Drop(index) => Some(Ready::Drop(index)),
+                Change::Keep(index, at) => take(at).map(|service| Ready::Keep(index, service)),
+                Change::Rebind(index, at) => {
+                    take(at).map(|service| self.ready_to_rebind(index, service, &changes))
+                }
+                Change::Open(at) => take(at).and_then(|service| self.ready_to_open(service, &changes)),
+            })
+            .collect();
+        Ok((ready, logs))
+    }
+
+    /// A service that cannot have its new address stays where it is, as it was.
+    fn ready_to_rebind(
+        &mut self,
+        index: ServiceIndex,
+        service: Rc<Service>,
+        changes: &[Change],
+    ) -> Ready {
+        match self.listener_for(&service, changes) {
+            Ok(listener) => Ready::Rebind(index, service, listener),
+            Err(cause) => {
+                self.say_bind_failed(&service, &cause);
+                let old = self.services.find(index).map(|active| Rc::clone(&active.service));
+                tracing::error!("service {} stays on its old address", service.id);
+                Ready::Keep(index, old.unwrap_or(service))
+            }
+        }
+    }
+
+    fn ready_to_open(&mut self, service: Rc<Service>, changes: &[Change]) -> Option<Ready> {
+        let listener = self.listener_for(&service, changes);
+        let listener = listener.map_err(|cause| self.say_not_started(&service, &cause)).ok()?;
+        Some(Ready::Open(self.services.new_index(), service, listener))
+    }
+
+    /// The socket of a new service: that of a dropped one with the same address as it is,
+    /// backlog included; otherwise a new one. Where a socket that is to go is in the way, it
+    /// rests meanwhile, and listens again if the new one cannot be had all the same.
+    fn listener_for(&self, service: &Service, changes: &[Change]) -> io::Result<OwnedFd> {
+        let leaving = |only_dropped: bool| {
+            changes.iter().filter_map(move |change| match change {
+                Change::Drop(index) => self.services.find(*index),
+                Change::Rebind(index, _) if !only_dropped => self.services.find(*index),
+                Change::Rebind(..) | Change::Keep(..) | Change::Open(_) => None,
+            })
+        };
+        let (address, v6only) = (service.socket.address, service.socket.v6only);
+        let heir = leaving(true).find(|old| {
+            old.service.socket.address == address && old.service.socket.v6only == v6only
+        });
+        if let Some(old) = heir {
+            let listener = fd::duplicate(&old.listener)?;
+            bind::set_options(&listener, service.options)?;
+            return Ok(listener);
+        }
+        let bind = || bind::bind(service.socket, service.options, Patience::NONE);
+        let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
+        bind().or_else(|cause| {
+            let same_port = |old: &&crate::monitor::services::Active| {
+                old.service.socket.address.port() == address.port()
+            };
+            let old: Vec<_> = leaving(false).filter(same_port).collect();
+            if old.is_empty() || !in_the_way(&cause) {
+                return Err(cause);
+            }
+            for active in &old {
+                let _ = socket::stop_listening(&active.listener);
+            }
+            bind().inspect_err(|_| {
+                for active in &old {
+                    let _ = socket::listen(&active.listener);
+                }
+            })
+        })
+    }
+
+    /// Puts the new services in force and offers them to the engine.
+    fn commit(&mut self, changes: Vec<Ready>, mut logs: ServiceLogs) {
+        tracing::trace!("Swapping defaults");
+        let mut reload = Reload::default();
+        let mut fresh = Vec::new();
+        for change in changes {
+            match change {
+                Ready::Drop(index) => self.retire(index, &mut reload),
+                Ready::Keep(index, service) => {
+                    tracing::info!("readjusting service {}", service.id);
+                    self.replace(index, service, None, &mut logs);
+                    reload.kept += 1;
+                }
+                Ready::Rebind(index, service, listener) => {
+                    tracing::info!("readjusting service {}", service.id);
+                    let old = self.replace(index, service, Some(listener), &mut logs);
+                    reload.replaced.extend(old);
+                    reload.ending.push(index);
+                    reload.kept += 1;
+                    fresh.push(index);
+                }
+                Ready::Open(index, service, listener) => {
+                    if self.open(index, service, listener, &mut logs) {
+                        reload.opened += 1;
+                        fresh.push(index);
+                    }
+                }
+            }
+        }
+        self.logs.flush();
+        self.logs = logs;
+        self.generation = self.generation.next();
+        self.reload = Some(reload);
+        let Some(engine) = &mut self.engine else { return };
+        engine.state = State::Reloading;
+        let limit = self.options.process_limit;
+        let offered =
+            engine.offer(self.generation, &self.services, fresh, self.last_ticket, limit);
+        if let Err(cause) = offered {
+            // A new engine starts from the tables, which are right.
+            tracing::error!("cannot offer the new configuration: {cause}; replacing the engine");
+            let _ = signal::send(engine.pid, signal::Name::SIGKILL);
+        }
+    }
+
+    fn retire(&mut self, index: ServiceIndex, reload: &mut Reload) {
+        if let Some(active) = self.services.remove(index) {
+            tracing::info!("service {} deactivated", active.service.id);
+            reload.retired.insert(index, active);
+            reload.ending.push(index);
+        }
+    }
+
+    /// New attributes for a running service; with a new listener the old one comes back.
+    fn replace(
+        &mut self,
+        index: ServiceIndex,
+        service: Rc<Service>,
+        listener: Option<OwnedFd>,
+        logs: &mut ServiceLogs,
+    ) -> Option<OwnedFd> {
+        let old = self.services.remove(index)?;
+        if let Err(unusable) = logs.add(index, &service) {
+            // The sessions matter more than their log: serve on, and say what is missing.
+            tracing::error!(
+                "service {}: cannot open the log {}: {}; nothing is logged",
+                service.id,
+                unusable.path.display(),
+                unusable.cause
+            );
+        }
+        let (listener, left_over) = match listener {
+            Some(new) => (new, Some(old.listener)),
+            None => (old.listener, None),
+        };
+        if let Err(cause) = bind::set_options(&listener, service.options) {
+            tracing::error!("service {}: cannot set socket options: {cause}", service.id);
+        }
+        match self.household.activate(service, listener) {
+            Ok(active) => self.services.insert(index, active),
+            Err(cause) => tracing::error!("{cause}"),
+        }
+        left_over
+    }
+
+    /// The engine serves the new generation: nobody needs the old sockets any more.
+    pub(super) fn finish_reload(&mut self, reload: &Reload) {
+        let now = Instant::now();
+        for index in &reload.ending {
+            self.running.end(*index, now);
+        }
+        let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
+        tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
+        notify::ready(self.services.count());
+        if self.services.count() == 0 && !self.options.stay_alive {
+            self.leave(Exit::NoServices);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The servers that run: who started them for whom, how many, and which are to end.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::ipc::Ticket;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+use crate::sys::signal;
+
+/// How long a server has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// One server process.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub ticket: Ticket,
+    pub index: ServiceIndex,
+    /// As it was when the server started; the one in force may be newer.
+    pub service: Rc<Service>,
+    pub peer: IpAddr,
+    pub started: Instant,
+    /// When SIGKILL follows, for a server that has been asked to end.
+    kill_at: Option<Instant>,
+}
+
+/// Every server process of this daemon, by process id.
+#[derive(Debug, Default)]
+pub struct Running {
+    by_pid: HashMap<i32, Server>,
+    by_service: HashMap<ServiceIndex, u32>,
+    /// How many have a `kill_at`: nearly always none, and then nothing is searched.
+    ending: usize,
+}
+
+impl Server {
+    /// A server that has just been started.
+    #[must_use]
+    pub fn new(ticket: Ticket, index: ServiceIndex, service: Rc<Service>, peer: IpAddr) -> Self {
+        Self { ticket, index, service, peer, started: Instant::now(), kill_at: None }
+    }
+}
+
+impl Running {
+    /// Takes note of a new process.
+    pub fn add(&mut self, pid: i32, server: Server) {
+        *self.by_service.entry(server.index).or_default() += 1;
+        self.by_pid.insert(pid, server);
+    }
+
+    /// Forgets a process that has ended.
+    pub fn remove(&mut self, pid: i32) -> Option<Server> {
+        let server = self.by_pid.remove(&pid)?;
+        if server.kill_at.is_some() {
+            self.ending -= 1;
+        }
+        if let Some(count) = self.by_service.get_mut(&server.index) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_service.remove(&server.index);
+            }
+        }
+        Some(server)
+    }
+
+    /// Servers of one service.
+    #[must_use]
+    pub fn of(&self, index: ServiceIndex) -> u32 {
+        self.by_service.get(&index).copied().unwrap_or(0)
+    }
+
+    /// Servers of all services.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.by_pid.len()).unwrap_or(u32::MAX)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, &Server)> {
+        self.by_pid.iter().map(|(pid, server)| (*pid, server))
+    }
+
+    /// The server of this ticket, for the rare case of a start that went wrong.
+    #[must_use]
+    pub fn by_ticket(&self, ticket: u64) -> Option<&Server> {
+        self.by_pid.values().find(|server| server.ticket.0 == ticket)
+    }
+
+    /// Asks the servers of a service to end: SIGTERM now, SIGKILL if that does not help
+    /// within four seconds (RELOAD-4). Nobody waits meanwhile.
+    pub fn end(&mut self, index: ServiceIndex, now: Instant) {
+        for (pid, server) in &mut self.by_pid {
+            if server.index == index && server.kill_at.is_none() {
+                tracing::info!("Sending signal 15 to {} server {pid}", server.service.id);
+                let _ = signal::send(*pid, signal::Name::SIGTERM);
+                server.kill_at = Some(now + GRACE);
+                self.ending += 1;
+            }
+        }
+    }
+
+    /// When the next SIGKILL is due.
+    #[must_use]
+    pub fn next_kill(&self) -> Option<Instant> {
+        if self.ending == 0 {
+            return None;
+        }
+        self.by_pid.values().filter_map(|server| server.kill_at).min()
+    }
+
+    /// Sends SIGKILL where the time is over, and again later if even that does not help.
+    pub fn kill_overdue(&mut self, now: Instant) {
+        if self.ending == 0 {
+            return;
+        }
+        for (pid, server) in &mut self.by_pid {
+            if server.kill_at.is_some_and(|at| at <= now) {
+                tracing::info!("Sending signal 9 to {} server {pid}", server.service.id);
+                let _ = signal::send(*pid, signal::Name::SIGKILL);
+                server.kill_at = Some(now + GRACE);
+            }
+        }
+    }
+
+    /// What does not add up (SIG-6): counts, and processes that are not there any more.
+    #[must_use]
+    pub fn inconsistencies(&self) -> usize {
+        let counted: u32 = self.by_service.values().sum();
+        let gone = self.by_pid.keys().filter(|pid| !signal::exists(**pid)).count();
+        gone + usize::from(counted != self.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::recipe::tests::service;
+
+    #[test]
+    fn counts_follow_the_servers() {
+        let mut running = Running::default();
+        let index = ServiceIndex(3);
+        let own = i32::try_from(std::process::id()).unwrap();
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        running.add(own, Server::new(Ticket(9), index, Rc::new(service()), peer));
+        assert_eq!((running.of(index), running.count()), (1, 1));
+        assert!(running.by_ticket(9).is_some());
+        assert_eq!(running.inconsistencies(), 0);
+        assert!(running.remove(own).is_some());
+        assert!(running.remove(own).is_none());
+        assert_eq!((running.of(index), running.count()), (0, 0));
+    }
+}

@@ -1,0 +1,94 @@
+//! The services in force: each with its listening socket and everything its servers need.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::monitor::recipe;
+use crate::plan::Door;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+use crate::sys::process::Image;
+use crate::sys::process::Step;
+
+/// One service that runs.
+#[derive(Debug)]
+pub struct Active {
+    pub service: Rc<Service>,
+    pub listener: OwnedFd,
+    pub steps: Vec<Step>,
+    pub image: Image,
+}
+
+/// What every service's servers are made from.
+#[derive(Debug)]
+pub struct Household {
+    /// The daemon's environment at start (SRV-5).
+    pub environment: Vec<(OsString, OsString)>,
+    /// Whether users can be changed (START-17).
+    pub privileged: bool,
+}
+
+impl Household {
+    /// Makes a service ready to run on `listener`.
+    ///
+    /// # Errors
+    /// When a word of its command line or environment holds a NUL byte; the listener is closed.
+    pub fn activate(
+        &self,
+        service: Rc<Service>,
+        listener: OwnedFd,
+    ) -> Result<Active, std::ffi::NulError> {
+        let image = recipe::image(&service, &self.environment)?;
+        let steps = recipe::steps(&service, self.privileged);
+        Ok(Active { service, listener, steps, image })
+    }
+}
+
+/// The services in force, by the number that the engine knows them by.
+#[derive(Debug, Default)]
+pub struct Services {
+    active: BTreeMap<ServiceIndex, Active>,
+    /// The last number given; numbers are never reused, slots cannot run out (RELOAD-13).
+    last: u32,
+}
+
+impl Services {
+    /// A number that no service has had.
+    pub const fn new_index(&mut self) -> ServiceIndex {
+        self.last = self.last.wrapping_add(1);
+        ServiceIndex(self.last)
+    }
+
+    /// Puts a service in force.
+    pub fn insert(&mut self, index: ServiceIndex, active: Active) {
+        self.active.insert(index, active);
+    }
+
+    /// Takes a service out of force.
+    pub fn remove(&mut self, index: ServiceIndex) -> Option<Active> {
+        self.active.remove(&index)
+    }
+
+    #[must_use]
+    pub fn find(&self, index: ServiceIndex) -> Option<&Active> {
+        self.active.get(&index)
+    }
+
+    /// All of them, oldest number first.
+    pub fn iter(&self) -> impl Iterator<Item = (ServiceIndex, &Active)> {
+        self.active.iter().map(|(index, active)| (*index, active))
+    }
+
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.active.len()
+    }
+
+    /// The engine's half of all of them.
+    #[must_use]
+    pub fn doors(&self) -> Vec<Door> {
+        self.iter().map(|(index, active)| Door::of(index, &active.service)).collect()
+    }
+}

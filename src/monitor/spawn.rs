@@ -1,0 +1,175 @@
+//! Orders of the engine: start a server, log a refusal, open a banner.
+
+use std::ffi::CString;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use crate::ipc::Event;
+use crate::ipc::Kind;
+use crate::ipc::Message;
+use crate::ipc::Refusal;
+use crate::ipc::State;
+use crate::ipc::Ticket;
+use crate::ipc::ToEngine;
+use crate::ipc::ToMonitor;
+use crate::ipc::Violation;
+use crate::log;
+use crate::monitor::Monitor;
+use crate::monitor::running::Server;
+use crate::monitor::services::Active;
+use crate::plan::BannerKind;
+use crate::plan::Denial;
+use crate::plan::ServiceIndex;
+use crate::sys::fd;
+use crate::sys::process;
+use crate::sys::process::Recipe;
+use crate::sys::socket;
+
+impl Monitor {
+    /// The one switch: what the engine asks for, if it may now.
+    pub(super) fn obey(
+        &mut self,
+        message: ToMonitor,
+        with: Option<OwnedFd>,
+    ) -> Result<(), Violation> {
+        let state = self.engine.as_ref().map_or(State::Greeting, |engine| engine.state);
+        if !state.permits(message.kind()) {
+            return Err(Violation::Forbidden(message.kind(), state));
+        }
+        match (message, with) {
+            (ToMonitor::Start { ticket, service, peer }, Some(connection)) => {
+                self.start_server(ticket, service, peer, &connection)
+            }
+            (ToMonitor::Refused(refusal), _) => self.log_refusal(refusal),
+            (ToMonitor::Noticed { service, event }, _) => self.log_event(service, event),
+            (ToMonitor::Banner { number, service, kind }, _) => {
+                self.open_banner(number, service, kind)
+            }
+            (ToMonitor::Hello { build }, _) => self.greeted(build),
+            (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
+            (ToMonitor::Stopped, _) => {
+                self.drained();
+                Ok(())
+            }
+            (ToMonitor::Start { .. }, None) => Err(Violation::Descriptor(Kind::Start)),
+        }
+    }
+
+    /// A service by its number, in force or on its way out.
+    fn service(&self, kind: Kind, index: ServiceIndex) -> Result<&Active, Violation> {
+        self.services
+            .find(index)
+            .or_else(|| self.reload.as_ref().and_then(|reload| reload.retired.find(index)))
+            .ok_or(Violation::Contradiction(kind, "no such service"))
+    }
+
+    /// Nothing is trusted that the kernel can be asked: what the descriptor is, and who is at
+    /// its other end. `claimed` counts only where the kernel has forgotten the peer.
+    fn start_server(
+        &mut self,
+        ticket: Ticket,
+        index: ServiceIndex,
+        claimed: IpAddr,
+        connection: &OwnedFd,
+    ) -> Result<(), Violation> {
+        if ticket <= self.last_ticket {
+            return Err(Violation::Contradiction(Kind::Start, "a ticket used before"));
+        }
+        self.last_ticket = ticket;
+        let active = self.service(Kind::Start, index)?;
+        if !socket::is_tcp_connection(connection) {
+            return Err(Violation::Contradiction(Kind::Start, "not a connection"));
+        }
+        let peer = socket::peer(connection).unwrap_or(claimed);
+        let service = Rc::clone(&active.service);
+        if let Some(why) = self.hard_limit(index, &service) {
+            self.not_started(ticket, Refusal { service: index, why, peer });
+            return Ok(());
+        }
+        let recipe = Recipe {
+            steps: &active.steps,
+            image: &active.image,
+            extra: CString::new(format!("REMOTE_HOST={peer}")).ok(),
+            socket: connection.as_fd(),
+            ticket: ticket.0,
+        };
+        match process::spawn(&recipe, self.mishaps.1.as_fd()) {
+            Ok(pid) => {
+                if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
+                    self.logs.line(index, &service, &line);
+                }
+                self.running.add(pid, Server::new(ticket, index, service, peer));
+            }
+            Err(errno) => {
+                tracing::error!("{}: fork failed: {}", service.id, super::words(errno));
+                self.not_started(ticket, Refusal { service: index, why: Denial::Fork, peer });
+            }
+        }
+        Ok(())
+    }
+
+    /// `instances` and `-limit` as caps that hold whatever the engine believes.
+    fn hard_limit(&self, index: ServiceIndex, service: &crate::plan::Service) -> Option<Denial> {
+        if service.policy.instances.reached(self.running.of(index)) {
+            return Some(Denial::ServiceLimit);
+        }
+        self.options.process_limit.reached(self.running.count()).then_some(Denial::ProcessLimit)
+    }
+
+    fn not_started(&mut self, ticket: Ticket, refusal: Refusal) {
+        self.tell_engine(&ToEngine::NotStarted { ticket });
+        // The service is in force: its order has just been looked at.
+        let _ = self.log_refusal(refusal);
+    }
+
+    fn log_refusal(&mut self, refusal: Refusal) -> Result<(), Violation> {
+        let Refusal { service: index, why, peer } = refusal;
+        let service = Rc::clone(&self.service(Kind::Refused, index)?.service);
+        if let Some(line) = log::fail(&service.id, service.log.on_failure, why, peer) {
+            self.logs.line(index, &service, &line);
+        }
+        Ok(())
+    }
+
+    fn log_event(&self, index: ServiceIndex, event: Event) -> Result<(), Violation> {
+        let service = &self.service(Kind::Noticed, index)?.service;
+        let (name, id) = (&service.name, &service.id);
+        match event {
+            Event::Deactivated => tracing::error!(
+                "Deactivating service {name} due to excessive incoming connections.  \
+                 Restarting in {} seconds.",
+                service.policy.rate.pause
+            ),
+            Event::Activated => tracing::error!("Activating service {name}"),
+            Event::AcceptFailed(errno) => {
+                let errno = crate::sys::Errno::from_raw(errno);
+                tracing::error!("service {id}, accept: {}", super::words(errno));
+            }
+        }
+        Ok(())
+    }
+
+    /// The banner's path stays here; the engine gets the open file, if it is one.
+    fn open_banner(
+        &mut self,
+        number: u64,
+        index: ServiceIndex,
+        kind: BannerKind,
+    ) -> Result<(), Violation> {
+        let service = Rc::clone(&self.service(Kind::AskBanner, index)?.service);
+        let path = service
+            .banners
+            .path(kind)
+            .ok_or(Violation::Contradiction(Kind::AskBanner, "no such banner"))?;
+        let file = fd::open_regular(path);
+        if let Err(cause) = &file {
+            let (id, path) = (&service.id, path.display());
+            tracing::error!("service = {id}, open of banner {path} failed: {cause}");
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.port.send(&ToEngine::Banner { number }, file.ok());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,360 @@
+//! The order of start-up, as a list (START-1).
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, absolute};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use crate::cli::{Messages, Options, Stage};
+use crate::config;
+use crate::config::system::System;
+use crate::config::{Loaded, Request, Verdict};
+use crate::diag::Severity;
+use crate::ipc::Ticket;
+use crate::log::{DaemonLog, Destination, ServiceLogs, Style};
+use crate::monitor::Monitor;
+use crate::monitor::bind;
+use crate::monitor::bind::Patience;
+use crate::monitor::end::Crashes;
+use crate::monitor::engine_process::Account;
+use crate::monitor::pid_file::PidFile;
+use crate::monitor::running::Running;
+use crate::monitor::services::{Household, Services};
+use crate::plan::Facility;
+use crate::plan::Generation;
+use crate::plan::LogTarget;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+use crate::sys::fd;
+use crate::sys::names;
+use crate::sys::privilege;
+use crate::sys::process;
+use crate::sys::signal::Signals;
+
+/// Descriptors that are not for services: our own, and one for an order on its way (START-15).
+const RESERVED: u64 = 14;
+
+/// Runs the daemon until it ends.
+#[must_use]
+pub fn run(options: Options) -> ExitCode {
+    match start(options) {
+        Ok(mut monitor) => {
+            let exit = monitor.serve();
+            monitor.finish(exit)
+        }
+        Err(why) => {
+            if let Some(text) = why {
+                writeln!(io::stderr().lock(), "{text}").ok();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// START-1: descriptors, log, signals, environment, umask, detach, pid file, configuration,
+/// sockets, working directory, engine. An error has been logged, unless it comes with a text.
+fn start(mut options: Options) -> Result<Monitor, Option<String>> {
+    // Whatever fails here has no log yet.
+    let early = |what: &str, cause: &dyn std::fmt::Display| {
+        Some(format!("xinetd: {what}: {cause}"))
+    };
+    fd::close_from(3).map_err(|e| early("cannot close inherited descriptors", &e))?;
+    fd::settle_standard_descriptors(false).map_err(|e| early("cannot open /dev/null", &e))?;
+    let descriptors = fd::raise_descriptor_limit().map_err(|e| early("getrlimit", &e))?;
+    let start_directory = env::current_dir().unwrap_or_else(|_| "/".into());
+    make_paths_absolute(&mut options);
+    let daemon_log = open_log(&options)?;
+    let signals = Signals::take_over().map_err(|e| early("cannot take over signals", &e))?;
+    let environment = env::vars_os().collect();
+    process::widen_umask();
+    if options.stage == Stage::Background {
+        process::detach().map_err(|e| early("cannot fork", &e))?;
+        fd::settle_standard_descriptors(true).map_err(|e| early("cannot open /dev/null", &e))?;
+    }
+    let pid_file = options.pid_file.clone().and_then(write_pid_file);
+    warn_about(&options);
+    let (privileged, account) = choose_account();
+    let mishaps = process::mishap_pipe().map_err(|e| early("cannot open a pipe", &e))?;
+    let mut monitor = Monitor {
+        logs: ServiceLogs::open(&LogTarget::None, &options.program).0,
+        options,
+        daemon_log,
+        household: Household { environment, privileged },
+        account,
+        start_directory,
+        descriptors,
+        signals,
+        mishaps,
+        services: Services::default(),
+        running: Running::default(),
+        engine: None,
+        crashes: Crashes::default(),
+        generation: Generation(1),
+        last_ticket: Ticket(0),
+        reload: None,
+        reload_again: false,
+        stop_at: None,
+        next_check: None,
+        pid_file,
+    };
+    monitor.open_all()?;
+    let _ = env::set_current_dir("/");
+    if monitor.options.check_interval > 0 {
+        let interval = Duration::from_secs(monitor.options.check_interval);
+        monitor.next_check = Some(Instant::now() + interval);
+    }
+    monitor.start_engine().map_err(|_| None)?;
+    Ok(monitor)
+}
+
+/// START-10: what is relative means the directory of the start, also on a reload.
+fn make_paths_absolute(options: &mut Options) {
+    let fix = |path: &mut std::path::PathBuf| {
+        if let Ok(fixed) = absolute(&*path) {
+            *path = fixed;
+        }
+    };
+    fix(&mut options.config);
+    options.pid_file.as_mut().map(fix);
+    if let Messages::File(path) = &mut options.messages {
+        fix(path);
+    }
+}
+
+fn open_log(options: &Options) -> Result<Arc<DaemonLog>, Option<String>> {
+    let (destination, complaint) = destination(options);
+    let log = DaemonLog::open(&options.program, destination, options.stage == Stage::Debug);
+    let log = Arc::new(log.map_err(|cause| {
+        Some(format!("{}: msg_init failed: can't open log file: {cause}", options.program))
+    })?);
+    // Fails only when one is set already, which nothing else does.
+    let _ = tracing::subscriber::set_global_default(Arc::clone(&log));
+    if let Some(text) = complaint {
+        tracing::error!("{text}");
+    }
+    Ok(log)
+}
+
+/// CLI-3 to CLI-6, CLI-22; a complaint is for the log that is chosen.
+fn destination(options: &Options) -> (Destination, Option<String>) {
+    let to_stderr = || {
+        let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+        Destination::Stderr { colour }
+    };
+    match &options.messages {
+        _ if options.stage == Stage::Debug => (to_stderr(), None),
+        Messages::File(path) => (Destination::File(path.clone()), None),
+        Messages::Syslog(name) => match config::facility(name) {
+            Some(facility) => (Destination::Syslog(facility), None),
+            None => {
+                let complaint = format!("Bad syslog facility: {name}");
+                (Destination::Syslog(Facility::Daemon), Some(complaint))
+            }
+        },
+        Messages::Default if options.stage == Stage::Foreground => {
+            if io::stderr().is_terminal() {
+                (to_stderr(), None)
+            } else if stderr_is_the_journal() {
+                (Destination::Journal, None)
+            } else {
+                (Destination::Syslog(Facility::Daemon), None)
+            }
+        }
+        Messages::Default => (Destination::Syslog(Facility::Daemon), None),
+    }
+}
+
+/// `JOURNAL_STREAM` names the device and inode of stderr (systemd.exec(5)).
+fn stderr_is_the_journal() -> bool {
+    let Ok(stream) = env::var("JOURNAL_STREAM") else { return false };
+    let numbers = stream.split_once(':').map(|(dev, ino)| (dev.parse(), ino.parse()));
+    matches!(numbers, Some((Ok(dev), Ok(ino))) if fd::is_same_file(io::stderr().as_fd(), dev, ino))
+}
+
+/// START-5: failure is only worth a debug message.
+fn write_pid_file(path: std::path::PathBuf) -> Option<PidFile> {
+    let shown = path.display().to_string();
+    PidFile::write(path).inspect_err(|cause| tracing::trace!("cannot write {shown}: {cause}")).ok()
+}
+
+/// Options and files that mean something to the original and nothing here yet.
+fn warn_about(options: &Options) {
+    for word in &options.unknown {
+        tracing::warn!("option {word} is not known and ignored");
+    }
+    if options.inetd_compat && Path::new("/etc/inetd.conf").exists() {
+        tracing::warn!("-inetd_compat: this version does not read /etc/inetd.conf");
+    }
+    for file in ["/etc/hosts.allow", "/etc/hosts.deny"] {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+            tracing::warn!("{file} has rules: this version does not apply them to any service");
+        }
+    }
+}
+
+/// Whether users can be changed, and who the engine is.
+fn choose_account() -> (bool, Option<Account>) {
+    if !privilege::may_change_users() {
+        tracing::warn!(
+            "running without the privilege to change users: the engine and all servers run as \
+             uid {}, nothing separates them",
+            privilege::own_ids().0
+        );
+        return (false, None);
+    }
+    let account = |name: &str| {
+        names::user_by_name(name.as_ref()).map(|user| Account { uid: user.uid, gid: user.gid })
+    };
+    let account = account("xinetd").or_else(|| {
+        tracing::warn!("there is no user `xinetd`: the engine runs as `nobody`");
+        account("nobody")
+    });
+    const OVERFLOW: u32 = 65534; // where not even nobody is known
+    (true, account.or(Some(Account { uid: OVERFLOW, gid: OVERFLOW })))
+}
+
+impl Monitor {
+    /// Reads the files and says what is wrong with them.
+    pub(super) fn read_configuration(&self) -> Loaded {
+        let (path, base) = (&self.options.config, &self.start_directory);
+        let request = Request { path, base, lookup: &System::new() };
+        let loaded = config::load(&request);
+        for note in &loaded.notes {
+            let line = match self.daemon_log.style() {
+                Style::Human { colour } => {
+                    self.daemon_log.show(&note.human(&loaded.sources, colour));
+                    continue;
+                }
+                Style::Short => note.short(&loaded.sources),
+                Style::Legacy => note.log_line(&loaded.sources),
+            };
+            match note.severity {
+                Severity::Error => tracing::error!("{line}"),
+                Severity::Warning => tracing::warn!("{line}"),
+                Severity::Note => tracing::debug!("{line}"),
+            }
+        }
+        loaded
+    }
+
+    /// The first configuration: what is wrong with it as a whole ends the start.
+    fn open_all(&mut self) -> Result<(), Option<String>> {
+        let loaded = self.read_configuration();
+        match loaded.verdict {
+            Verdict::Good | Verdict::FaultyDefaults { fatal: false } => {}
+            Verdict::FaultyDefaults { fatal: true } => {
+                tracing::error!(
+                    critical = true,
+                    "A fatal error was encountered while parsing the default section. \
+                     xinetd will exit."
+                );
+                tracing::warn!("Exiting...");
+                return Err(None);
+            }
+            Verdict::Unreadable(why) => {
+                tracing::error!(critical = true, "{why}");
+                return Err(None);
+            }
+        }
+        let delay = env::var("XINETD_BIND_DELAY").ok();
+        let patience = Patience::from_environment(delay.as_deref());
+        let (mut logs, unusable) =
+            ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
+        for service in loaded.plan.services {
+            if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
+                let why = format!("cannot open the log {}: {}", log.path.display(), log.cause);
+                self.say_not_started(&service, &io::Error::other(why));
+                continue;
+            }
+            match bind::bind(service.socket, service.options, patience) {
+                Ok(listener) => {
+                    let index = self.services.new_index();
+                    self.open(index, Rc::new(service), listener, &mut logs);
+                }
+                Err(cause) => self.say_not_started(&service, &cause),
+            }
+        }
+        self.logs = logs;
+        if self.services.count() == 0 && !self.options.stay_alive {
+            tracing::error!(critical = true, "no services. Exiting...");
+            return Err(None);
+        }
+        Ok(())
+    }
+
+    /// Puts a service in force, with its log; says why if that cannot be.
+    pub(super) fn open(
+        &mut self,
+        index: ServiceIndex,
+        service: Rc<Service>,
+        listener: OwnedFd,
+        logs: &mut ServiceLogs,
+    ) -> bool {
+        let taken = self.services.count() + logs.descriptors();
+        if taken as u64 >= self.descriptors.saturating_sub(RESERVED) {
+            let why = "the limit on descriptors leaves no room (RLIMIT_NOFILE)";
+            self.say_not_started(&service, &io::Error::other(why));
+            return false;
+        }
+        let opened = logs.add(index, &service).map_err(|log| {
+            let why = format!("cannot open the log {}: {}", log.path.display(), log.cause);
+            io::Error::other(why)
+        });
+        let name = Rc::clone(&service);
+        let active = opened.and_then(|()| Ok(self.household.activate(service, listener)?));
+        match active {
+            Ok(active) => {
+                self.daemon_log.show(&self.describe(&active));
+                self.services.insert(index, active);
+                true
+            }
+            Err(cause) => {
+                self.say_not_started(&name, &cause);
+                false
+            }
+        }
+    }
+
+    /// `-d`: the service as it is going to run, step by step.
+    fn describe(&self, active: &crate::monitor::services::Active) -> String {
+        if self.options.stage != Stage::Debug {
+            return String::new();
+        }
+        let service = &active.service;
+        let words: Vec<_> = active.image.argv().map(|w| w.to_string_lossy()).collect();
+        let steps: Vec<_> = active.steps.iter().map(ToString::to_string).collect();
+        format!(
+            "Service = {}\n  id     = {}\n  listen = {}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
+            service.name,
+            service.id,
+            service.socket,
+            service.program.path.display(),
+            words.join(" "),
+            steps.join(", "),
+        )
+    }
+
+    /// MSG-2's sentence, and what it is about.
+    pub(super) fn say_bind_failed(&self, service: &Service, cause: &io::Error) {
+        let (id, socket, place) = (&service.id, service.socket, &service.declared_at);
+        let cause = cause
+            .raw_os_error()
+            .map_or_else(|| cause.to_string(), |n| super::words(crate::sys::Errno::from_raw(n)));
+        tracing::error!("bind failed ({cause}). service = {id}; {socket}, {place}");
+    }
+
+    /// START-12: left out until the next reload.
+    pub(super) fn say_not_started(&self, service: &Service, cause: &io::Error) {
+        if cause.raw_os_error().is_some() {
+            self.say_bind_failed(service, cause);
+        } else {
+            tracing::error!("service {} ({}): {cause}", service.id, service.declared_at);
+        }
+        tracing::error!("Service {} failed to start and is deactivated.", service.id);
+    }
+}

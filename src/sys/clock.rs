@@ -1,0 +1,53 @@
+//! Time: monotonic for limits, local wall clock for log stamps.
+
+use nix::time::{ClockId, clock_gettime};
+use std::mem::MaybeUninit;
+
+/// Broken-down local time, as localtime(3) gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// All digits, for instance 2026.
+    pub year: i32,
+    /// 1 to 12
+    pub month: u32,
+    /// 1 to 31
+    pub day: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+}
+
+/// Seconds since 1970, by the wall clock.
+#[must_use]
+pub fn wall_seconds() -> i64 {
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(0, |t| t.tv_sec())
+}
+
+/// The local time of `seconds` since 1970.
+#[must_use]
+pub fn local(seconds: i64) -> LocalTime {
+    let mut tm = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: localtime_r reads one time_t and writes one tm; both live here. It may return
+    // null (year overflow) and leave `tm` as it is: all zero, a valid value of plain integers.
+    unsafe { libc::localtime_r(&raw const seconds, tm.as_mut_ptr()) };
+    // SAFETY: zeroed above, so initialised whatever localtime_r did.
+    let tm = unsafe { tm.assume_init() };
+    LocalTime {
+        year: tm.tm_year + 1900,
+        month: tm.tm_mon.unsigned_abs() + 1,
+        day: tm.tm_mday.unsigned_abs(),
+        hour: tm.tm_hour.unsigned_abs(),
+        minute: tm.tm_min.unsigned_abs(),
+        second: tm.tm_sec.unsigned_abs(),
+    }
+}
+
+/// Reads /etc/localtime and TZ again: localtime_r(3) alone need not.
+pub fn reload_time_zone() {
+    unsafe extern "C" {
+        fn tzset();
+    }
+    // SAFETY: tzset takes nothing and only touches libc's own state; the monitor, its only
+    // caller, has one thread, so no localtime_r runs at the same time.
+    unsafe { tzset() };
+}

@@ -1,0 +1,391 @@
+//! Starting, reaping and describing processes.
+//!
+//! What happens between fork and exec is a value: a list of [`Step`]s, made before the fork,
+//! so it can be compared in tests and printed. After the fork only that list runs: system
+//! calls, no allocation, no locks.
+
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, setsid, write};
+use std::ffi::{CString, OsStr};
+use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::sys::Errno;
+use crate::sys::fd;
+use crate::sys::privilege;
+use crate::sys::signal;
+
+/// One thing a new process does to itself before it becomes the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing the monitor blocks stays blocked (SRV-11).
+    UnblockSignals,
+    /// setsid(2): a session of its own, no controlling terminal (SRV-10).
+    NewSession,
+    /// The socket becomes 0, 1 and 2 (SRV-1).
+    SocketAsStdio,
+    /// The socket becomes this descriptor.
+    SocketAs(RawFd),
+    /// Everything from here up goes at exec (SRV-1).
+    CloseOnExecFrom(RawFd),
+    /// setrlimit(2), soft and hard; `resource` is an `RLIMIT_*` number.
+    Limit {
+        resource: i32,
+        value: u64,
+    },
+    /// Added to the own nice value (SRV-16).
+    Nice(i32),
+    Umask(u32),
+    /// `groups = yes` for a user whom no database knows: fails (SRV-13).
+    UnknownGroups,
+    Groups(Vec<u32>),
+    Gid(u32),
+    Uid(u32),
+    /// Root must be out of reach now.
+    NoWayBack,
+    DropBoundingSet,
+    DropCapabilities,
+    NoNewPrivileges,
+    /// SIGKILL when the parent dies. After [`Step::Uid`]: changing the uid clears it.
+    DieWithParent,
+    /// execve(2) of the recipe's image; always the last.
+    Exec,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnblockSignals => f.write_str("unblock signals"),
+            Self::NewSession => f.write_str("new session"),
+            Self::SocketAsStdio => f.write_str("socket on 0, 1, 2"),
+            Self::SocketAs(number) => write!(f, "socket on {number}"),
+            Self::CloseOnExecFrom(first) => write!(f, "close from {first}"),
+            Self::Limit { resource, value: u64::MAX } => write!(f, "rlimit {resource} unlimited"),
+            Self::Limit { resource, value } => write!(f, "rlimit {resource} {value}"),
+            Self::Nice(by) => write!(f, "nice {by:+}"),
+            Self::Umask(mask) => write!(f, "umask {mask:04o}"),
+            Self::UnknownGroups => f.write_str("groups of a user without passwd entry"),
+            Self::Groups(groups) => write!(f, "groups {groups:?}"),
+            Self::Gid(gid) => write!(f, "gid {gid}"),
+            Self::Uid(uid) => write!(f, "uid {uid}"),
+            Self::NoWayBack => f.write_str("prove that root is out of reach"),
+            Self::DropBoundingSet => f.write_str("drop the bounding set"),
+            Self::DropCapabilities => f.write_str("drop capabilities"),
+            Self::NoNewPrivileges => f.write_str("no new privileges"),
+            Self::DieWithParent => f.write_str("die with the parent"),
+            Self::Exec => f.write_str("exec"),
+        }
+    }
+}
+
+/// Strings as execve(2) wants them: an array of pointers that ends in null.
+#[derive(Debug)]
+struct Words {
+    strings: Vec<CString>,
+    /// Into `strings`, whose heap blocks never move, and one null.
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Words {
+    fn new(words: impl IntoIterator<Item = CString>) -> Self {
+        let strings: Vec<_> = words.into_iter().collect();
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { strings, pointers }
+    }
+}
+
+/// What is to be executed: path, arguments, environment.
+#[derive(Debug)]
+pub struct Image {
+    path: CString,
+    argv: Words,
+    env: Words,
+}
+
+impl Image {
+    /// Copies everything into the form that the kernel takes.
+    ///
+    /// # Errors
+    /// When a word holds a NUL byte.
+    pub fn new<'a>(
+        path: &OsStr,
+        argv: impl IntoIterator<Item = &'a OsStr>,
+        env: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
+    ) -> Result<Self, std::ffi::NulError> {
+        let pair = |(name, value): (&OsStr, &OsStr)| {
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
+        };
+        Ok(Self {
+            path: CString::new(path.as_bytes())?,
+            argv: Words::new(
+                argv.into_iter()
+                    .map(|w| CString::new(w.as_bytes()))
+                    .collect::<Result<Vec<_>, _>>()?,
+            ),
+            env: Words::new(env.into_iter().map(pair).collect::<Result<Vec<_>, _>>()?),
+        })
+    }
+
+    /// The environment, for `-d` and for tests.
+    pub fn env(&self) -> impl Iterator<Item = &OsStr> {
+        self.env.strings.iter().map(|s| OsStr::from_bytes(s.as_bytes()))
+    }
+
+    /// The arguments, `argv[0]` first.
+    pub fn argv(&self) -> impl Iterator<Item = &OsStr> {
+        self.argv.strings.iter().map(|s| OsStr::from_bytes(s.as_bytes()))
+    }
+}
+
+/// One start of one program.
+#[derive(Debug)]
+pub struct Recipe<'a> {
+    pub steps: &'a [Step],
+    pub image: &'a Image,
+    /// One more variable of the environment, as `NAME=value`.
+    pub extra: Option<CString>,
+    /// What [`Step::SocketAsStdio`] and [`Step::SocketAs`] move into place.
+    pub socket: BorrowedFd<'a>,
+    /// Comes back in a [`Mishap`].
+    pub ticket: u64,
+}
+
+/// A start that failed after the fork: 16 bytes through a pipe that all children share
+/// (writes up to `PIPE_BUF` are atomic, pipe(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mishap {
+    pub ticket: u64,
+    /// Position in the recipe's steps.
+    pub step: u32,
+    pub errno: Errno,
+}
+
+impl Mishap {
+    /// Its size in the pipe, in bytes.
+    pub const SIZE: usize = 16;
+
+    fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let parts = self.ticket.to_le_bytes().into_iter();
+        let parts = parts.chain(self.step.to_le_bytes()).chain((self.errno as i32).to_le_bytes());
+        for (place, byte) in bytes.iter_mut().zip(parts) {
+            *place = byte;
+        }
+        bytes
+    }
+
+    /// Reads one back.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let [t @ .., s0, s1, s2, s3, e0, e1, e2, e3] = bytes;
+        Self {
+            ticket: u64::from_le_bytes(t),
+            step: u32::from_le_bytes([s0, s1, s2, s3]),
+            errno: Errno::from_raw(i32::from_le_bytes([e0, e1, e2, e3])),
+        }
+    }
+}
+
+/// Exit status of a child that could not become its server (SRV-17, SRV-18).
+const NOT_STARTED: i32 = 1;
+
+/// Starts a process that carries out `recipe`; what goes wrong in it arrives in `mishaps`.
+///
+/// The calling process must have one thread: the child is a copy of this one thread, and a
+/// lock that another held would stay locked for ever.
+///
+/// # Errors
+/// As fork(2): `EAGAIN`, `ENOMEM`.
+pub fn spawn(recipe: &Recipe<'_>, mishaps: BorrowedFd<'_>) -> Result<i32, Errno> {
+    debug_assert!(thread_count() <= 1 || cfg!(test), "fork in a process with threads");
+    let mut env: Vec<_> = recipe.image.env.pointers.clone();
+    if let Some(extra) = &recipe.extra {
+        env.pop();
+        env.push(extra.as_ptr());
+        env.push(std::ptr::null());
+    }
+    // SAFETY: fork in a single-threaded process (the contract above, checked in debug builds)
+    // leaves the child a complete copy; it runs only the steps below and then execs or exits.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child.as_raw()),
+        ForkResult::Child => become_image(recipe, &env, mishaps),
+    }
+}
+
+/// The child's whole life before exec.
+fn become_image(recipe: &Recipe<'_>, env: &[*const libc::c_char], mishaps: BorrowedFd<'_>) -> ! {
+    for (position, step) in recipe.steps.iter().enumerate() {
+        if let Err(errno) = carry_out(step, recipe, env) {
+            let step = u32::try_from(position).unwrap_or(u32::MAX);
+            let mishap = Mishap { ticket: recipe.ticket, step, errno };
+            let _ = write(mishaps, &mishap.to_bytes());
+            break;
+        }
+    }
+    // SAFETY: _exit ends the process at once; it runs no handlers and touches no memory.
+    unsafe { libc::_exit(NOT_STARTED) }
+}
+
+fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> Result<(), Errno> {
+    match step {
+        Step::UnblockSignals => signal::unblock_all(),
+        Step::NewSession => setsid().map(drop),
+        Step::SocketAsStdio => (0..=2).try_for_each(|number| place(recipe.socket, number)),
+        Step::SocketAs(number) => place(recipe.socket, *number),
+        Step::CloseOnExecFrom(first) => fd::close_on_exec_from(*first),
+        Step::Limit { resource, value } => limit(*resource, *value),
+        Step::Nice(by) => nice(*by),
+        Step::Umask(mask) => {
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(*mask));
+            Ok(())
+        }
+        Step::UnknownGroups => Err(Errno::EINVAL),
+        Step::Groups(groups) => privilege::set_groups(groups),
+        Step::Gid(gid) => privilege::set_gid(*gid),
+        Step::Uid(uid) => privilege::set_uid(*uid),
+        Step::NoWayBack => privilege::prove_no_way_back(),
+        Step::DropBoundingSet => privilege::drop_bounding_set(),
+        Step::DropCapabilities => privilege::drop_capabilities(),
+        Step::NoNewPrivileges => privilege::no_new_privileges(),
+        Step::DieWithParent => privilege::die_with_parent(),
+        Step::Exec => Err(execute(recipe.image, env)),
+    }
+}
+
+/// dup2(2) that also clears close-on-exec when source and target are the same number.
+fn place(fd: BorrowedFd<'_>, number: RawFd) -> Result<(), Errno> {
+    let result = if fd.as_raw_fd() == number {
+        // SAFETY: F_SETFD changes a flag of an open descriptor and touches no memory.
+        unsafe { libc::fcntl(number, libc::F_SETFD, 0) }
+    } else {
+        // SAFETY: dup2 may close `number`, which something in the parent's copy of memory may
+        // own; this is the child, which drops nothing and keeps only what exec keeps.
+        unsafe { libc::dup2(fd.as_raw_fd(), number) }
+    };
+    Errno::result(result).map(drop)
+}
+
+fn limit(resource: i32, value: u64) -> Result<(), Errno> {
+    let both = libc::rlimit { rlim_cur: value, rlim_max: value };
+    #[expect(clippy::cast_sign_loss, reason = "RLIMIT_* are small and not negative")]
+    // SAFETY: setrlimit reads one rlimit, which lives until it returns; a bad number is EINVAL.
+    let result = unsafe { libc::setrlimit(resource as libc::__rlimit_resource_t, &raw const both) };
+    Errno::result(result).map(drop)
+}
+
+/// nice(2), whose -1 may be a success.
+fn nice(by: i32) -> Result<(), Errno> {
+    Errno::clear();
+    // SAFETY: nice takes an integer and touches no memory.
+    let result = unsafe { libc::nice(by) };
+    if result == -1 && Errno::last_raw() != 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
+fn execute(image: &Image, env: &[*const libc::c_char]) -> Errno {
+    // SAFETY: path, argv and env are NUL-terminated strings and null-terminated arrays (made
+    // by `Words` and `spawn`), alive in this copy of the parent's memory; execve returns only
+    // when it failed.
+    unsafe { libc::execve(image.path.as_ptr(), image.argv.pointers.as_ptr(), env.as_ptr()) };
+    Errno::last()
+}
+
+/// Takes write permission for group and others away, whatever was inherited (START-8).
+pub fn widen_umask() {
+    use nix::sys::stat::{Mode, umask};
+    let inherited = umask(Mode::from_bits_truncate(0o022));
+    umask(inherited | Mode::from_bits_truncate(0o022));
+}
+
+/// Threads of this process, from `/proc/self/task`.
+#[must_use]
+pub fn thread_count() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+/// Detaches from the terminal and the caller: one fork, the original exits 0 (START-4).
+///
+/// # Errors
+/// As fork(2) and setsid(2).
+pub fn detach() -> Result<(), Errno> {
+    debug_assert!(thread_count() <= 1, "fork in a process with threads");
+    // SAFETY: the process has one thread (above), so the child is a complete copy of it.
+    match unsafe { fork() }? {
+        // SAFETY: _exit ends this process without running the child's destructors twice.
+        ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+        ForkResult::Child => setsid().map(drop),
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Status(i32),
+    Signal(i32),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// The next child that has ended, and how; `None` when none has.
+#[must_use]
+pub fn reap() -> Option<(i32, End)> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) => {
+                return Some((pid.as_raw(), End::Status(status)));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                return Some((pid.as_raw(), End::Signal(signal as i32)));
+            }
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// Waits until the child `pid` has ended, and leaves no zombie.
+pub fn wait_for(pid: i32) {
+    while waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+}
+
+/// A pipe for [`Mishap`]s: reading end (non-blocking), writing end.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn mishap_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    use nix::fcntl::OFlag;
+    nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+}
+
+/// The next mishap in the pipe, if there is one.
+#[must_use]
+pub fn next_mishap(pipe: BorrowedFd<'_>) -> Option<Mishap> {
+    let mut bytes = [0; Mishap::SIZE];
+    match nix::unistd::read(pipe, &mut bytes) {
+        Ok(Mishap::SIZE) => Some(Mishap::from_bytes(bytes)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mishap_survives_the_pipe() {
+        let mishap = Mishap { ticket: u64::MAX - 3, step: 7, errno: Errno::ENOENT };
+        assert_eq!(Mishap::from_bytes(mishap.to_bytes()), mishap);
+    }
+
+    #[test]
+    fn a_word_with_a_nul_byte_makes_no_image() {
+        assert!(Image::new(OsStr::new("/bin/a\0b"), [], []).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! What the socket crates lack: facts about a socket that was handed over, IPV6_ADDRFORM,
+//! sending without waiting, a listener that rests.
+
+use nix::sys::socket::{MsgFlags, Shutdown, send, shutdown};
+use socket2::{Protocol, SockRef, Type};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use crate::sys::Errno;
+
+/// Whether `fd` is a TCP socket that is not listening: the only thing a `nowait` server may get.
+#[must_use]
+pub fn is_tcp_connection(fd: impl AsFd) -> bool {
+    let fd = fd.as_fd();
+    let socket = SockRef::from(&fd);
+    matches!(
+        (socket.r#type(), socket.is_listener(), socket.protocol()),
+        (Ok(Type::STREAM), Ok(false), Ok(Some(Protocol::TCP)))
+    )
+}
+
+/// The peer of a connected socket, IPv4 clients as IPv4 (BIND-11); `None` when it is gone already.
+#[must_use]
+pub fn peer(fd: impl AsFd) -> Option<IpAddr> {
+    let fd = fd.as_fd();
+    let address = SockRef::from(&fd).peer_addr().ok()?.as_socket()?;
+    Some(address.ip().to_canonical())
+}
+
+/// Turns an IPv6 socket with an IPv4 peer into a plain IPv4 one (BIND-12), if it still can.
+pub fn become_ipv4(fd: impl AsFd) {
+    const SIZE: libc::socklen_t = 4;
+    let family: libc::c_int = libc::AF_INET;
+    // SAFETY: setsockopt reads one c_int (four bytes, `SIZE`) before it returns.
+    unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            libc::IPV6_ADDRFORM,
+            (&raw const family).cast(),
+            SIZE,
+        )
+    };
+}
+
+/// Sends what fits into the socket's buffer now; `WouldBlock` when nothing does.
+///
+/// # Errors
+/// As send(2).
+pub fn send_now(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    Ok(send(fd.as_fd().as_raw_fd(), bytes, flags)?)
+}
+
+/// Ends the listening state without giving the port away: connects are refused until
+/// [`listen`] is called again (Linux).
+///
+/// # Errors
+/// `ENOTCONN` when it was not listening.
+pub fn stop_listening(fd: impl AsFd) -> Result<(), Errno> {
+    shutdown(fd.as_fd().as_raw_fd(), Shutdown::Both)
+}
+
+/// listen(2) with the longest queue that the system allows (`net.core.somaxconn`): the
+/// original's 64 loses most of a burst of 1,000 clients (START-18).
+///
+/// # Errors
+/// `EADDRINUSE` when another socket listens there.
+pub fn listen(fd: impl AsFd) -> io::Result<()> {
+    let fd = fd.as_fd();
+    SockRef::from(&fd).listen(i32::MAX)
+}
