@@ -339,7 +339,7 @@ pub const TABLE: &[Row] = &[
         effect: Effect::Set(Setter(set::flags)),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. REUSE, NORETRY and NOLIBWRAP mean nothing; IDONLY is not in force; SENSOR, INTERCEPT and LABELED are not served by this version.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. REUSE, NORETRY and NOLIBWRAP mean nothing, INTERCEPT neither with `wait = no`; IDONLY is not in force; SENSOR and LABELED are not served by this version.",
         spec: "ATTR-22",
         ..SCALAR
     },

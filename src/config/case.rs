@@ -107,7 +107,7 @@ impl Case<'_> {
         match draft.waits {
             None => self.missing("wait"),
             Some(At { value: true, span }) => {
-                self.not_supported(span, "services with `wait = yes`")
+                self.not_supported(span, "services with `wait = yes`");
             }
             Some(_) => {}
         }
@@ -120,12 +120,10 @@ impl Case<'_> {
             };
             self.not_supported(at.span, what);
         }
-        for at in &draft.flags {
-            match at.value {
-                Flag::Sensor => self.not_supported(at.span, "SENSOR services"),
-                Flag::Intercept => self.not_supported(at.span, "intercepted services"),
-                Flag::Labeled => self.not_supported(at.span, "labeled services"),
-                _ => {}
+        for (flag, what) in [(Flag::Sensor, "SENSOR services"), (Flag::Labeled, "labeled services")]
+        {
+            if let Some(span) = draft.flag(flag) {
+                self.not_supported(span, what);
             }
         }
     }
@@ -159,8 +157,9 @@ impl Case<'_> {
         let draft = self.draft;
         let given = draft.port;
         let portless = [ServiceType::Rpc, ServiceType::Tcpmux, ServiceType::TcpmuxPlus];
-        if portless.into_iter().any(|kind| draft.is(kind)) {
-            return None;
+        let refused = |name| draft.refused.contains(&name);
+        if portless.into_iter().any(|kind| draft.is(kind)) || refused("type") || refused("port") {
+            return None; // none is needed, or there is nothing to say beyond the refusal
         }
         if draft.is(ServiceType::Unlisted) {
             if given.is_none() {

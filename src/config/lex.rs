@@ -10,12 +10,12 @@ use nom::{IResult, Offset as _, Parser as _};
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::diag::{FileId, Span};
 
-/// A line that is neither empty nor a comment (PARSE-2), without its end.
+/// A line that is neither empty nor a comment (PARSE-2), without white space around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line<'t> {
     file: FileId,
     bytes: &'t [u8],
-    /// Where the line begins in the file.
+    /// Where these bytes begin in the file.
     start: usize,
 }
 
@@ -73,29 +73,35 @@ impl<'t> Iterator for Lines<'t> {
             let bytes = left.get(..length).unwrap_or_default();
             let line = Line { file: self.file, bytes, start: self.at };
             self.at += length + 1;
-            if !matches!(bytes.trim_ascii(), [] | [b'#', ..]) {
-                return Some(line.without_carriage_return());
+            let line = line.trimmed();
+            if !matches!(line.bytes, [] | [b'#', ..]) {
+                return Some(line);
             }
         }
     }
 }
 
 impl Line<'_> {
-    /// PARSE-5: files from other systems end their lines in CR LF.
-    fn without_carriage_return(self) -> Self {
-        Self { bytes: self.bytes.strip_suffix(b"\r").unwrap_or(self.bytes), ..self }
+    /// Without the white space around it, of any kind; a carriage return at the end of
+    /// the line is that of a file from another system (PARSE-5).
+    fn trimmed(self) -> Self {
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+        let front = self.bytes.iter().take_while(|byte| is_space(byte)).count();
+        let back = self.bytes.iter().rev().take_while(|byte| is_space(byte)).count();
+        let bytes = self.bytes.get(front..self.bytes.len() - back).unwrap_or_default();
+        Self { bytes, start: self.start + front, ..self }
     }
 
     /// Only a `{` (PARSE-7).
     #[must_use]
     pub(super) fn is_open(&self) -> bool {
-        self.bytes.trim_ascii() == b"{"
+        self.bytes == b"{"
     }
 
     /// Only a `}` (PARSE-8).
     #[must_use]
     pub(super) fn is_close(&self) -> bool {
-        self.bytes.trim_ascii() == b"}"
+        self.bytes == b"}"
     }
 
     /// The words of the line; never empty.
@@ -171,8 +177,11 @@ fn operator(line: &[u8]) -> IResult<&[u8], (&[u8], Operator)> {
     .parse(line)
 }
 
+/// Name, operator and what follows.
+type Parts<'t> = (&'t [u8], (&'t [u8], Operator), &'t [u8]);
+
 /// PARSE-9: a blank is required before the operator, none after it.
-fn assignment(line: &[u8]) -> IResult<&[u8], (&[u8], (&[u8], Operator), &[u8])> {
+fn assignment(line: &[u8]) -> IResult<&[u8], Parts<'_>> {
     (word, preceded(take_while1(is_blank), operator), rest).parse(line)
 }
 
@@ -209,6 +218,7 @@ mod tests {
             ("wait -=a", Operator::Remove, vec!["a"]),
             ("wait =", Operator::Set, vec![]),
             ("wait = = no", Operator::Set, vec!["=", "no"]),
+            ("\x0b\x0cwait = no\x0c", Operator::Set, vec!["no"]),
             ("wait = no # x\r", Operator::Set, vec!["no", "#", "x"]),
         ] {
             let read = line(text).assignment().unwrap();
@@ -247,7 +257,7 @@ mod tests {
     fn spans_are_those_of_the_words() {
         let text = "# c\n\twait +=  yes no";
         let read = line(text).assignment().unwrap();
-        let at = |span: Span| &text[span.start as usize..span.end as usize];
+        let at = |span: Span| text.get(span.start as usize..span.end as usize).unwrap();
         assert_eq!(at(read.name.span), "wait");
         assert_eq!(at(read.operator_span), "+=");
         assert_eq!(at(read.values[1].span), "no");

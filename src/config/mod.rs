@@ -28,6 +28,9 @@ mod set;
 mod source;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use parse::parse;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ use crate::config::ast::{Assignment, Ast, Body, Ending, Item, Operator, Word};
 use crate::config::code;
 use crate::config::lex::{Line, Lines, Malformed};
 use crate::config::near::did_you_mean;
+use crate::config::value::COMMENT;
 use crate::diag::{Diagnostic, FileId, Span};
 
 /// The words a line outside entries may begin with.
@@ -66,17 +67,54 @@ impl Header {
     }
 }
 
+/// The beginning of the entry that is being read.
+struct Opening {
+    kind: Kind,
+    /// As messages call it.
+    what: String,
+    /// As the old daemon calls it.
+    name: String,
+    span: Span,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Service,
+    Defaults,
+}
+
+impl Opening {
+    fn service(name: &Word) -> Self {
+        let text = name.text().into_owned();
+        let what = format!("service `{text}`");
+        Self { kind: Kind::Service, what, name: text, span: name.span }
+    }
+
+    fn defaults(keyword: &Word) -> Self {
+        let (what, name) = ("`defaults`".into(), "defaults".into());
+        Self { kind: Kind::Defaults, what, name, span: keyword.span }
+    }
+
+    /// What a malformed line costs (PARSE-10, DEF-7).
+    fn loss(&self) -> String {
+        match self.kind {
+            Kind::Service => format!("{} is left out", self.what),
+            Kind::Defaults => "this line of `defaults` is left out".into(),
+        }
+    }
+}
+
 impl Parser<'_, '_> {
     fn outside(&mut self, line: &Line<'_>) {
         let words = line.words();
         match Header::read(&words) {
             Some(Header::Service(name)) => {
-                let (body, lost) = self.body(&Header::Service(name.clone()), &words);
+                let (body, lost) = self.body(&Opening::service(&name), &words);
                 self.ast.items.push(Item::Service { name, body });
                 self.ast.items.extend(lost);
             }
             Some(Header::Defaults(keyword)) => {
-                let (body, lost) = self.body(&Header::Defaults(keyword.clone()), &words);
+                let (body, lost) = self.body(&Opening::defaults(&keyword), &words);
                 self.ast.items.push(Item::Defaults { keyword, body });
                 self.ast.items.extend(lost);
             }
@@ -121,11 +159,12 @@ impl Parser<'_, '_> {
     }
 
     /// The lines of an entry, and the entries that it swallowed.
-    fn body(&mut self, header: &Header, words: &[Word]) -> (Body, Vec<Item>) {
+    fn body(&mut self, opening: &Opening, words: &[Word]) -> (Body, Vec<Item>) {
         let mut body = Body::default();
-        if !self.opens(header, words) {
-            let lost = self.skip(None, header, &mut body);
-            return (Body { ending: broken(body.ending), ..body }, lost);
+        if !self.opens(opening, words) {
+            body.ending = Ending::Broken;
+            let lost = self.skip(None, opening, &mut body);
+            return (body, lost);
         }
         while let Some(line) = self.lines.next() {
             if line.is_close() {
@@ -133,42 +172,44 @@ impl Parser<'_, '_> {
             }
             match line.assignment() {
                 Ok(assignment) => {
-                    let service = matches!(header, Header::Service(_));
-                    let off = service && turns_off(&assignment, &body);
+                    let off = opening.kind == Kind::Service && turns_off(&assignment, &body);
                     body.lines.push(assignment);
                     if off {
-                        let lost = self.skip(None, header, &mut body);
-                        return (Body { ending: Ending::Disabled, ..body }, lost);
+                        body.ending = Ending::Disabled;
+                        let lost = self.skip(None, opening, &mut body);
+                        return (body, lost);
                     }
                 }
                 Err(fault) => {
                     let words = line.words();
-                    self.malformed(header, &words, &fault);
-                    if matches!(header, Header::Defaults(_)) && Header::read(&words).is_none() {
-                        body.ending = Ending::Broken;
-                        continue; // DEF-7: only the line is lost
-                    }
-                    let lost = self.skip(Some(line), header, &mut body);
-                    return (Body { ending: broken(body.ending), ..body }, lost);
+                    body.ending = Ending::Broken;
+                    self.malformed(opening, &words, &fault);
+                    if opening.kind == Kind::Service || Header::read(&words).is_some() {
+                        let lost = self.skip(Some(line), opening, &mut body);
+                        return (body, lost);
+                    } // else DEF-7: only the line is lost
                 }
             }
         }
-        self.end_of_file(header);
+        self.end_of_file(opening);
         body.ending = Ending::Broken;
         (body, Vec::new())
     }
 
     /// PARSE-7: the next line must hold a `{` and nothing else.
-    fn opens(&mut self, header: &Header, words: &[Word]) -> bool {
+    fn opens(&mut self, opening: &Opening, words: &[Word]) -> bool {
         let next = self.lines.peek();
         if next.is_some_and(|line| line.is_open()) {
             return self.lines.next().is_some();
         }
-        let (what, span) = header.word();
-        let on_header = words.last().filter(|word| word.bytes == b"{").map(|word| word.span);
         let beside = next.and_then(|line| line.words().into_iter().next());
-        let shared = on_header.or(beside.filter(|word| word.bytes == b"{").map(|word| word.span));
-        let note = match shared {
+        let brace = [words.last().cloned(), beside]
+            .into_iter()
+            .flatten()
+            .find(|word| word.bytes == b"{")
+            .map(|word| word.span);
+        let what = &opening.what;
+        let note = match brace {
             Some(brace) => Diagnostic::error(
                 code::BRACE_NOT_ALONE,
                 brace,
@@ -176,47 +217,37 @@ impl Parser<'_, '_> {
             ),
             None => Diagnostic::error(
                 code::MISSING_OPEN,
-                span,
+                opening.span,
                 format!("no `{{` on the line after this; {what} is left out"),
             ),
         };
-        self.notes.push(note.legacy(format!("Service {}: missing '{{'", name_of(header))));
+        self.notes.push(note.legacy(format!("Service {}: missing '{{'", opening.name)));
         false
     }
 
-    fn malformed(&mut self, header: &Header, words: &[Word], fault: &Malformed) {
-        let (what, opened) = header.word();
-        let lost = match header {
-            Header::Defaults(_) => "this line of `defaults` is left out".to_owned(),
-            _ => format!("{what} is left out"),
-        };
+    /// Reports a malformed line. A header in its place is left to [`swallowed`](Self::swallowed).
+    fn malformed(&mut self, opening: &Opening, words: &[Word], fault: &Malformed) {
+        let loss = opening.loss();
         let brace = words.first().filter(|word| matches!(&word.bytes[..], b"{" | b"}"));
         let note = match (Header::read(words), brace) {
-            (Some(nested @ (Header::Include(_) | Header::IncludeDir(_))), _) => {
-                let text = format!("`include` and `includedir` belong outside entries; {lost}");
-                Diagnostic::error(code::INCLUDE_INSIDE, nested.word().1, text)
-                    .related(opened, "inside this entry")
-                    .help("is a `}` missing before it?")
-            }
-            (Some(_), _) => return, // said by `skip`, which knows all that is lost
+            (Some(_), _) => return,
             (None, Some(brace)) => {
-                let text = format!("`{}` must have a line of its own; {lost}", brace.text());
-                Diagnostic::error(code::BRACE_NOT_ALONE, brace.span, text)
-                    .help("`#` begins a comment only at the beginning of a line")
+                let text = format!("`{}` must have a line of its own; {loss}", brace.text());
+                Diagnostic::error(code::BRACE_NOT_ALONE, brace.span, text).help(COMMENT)
             }
-            (None, None) => explain(fault, &lost),
+            (None, None) => explain(fault, &loss),
         };
         self.notes.push(note);
     }
 
     /// PARSE-23
-    fn end_of_file(&mut self, header: &Header) {
-        let (what, opened) = header.word();
-        let message = match header {
-            Header::Defaults(_) => "the file ends inside `defaults`".to_owned(),
-            _ => format!("the file ends inside an entry; {what} is left out"),
+    fn end_of_file(&mut self, opening: &Opening) {
+        let what = &opening.what;
+        let message = match opening.kind {
+            Kind::Service => format!("the file ends inside an entry; {what} is left out"),
+            Kind::Defaults => "the file ends inside `defaults`".to_owned(),
         };
-        let note = Diagnostic::error(code::END_OF_FILE, opened, message)
+        let note = Diagnostic::error(code::END_OF_FILE, opening.span, message)
             .related(self.lines.end(), "a `}` is missing here")
             .legacy("incomplete entry");
         self.notes.push(note);
@@ -224,50 +255,49 @@ impl Parser<'_, '_> {
 
     /// Goes on to the next `}` (PARSE-10), over `line` first. Whatever begins in
     /// between is lost too (PARSE-22): reported, and returned as a broken entry.
-    fn skip(&mut self, line: Option<Line<'_>>, header: &Header, body: &mut Body) -> Vec<Item> {
+    fn skip(&mut self, line: Option<Line<'_>>, opening: &Opening, body: &mut Body) -> Vec<Item> {
         let mut lost: Vec<Item> = Vec::new();
         let mut next = line.or_else(|| self.lines.next());
-        let reported = line.is_some_and(|line| {
-            matches!(Header::read(&line.words()), Some(Header::Include(_) | Header::IncludeDir(_)))
-        });
-        let mut silent = reported;
         while let Some(line) = next.filter(|line| !line.is_close()) {
-            match line.assignment() {
-                Ok(assignment) => match lost.last_mut() {
-                    Some(Item::Service { body, .. } | Item::Defaults { body, .. }) => {
-                        remember(assignment, body);
-                    }
-                    _ => remember(assignment, body),
-                },
-                Err(_) => {
-                    if let Some(inner) = Header::read(&line.words()) {
-                        self.swallowed(header, inner, silent, &mut lost);
-                    }
+            match (line.assignment(), lost.last_mut()) {
+                (Ok(assignment), Some(Item::Service { body, .. })) => remember(assignment, body),
+                (Ok(assignment), _) => remember(assignment, body),
+                (Err(_), _) => {
+                    let inner = Header::read(&line.words());
+                    lost.extend(inner.and_then(|inner| self.swallowed(opening, inner)));
                 }
             }
-            silent = false;
             next = self.lines.next();
         }
         lost
     }
 
-    fn swallowed(&mut self, header: &Header, inner: Header, silent: bool, lost: &mut Vec<Item>) {
-        let ((outer, opened), (what, span)) = (header.word(), inner.word());
-        let message =
-            format!("a `}}` is missing before this line; {what} is left out with {outer}");
-        if !silent {
-            let note = Diagnostic::error(code::MISSING_CLOSE, span, message)
-                .related(opened, "not closed")
-                .legacy("missing } in last service entry");
-            self.notes.push(note);
-        }
+    /// PARSE-22, INC-7: something begins inside an entry, which probably lacks its `}`.
+    fn swallowed(&mut self, opening: &Opening, inner: Header) -> Option<Item> {
+        let ((what, span), outer) = (inner.word(), &opening.what);
+        let note = match &inner {
+            Header::Include(_) | Header::IncludeDir(_) => {
+                let message = format!("{what} inside {outer}: both are left out");
+                Diagnostic::error(code::INCLUDE_INSIDE, span, message)
+                    .help("is a `}` missing before it?")
+            }
+            Header::Service(_) | Header::Defaults(_) | Header::Incomplete(_) => {
+                let message =
+                    format!("a `}}` is missing before this line; {what} and {outer} are left out");
+                Diagnostic::error(code::MISSING_CLOSE, span, message).legacy(format!(
+                    "missing }} in last service entry: {what} and {outer} are left out"
+                ))
+            }
+        };
+        self.notes.push(note.related(opening.span, "not closed"));
         let body = Body { ending: Ending::Broken, ..Body::default() };
         match inner {
-            Header::Service(name) => lost.push(Item::Service { name, body }),
+            Header::Service(name) => Some(Item::Service { name, body }),
             Header::Defaults(_) | Header::Include(_) | Header::IncludeDir(_) => {
                 self.ast.swallowed = true;
+                None
             }
-            Header::Incomplete(_) => {}
+            Header::Incomplete(_) => None,
         }
     }
 }
@@ -282,14 +312,6 @@ fn remember(assignment: Assignment, body: &mut Body) {
     }
 }
 
-/// The ending of an entry with a malformed line: it may say further on that it is off.
-fn broken(ending: Ending) -> Ending {
-    match ending {
-        Ending::Disabled => Ending::Disabled,
-        Ending::Closed | Ending::Broken => Ending::Broken,
-    }
-}
-
 /// PARSE-19: `disable = yes`, unless an earlier line has said no (PARSE-15).
 fn turns_off(line: &Assignment, body: &Body) -> bool {
     let says = |line: &Assignment, word: &str| {
@@ -298,13 +320,6 @@ fn turns_off(line: &Assignment, body: &Body) -> bool {
             && matches!(&line.values[..], [value] if value.is(word))
     };
     says(line, "yes") && !body.lines.iter().any(|line| says(line, "no"))
-}
-
-fn name_of(header: &Header) -> String {
-    match header {
-        Header::Service(name) => name.text().into_owned(),
-        _ => "defaults".into(),
-    }
 }
 
 /// What is wrong with a line that is no attribute line, and how it is written.
@@ -327,8 +342,7 @@ fn explain(fault: &Malformed, lost: &str) -> Diagnostic {
             (word.span, what, format!("write `{name} = {value}`"))
         }
         Malformed::NotAnOperator(word) if matches!(&word.bytes[..], [b'#', ..]) => {
-            let what = "`#` begins a comment only at the beginning of a line".to_owned();
-            (word.span, what, "move the comment to a line of its own".into())
+            (word.span, COMMENT.to_owned(), "move the comment to a line of its own".into())
         }
         Malformed::NotAnOperator(word) => {
             let what = format!("`{}` is not an operator", word.text());
@@ -339,4 +353,180 @@ fn explain(fault: &Malformed, lost: &str) -> Diagnostic {
         }
     };
     Diagnostic::error(code::MALFORMED_LINE, span, format!("{what}; {lost}")).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &[u8]) -> (Ast, Vec<Diagnostic>) {
+        let mut notes = Vec::new();
+        let ast = parse(FileId::default(), text, &mut notes);
+        (ast, notes)
+    }
+
+    /// Every service and how its reading ended.
+    fn services(text: &str) -> Vec<(String, Ending)> {
+        let services = read(text.as_bytes()).0.items.into_iter().filter_map(|item| match item {
+            Item::Service { name, body } => Some((name.text().into_owned(), body.ending)),
+            Item::Defaults { .. } | Item::Include(_) | Item::IncludeDir(_) => None,
+        });
+        services.collect()
+    }
+
+    #[test]
+    fn keywords_and_braces_may_be_indented_and_in_capitals() {
+        let text = "\t SERVICE a and more\n # c\n\n \t{ \nwait = no\n\t } \n";
+        assert_eq!(services(text), [("a".into(), Ending::Closed)], "PARSE-6 to PARSE-8");
+    }
+
+    #[test]
+    fn a_malformed_line_costs_its_entry_alone() {
+        for line in ["foo", "wait= no", "} # end\n}", "include /etc/x"] {
+            let text = format!("service a\n{{\n{line}\nid = x\n}}\nservice b\n{{\nwait = no\n}}\n");
+            let wanted = [("a".into(), Ending::Broken), ("b".into(), Ending::Closed)];
+            assert_eq!(services(&text), wanted, "PARSE-10, PARSE-11, INC-7: {line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_brace_costs_this_entry_and_the_next() {
+        let text = "service a\n{\nservice b\n{\nid = bee\n}\nservice c\n{\n}\n";
+        let wanted = [("a", Ending::Broken), ("b", Ending::Broken), ("c", Ending::Closed)];
+        assert_eq!(services(text), wanted.map(|(name, end)| (name.into(), end)), "PARSE-22");
+        let Item::Service { body, .. } = &read(text.as_bytes()).0.items[1] else { panic!() };
+        assert_eq!(body.lines[0].first().text(), "bee");
+    }
+
+    #[test]
+    fn disable_ends_the_reading_unless_something_said_no_before() {
+        let text = |lines: &str| format!("service a\n{{\n{lines}\nfoo bar\n}}\n");
+        assert_eq!(services(&text("disable = yes"))[0].1, Ending::Disabled, "PARSE-19");
+        assert_eq!(services(&text("disable = maybe\ndisable = yes"))[0].1, Ending::Disabled);
+        assert_eq!(services(&text("disable = no\ndisable = yes"))[0].1, Ending::Broken);
+    }
+
+    #[test]
+    fn a_stray_line_skips_a_block_only_where_one_begins() {
+        assert_eq!(services("foo\nservice a\n{\n}\n").len(), 1, "PARSE-20");
+        assert_eq!(services("servce b\n{\nservice = x\n}\nservice a\n{\n}\n").len(), 1);
+    }
+
+    #[test]
+    fn a_swallowed_defaults_or_include_is_remembered() {
+        for text in ["defaults\n{\n}\n", "includedir /etc/xinetd.d\n}\n"] {
+            let text = format!("service a\n{{\n{text}");
+            assert!(read(text.as_bytes()).0.swallowed, "PARSE-22");
+        }
+    }
+
+    /// The text of an Ast without broken or unfinished entries.
+    fn print(ast: &Ast) -> Vec<u8> {
+        let mut text = Vec::new();
+        for item in &ast.items {
+            let (head, body) = match item {
+                Item::Service { name, body } => (vec![&b"service"[..], &name.bytes], Some(body)),
+                Item::Defaults { body, .. } => (vec![&b"defaults"[..]], Some(body)),
+                Item::Include(path) => (vec![&b"include"[..], &path.bytes], None),
+                Item::IncludeDir(path) => (vec![&b"includedir"[..], &path.bytes], None),
+            };
+            text.extend(head.join(&b' '));
+            let Some(body) = body else {
+                text.push(b'\n');
+                continue;
+            };
+            text.extend(b"\n{\n");
+            for line in &body.lines {
+                let mut words = vec![&line.name.bytes[..], line.operator.symbol().as_bytes()];
+                words.extend(line.values.iter().map(|value| &value.bytes[..]));
+                text.extend(words.join(&b' '));
+                text.push(b'\n');
+            }
+            text.extend(b"}\n");
+        }
+        text
+    }
+
+    /// The Ast without places, which a reprinted file has elsewhere.
+    fn without_places(ast: &Ast) -> String {
+        let text = format!("{ast:?}");
+        let mut parts = text.split("Span {");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |all, part| all + part.split_once('}').map_or("", |(_, rest)| rest))
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        "[a-zA-Z0-9_./=+-]{1,8}"
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let operator = prop_oneof![Just("="), Just("+="), Just("-=")];
+        let values = prop::collection::vec(word(), 0..4);
+        ("[a-z_]{1,8}", operator, values).prop_map(|(name, operator, values)| {
+            format!("\t{name} {operator} {}", values.join(" "))
+        })
+    }
+
+    fn item() -> impl Strategy<Value = String> {
+        let body = || {
+            prop::collection::vec(line(), 0..5)
+                .prop_map(|lines| format!("\n# note\n{{\n{}\n}}\n", lines.join("\n")))
+        };
+        prop_oneof![
+            (word(), body()).prop_map(|(name, body)| format!("service {name}{body}")),
+            body().prop_map(|body| format!("defaults{body}")),
+            word().prop_map(|path| format!("include {path}\n")),
+            word().prop_map(|path| format!("includedir {path}\r\n")),
+        ]
+    }
+
+    /// Bytes, but such as a parser cares about.
+    fn soup() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                &b"service a"[..],
+                b"defaults",
+                b"{",
+                b"}",
+                b"\n",
+                b"\n",
+                b" ",
+                b"=",
+                b"+=",
+                b"include x",
+                b"disable = yes",
+                b"id = b",
+                b"#",
+                b"\r",
+                b"\0",
+                b"wait = no\n",
+            ])
+            .prop_map(<[u8]>::to_vec),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic_and_spans_stay_inside(text in soup()) {
+            let (_, notes) = read(&text);
+            let mut sources = crate::diag::Sources::default();
+            sources.add("/x", text.clone());
+            for note in notes {
+                prop_assert!(note.span.start <= note.span.end);
+                prop_assert!(usize::try_from(note.span.end).unwrap() <= text.len());
+                drop((note.human(&sources, false), note.log_line(&sources)));
+            }
+        }
+
+        #[test]
+        fn what_is_printed_is_read_again(items in prop::collection::vec(item(), 0..5)) {
+            let (ast, notes) = read(items.concat().as_bytes());
+            prop_assert_eq!(notes, vec![]);
+            let (again, _) = read(&print(&ast));
+            prop_assert_eq!(without_places(&ast), without_places(&again));
+        }
+    }
 }

@@ -214,7 +214,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Every word of the line that `read` takes; the others are reported.
+    /// Every word of the line that `read` takes; the others are reported, but of a
+    /// comment only the first.
     pub(super) fn each<T>(
         &mut self,
         row: &str,
@@ -228,6 +229,9 @@ impl Reader<'_> {
                 Err(note) => {
                     if let Some(row) = attr::named(row) {
                         self.refuse(row, *note);
+                    }
+                    if word.bytes.starts_with(b"#") {
+                        break;
                     }
                 }
             }

@@ -31,30 +31,26 @@ pub(super) fn types(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let read = |word: &Word| value::keyword(word, "a flag", value::FLAGS);
     reader.draft.flags = reader.each("flags", line, read);
-    for at in &reader.draft.flags {
-        let note = match at.value {
-            Flag::NoRetry => Diagnostic::note(
-                code::NO_EFFECT,
-                at.span,
-                "NORETRY has no effect: a failed fork is never tried again",
-            ),
-            Flag::NoLibwrap => Diagnostic::note(
-                code::NO_EFFECT,
-                at.span,
-                "NOLIBWRAP has no effect: hosts.allow and hosts.deny are not read by this version",
-            ),
-            Flag::IdOnly => Diagnostic::warning(
-                code::NO_EFFECT,
-                at.span,
-                "IDONLY is not supported by this version: it is NOT in force, \
-                 and nobody is asked who they are",
-            ),
-            _ => continue,
-        };
+    for &(flag, message) in WITHOUT_EFFECT {
+        let Some(span) = reader.draft.flag(flag) else { continue };
+        let harmless = matches!(flag, Flag::NoRetry | Flag::NoLibwrap);
+        let note = if harmless { Diagnostic::note } else { Diagnostic::warning };
+        let note = note(code::NO_EFFECT, span, message);
         reader.notes.push(note);
     }
     Ok(())
 }
+
+/// Flags that are accepted and do nothing; INTERCEPT by CHK-11.
+const WITHOUT_EFFECT: &[(Flag, &str)] = &[
+    (Flag::NoRetry, "NORETRY has no effect: a failed fork is never tried again"),
+    (Flag::NoLibwrap, "NOLIBWRAP has no effect: hosts.allow and hosts.deny are never read"),
+    (Flag::Intercept, "INTERCEPT has no effect on services with `wait = no`"),
+    (
+        Flag::IdOnly,
+        "IDONLY is not supported by this version: it is NOT in force, and nobody is asked",
+    ),
+];
 
 pub(super) fn socket_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
@@ -249,9 +245,13 @@ fn addresses(
     name: impl Fn(&Word, String) -> Diagnostic,
 ) -> Vec<AddrPattern> {
     let mut patterns = Vec::with_capacity(line.values.len());
+    let mut comment = false; // the words of a comment need no message each
     for word in &line.values {
         let text = word.text();
+        let said = comment;
+        comment |= text.starts_with('#');
         let note = match addr::read(&text) {
+            Err(_) if said => continue,
             Ok(meaning) => {
                 patterns.extend(meaning.patterns);
                 let Some(plainly) = meaning.plainly else { continue };
@@ -280,8 +280,9 @@ fn instead_of(text: &str) -> String {
         _ if text.starts_with('#') => value::COMMENT.into(),
         _ if text.eq_ignore_ascii_case("all") => "everybody is `0.0.0.0 ::/0`".into(),
         _ if text.contains('*') => {
-            let whole = text.replace('*', "0");
-            format!("zeros at the end are wildcards: `{whole}`")
+            let known = text.split('.').take_while(|part| *part != "*").count();
+            let network = text.replace('*', "0");
+            format!("a network is written with its bits: `{network}/{}`", 8 * known)
         }
         _ => "write addresses: `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`".into(),
     }
@@ -430,10 +431,12 @@ pub(super) fn passenv(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 /// ATTR-32, ATTR-33; ATTR-45: 0 means unchanged.
 pub(super) fn rlimit(reader: &mut Reader<'_>, line: &Assignment, resource: Resource) -> Result {
     let word = line.first();
-    let value = match resource {
-        _ if word.is("UNLIMITED") => None,
-        Resource::Cpu => Some(value::count(word, &(0..=i64::MAX))?),
-        _ => Some(value::size(word)?),
+    let value = if word.is("UNLIMITED") {
+        None
+    } else if resource == Resource::Cpu {
+        Some(value::count(word, &(0..=i64::MAX))?)
+    } else {
+        Some(value::size(word)?)
     };
     if value != Some(0) {
         reader.draft.rlimits.push(Rlimit { resource, value });

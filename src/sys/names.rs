@@ -1,4 +1,4 @@
-//! The name databases of the C library: passwd, group, services, protocols.
+//! The name databases of the system: passwd, group, services, protocols.
 
 use nix::unistd::{AccessFlags, Gid, Group, Uid, access, getgrouplist};
 use std::ffi::{CString, OsStr, OsString};
@@ -65,22 +65,42 @@ pub fn port(service: &str, protocol: &str) -> Option<u16> {
     u16::try_from(number).ok().map(u16::from_be)
 }
 
-/// getprotobyname(3): the number of `name` in protocols(5).
+/// The number of `name`, or of the protocol that has it as an alias, in protocols(5).
+///
+/// Read from the file: nobody keeps protocols elsewhere, and getprotobyname(3) would cost
+/// two `unsafe` blocks.
 #[must_use]
 pub fn protocol(name: &str) -> Option<i32> {
-    let name = CString::new(name).ok()?;
-    let _turn = BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: as for getservbyname in `port`: the argument outlives the call, and the
-    // shared buffer (protoent) is written by this call alone, in turns.
-    let found = unsafe { libc::getprotobyname(name.as_ptr()) };
-    // SAFETY: `found` is null or points to a whole `protoent` that stays as it is until the
-    // next call; there is none before `_turn` ends, and the reference ends before that.
-    let entry = unsafe { found.as_ref() }?;
-    Some(entry.p_proto)
+    let text = std::fs::read("/etc/protocols").ok()?;
+    protocol_in(&String::from_utf8_lossy(&text), name)
+}
+
+fn protocol_in(text: &str, name: &str) -> Option<i32> {
+    text.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_ascii_whitespace();
+        let (official, number) = (words.next()?, words.next()?);
+        let found = official == name || words.any(|alias| alias == name);
+        found.then(|| number.parse().ok())?
+    })
 }
 
 /// access(2) with `X_OK`: executable for this process; a directory passes.
 #[must_use]
 pub fn is_executable(path: &Path) -> bool {
     access(path, AccessFlags::X_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_are_found_by_name_and_alias() {
+        let text = "# protocols\nip\t0\tIP\t# internet\ntcp 6 TCP\nbroken\nudp 17 # UDPX\n";
+        for (name, number) in
+            [("tcp", Some(6)), ("TCP", Some(6)), ("udp", Some(17)), ("UDPX", None), ("tcp6", None)]
+        {
+            assert_eq!(protocol_in(text, name), number, "{name}");
+        }
+    }
 }

@@ -1,0 +1,268 @@
+//! Whole configurations into plans: what the contract says about defaults, ports, sockets.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::config::lookup::{Table, User};
+use crate::config::{Loaded, Request, Verdict, load};
+use crate::plan::{
+    Credentials, Groups, Limit, LogField, LogTarget, Origin, Passed, Plan, RateLimit, Service,
+};
+
+fn machine() -> Table {
+    let user = |name: &str, uid, gid| User { name: name.into(), uid, gid };
+    let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+    Table {
+        users: vec![user("root", 0, 0), user("games", 5, 60)],
+        groups: [("daemon".into(), 1)].into(),
+        members: [("games".into(), vec![20])].into(),
+        ports: [(("http".into(), "tcp".into()), 80)].into(),
+        protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
+        hosts: [
+            ("dual".into(), vec![address("192.0.2.1"), address("2001:db8::1")]),
+            ("four".into(), vec![address("192.0.2.8"), address("192.0.2.9")]),
+        ]
+        .into(),
+        executables: [PathBuf::from("/bin/cat")].into(),
+        variables: ["PATH".into(), "HOME".into()].into(),
+    }
+}
+
+fn loaded(text: &str) -> Loaded {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("xinetd.conf");
+    std::fs::write(&path, text).unwrap();
+    load(&Request { path: &path, base: directory.path(), lookup: &machine() })
+}
+
+fn entry(name: &str, port: u16, lines: &str) -> String {
+    format!(
+        "service {name}\n{{\ntype = UNLISTED\nsocket_type = stream\nwait = no\nuser = root\n\
+         server = /bin/cat\nport = {port}\n{lines}\n}}\n"
+    )
+}
+
+fn defaults(lines: &str) -> String {
+    format!("defaults\n{{\n{lines}\n}}\n")
+}
+
+fn one(text: &str) -> Service {
+    let Plan { mut services, .. } = loaded(text).plan;
+    assert_eq!(services.len(), 1, "{text}");
+    services.remove(0)
+}
+
+fn with(lines: &str) -> Service {
+    one(&entry("a", 1001, lines))
+}
+
+fn ids(loaded: &Loaded) -> (Vec<&str>, Vec<&str>) {
+    let up = loaded.plan.services.iter().map(|service| service.id.0.as_str()).collect();
+    (up, loaded.faulty.iter().map(|faulty| faulty.id.0.as_str()).collect())
+}
+
+#[test]
+fn a_plain_service_has_the_documented_defaults() {
+    let service = with("");
+    assert_eq!(service.origin, Origin::Unlisted);
+    assert_eq!(service.socket.to_string(), "[::]:1001/tcp");
+    assert!(service.socket.any_family && !service.socket.v6only, "BIND-1");
+    assert_eq!(service.program.argv, ["cat"], "SRV-3");
+    assert_eq!(service.policy.instances, Limit::Unlimited);
+    assert_eq!(service.policy.rate, RateLimit { per_second: 50, pause: 10 }, "CPS-4");
+    assert_eq!((service.policy.only_from, service.policy.no_access), (None, None));
+    assert_eq!((service.env.passed, service.log.target), (Passed::All, LogTarget::None));
+    assert_eq!(service.declared_at.line, 1);
+}
+
+#[test]
+fn defaults_reach_services_before_and_after_them() {
+    let text = entry("a", 1001, "")
+        + &defaults("only_from = 192.0.2.1\nbanner = /etc/motd\ninstances = 3\nv6only = yes")
+        + &entry("b", 1002, "");
+    let plan = loaded(&text).plan;
+    for service in &plan.services {
+        assert!(service.policy.only_from.is_some(), "DEF-10");
+        assert_eq!(service.banners.always.as_deref(), Some(Path::new("/etc/motd")));
+        assert_eq!(service.policy.instances, Limit::Max(3));
+        assert!(service.socket.v6only, "DEF-12");
+    }
+    assert_eq!(plan.services.len(), 2);
+}
+
+#[test]
+fn a_service_overrides_the_scalars_of_defaults() {
+    let text = defaults("instances = 0\numask = 077\ngroups = yes\nlog_type = SYSLOG mail")
+        + &entry("a", 1001, "instances = UNLIMITED\numask = 027\ngroups = no");
+    let service = one(&text);
+    assert_eq!(service.policy.instances, Limit::Unlimited, "DEF-19");
+    assert_eq!((service.umask, service.credentials.groups), (Some(0o27), Groups::None));
+    assert_eq!(service.log.target, LogTarget::Common, "DEF-18");
+}
+
+#[test]
+fn traffic_of_defaults_is_left_out_and_that_of_a_service_is_a_mistake() {
+    let text = defaults("log_on_success = TRAFFIC PID") + &entry("a", 1001, "");
+    let log = one(&text).log;
+    assert!(log.on_success.has(LogField::Pid), "DEF-11");
+    assert!(!log.on_success.has(LogField::Traffic));
+    assert_eq!(ids(&loaded(&entry("a", 1001, "log_on_success = TRAFFIC"))).1, ["a"], "CHK-13");
+}
+
+#[test]
+fn an_error_wins_over_disable_no_and_enabled() {
+    let text = defaults("enabled = a") + &entry("a", 1001, "no_access = 10.{x}\ndisable = no");
+    assert_eq!(ids(&loaded(&text)), (vec![], vec!["a"]), "PARSE-18");
+}
+
+#[test]
+fn enabled_and_disabled_select_by_id_in_any_case_and_nobody_else_is_faulty() {
+    let text = defaults("enabled = ONE two\ndisabled = two")
+        + &entry("a", 1001, "id = one")
+        + &entry("b", 1002, "id = two")
+        + &entry("c", 1003, "nice = x")
+        + &entry("d", 1004, "id = one\ndisable = yes");
+    let loaded = loaded(&text);
+    assert_eq!(ids(&loaded), (vec!["one"], vec![]), "DEF-8");
+    assert!(loaded.notes.is_empty());
+}
+
+#[test]
+fn the_port_comes_from_services_and_the_four_mail_names_are_known_anyway() {
+    let listed = |name: &str, more: &str| {
+        format!(
+            "service {name}\n{{\nprotocol = tcp\nwait = no\nuser = root\nserver = /bin/cat\n{more}\n}}\n"
+        )
+    };
+    for (name, port) in
+        [("http", 80), ("pop3", 110), ("pop3s", 995), ("imap4", 143), ("imap4s", 993)]
+    {
+        assert_eq!(one(&listed(name, "")).socket.address.port(), port, "PORT-1: {name}");
+    }
+    assert_eq!(ids(&loaded(&listed("http", "port = 81"))).1, ["http"], "PORT-2");
+    assert_eq!(ids(&loaded(&listed("httpd", "port = 80"))).1, ["httpd"], "PORT-1");
+}
+
+#[test]
+fn the_address_follows_bind_and_the_family_flags() {
+    for (lines, socket) in [
+        ("flags = IPv4", Some("0.0.0.0:1001")),
+        ("flags = IPv6", Some("[::]:1001")),
+        ("flags = IPv4 IPv6", Some("[::]:1001")),
+        ("bind = 127.0.0.3", Some("127.0.0.3:1001")),
+        ("bind = dual", Some("[2001:db8::1]:1001")),
+        ("bind = dual\nflags = IPv4", Some("192.0.2.1:1001")),
+        ("bind = four", Some("192.0.2.8:1001")),
+        ("bind = ::1\nflags = IPv4", None),
+        ("bind = 127.0.0.1\nflags = IPv6", None),
+        ("bind = 127.0.0.1 127.0.0.2", None),
+        ("bind =", None),
+    ] {
+        let plan = loaded(&entry("a", 1001, lines)).plan;
+        let found = plan.services.first().map(|service| service.socket.address.to_string());
+        assert_eq!(found.as_deref(), socket, "BIND-2 to BIND-7, PARSE-14: {lines}");
+    }
+    assert!(with("v6only = yes").socket.v6only && !with("v6only = no").socket.v6only, "BIND-5");
+}
+
+#[test]
+fn credentials_are_those_of_the_passwd_entry_even_for_a_number() {
+    let entry = |lines: &str| entry("a", 1001, "").replace("user = root", lines);
+    for (lines, uid, gid, groups) in [
+        ("user = games", 5, 60, Groups::None),
+        ("user = 5", 5, 60, Groups::None),
+        ("user = 4242", 4242, 4242, Groups::None),
+        ("user = 4242\ngroup = 4343\ngroups = yes", 4242, 4343, Groups::Unknown),
+        ("user = games\ngroup = daemon\ngroups = yes", 5, 1, Groups::List(vec![60, 20])),
+    ] {
+        let wanted = Credentials { uid, gid, groups };
+        assert_eq!(one(&entry(lines)).credentials, wanted, "ATTR-46, ATTR-47, SRV-12: {lines}");
+    }
+}
+
+#[test]
+fn nameinargs_works_before_and_after_server_args() {
+    for lines in ["flags = NAMEINARGS\nserver_args = x y", "server_args = x y\nflags = NAMEINARGS"]
+    {
+        assert_eq!(with(lines).program.argv, ["x", "y"], "ATTR-49");
+    }
+    assert_eq!(ids(&loaded(&entry("a", 1001, "flags = NAMEINARGS"))).1, ["a"], "CHK-10");
+}
+
+#[test]
+fn the_environment_is_passed_and_set_as_written() {
+    let names = |lines: &str| match with(lines).env.passed {
+        Passed::All => panic!("{lines}"),
+        Passed::Only(names) => names,
+    };
+    assert_eq!(names("passenv = PATH\npassenv += HOME NOTHING"), ["PATH", "HOME"], "ATTR-44");
+    assert!(names("passenv =").is_empty(), "ATTR-39");
+    let set = with("env = A=1\nenv = B=x=y\nenv += C=").env.set;
+    assert_eq!(set, [("B".into(), "x=y".into()), ("C".into(), "".into())], "SRV-7");
+}
+
+#[test]
+fn file_logs_have_absolute_paths_and_a_hard_limit() {
+    for (line, limits) in [
+        ("FILE /log", None),
+        ("FILE /log 0 5", None),
+        ("FILE /log 100", Some((100, 100 + 5 * 1024))),
+        ("FILE /log 1M", Some((1 << 20, (1 << 20) + (1 << 20) / 100))),
+        ("FILE /log 100M", Some((100 << 20, (100 << 20) + 20 * 1024))),
+        ("FILE /log 1K 2K", Some((1024, 2048))),
+    ] {
+        let LogTarget::File(log) = with(&format!("log_type = {line}")).log.target else { panic!() };
+        assert_eq!((log.path.as_path(), log.limits), (Path::new("/log"), limits), "ATTR-52");
+    }
+    let LogTarget::File(log) = with("log_type = FILE log").log.target else { panic!() };
+    assert!(log.path.is_absolute(), "START-10");
+}
+
+#[test]
+fn limits_of_zero_are_left_out() {
+    let rlimits = with("rlimit_cpu = 0\nrlimit_as = 2M\nrlimit_files = UNLIMITED").rlimits;
+    let values: Vec<_> = rlimits.iter().map(|rlimit| rlimit.value).collect();
+    assert_eq!(values, [Some(2 << 20), None], "ATTR-45");
+}
+
+#[test]
+fn the_second_service_on_a_socket_is_left_out() {
+    let text = entry("a", 1001, "")
+        + &entry("b", 1001, "")
+        + &entry("c", 1001, "bind = 127.0.0.1")
+        + &entry("d", 0, "")
+        + &entry("e", 0, "");
+    assert_eq!(ids(&loaded(&text)), (vec!["a", "c", "d", "e"], vec!["b"]), "CHK-4, CHK-6, BIND-8");
+}
+
+#[test]
+fn the_verdict_tells_lines_from_values() {
+    let service = entry("a", 1001, "");
+    let verdict = |text: &str| loaded(&(text.to_owned() + &service)).verdict;
+    assert_eq!(verdict(""), Verdict::Good, "PARSE-26");
+    assert_eq!(verdict(&defaults("instances = 0 0")), Verdict::Good, "PARSE-13");
+    let fatal = |fatal| Verdict::FaultyDefaults { fatal };
+    assert_eq!(verdict(&defaults("instances=5")), fatal(false), "DEF-7");
+    assert_eq!(verdict(&defaults("instances = lots")), fatal(true), "DEF-6");
+    let twice = "log_type = SYSLOG mail\nlog_type = SYSLOG mail";
+    assert_eq!(verdict(&defaults(twice)), fatal(true), "DEF-9");
+    let nowhere =
+        Request { path: Path::new("/nonexistent"), base: Path::new("/"), lookup: &machine() };
+    assert!(matches!(load(&nowhere).verdict, Verdict::Unreadable(_)), "START-14");
+}
+
+#[test]
+fn large_files_are_read_in_time_that_grows_with_their_length() {
+    let mut text: String = (1..=5000).map(|port| entry(&format!("s{port}"), port, "")).collect();
+    let addresses: Vec<_> = (0..100_000_u32)
+        .map(|n| std::net::Ipv4Addr::from_bits(0x0a00_0001 + n * 2).to_string())
+        .collect();
+    let line = addresses.join(" ");
+    text += &entry("long", 5001, &format!("only_from = {line}\nonly_from -= {line}"));
+    text += &(0..5000).map(|_| entry("twin", 1, "nonsense = 1")).collect::<String>();
+    let start = std::time::Instant::now();
+    let loaded = loaded(&text);
+    let lines = loaded.notes.iter().map(|note| note.short(&loaded.sources).len()).sum::<usize>();
+    assert!(lines > 0 && start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    assert_eq!((loaded.plan.services.len(), loaded.faulty.len()), (5001, 5000));
+}
