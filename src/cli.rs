@@ -173,23 +173,35 @@ mod tests {
     use super::*;
 
     fn words(line: &str) -> Result<Action, UsageError> {
-        let args = std::iter::once("/usr/sbin/xinetd").chain(line.split(' ').filter(|w| *w != ""));
+        let args =
+            std::iter::once("/usr/sbin/xinetd").chain(line.split(' ').filter(|w| !w.is_empty()));
         parse(&args.map(|w| w.replace('~', "").into()).collect::<Vec<_>>())
     }
 
     fn options(line: &str) -> Options {
         match words(line).unwrap() {
             Action::Run(options) => *options,
-            other => panic!("{other:?}"),
+            other @ (Action::Version | Action::Help) => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn cli_19_mistakes_are_usage_errors() {
         for line in [
-            "-f", "-limit x", "-limit 5x", "-limit ~", "-limit 99999999999999999999999",
-            "-limit -5", "-logprocs -3", "-cc x", "-cc -1", "extra", "-", "-dontfork -",
-            "-filelog /dev/null -syslog daemon", "-syslog daemon -filelog /dev/null",
+            "-f",
+            "-limit x",
+            "-limit 5x",
+            "-limit ~",
+            "-limit 99999999999999999999999",
+            "-limit -5",
+            "-logprocs -3",
+            "-cc x",
+            "-cc -1",
+            "extra",
+            "-",
+            "-dontfork -",
+            "-filelog /dev/null -syslog daemon",
+            "-syslog daemon -filelog /dev/null",
         ] {
             let error = words(line).unwrap_err();
             assert!(error.0.starts_with("Usage: xinetd "), "{line}");

@@ -2,6 +2,7 @@
 //!
 //! A failure here is a question about architecture, not about style. Answer it
 //! in `docs/adr/`, then change the table.
+#![expect(clippy::string_slice, reason = "positions come from a search")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
@@ -23,21 +24,13 @@ const HOUSE: &[Room] = &[
     Room { name: "admit", doors: &["plan"], crates: &[] },
     Room { name: "ipc", doors: &["plan", "sys"], crates: &[] },
     Room { name: "log", doors: &["plan", "sys"], crates: &["tracing"] },
-    Room {
-        name: "engine",
-        doors: &["admit", "ipc", "plan", "sys"],
-        crates: &["tokio", "socket2"],
-    },
+    Room { name: "engine", doors: &["admit", "ipc", "plan", "sys"], crates: &["tokio", "socket2"] },
     Room {
         name: "monitor",
         doors: &["cli", "config", "diag", "ipc", "log", "plan", "sys"],
         crates: &["socket2", "sd_notify", "tracing"],
     },
-    Room {
-        name: "ctl",
-        doors: &["sys"],
-        crates: &["clap", "rcgen", "rustls"],
-    },
+    Room { name: "ctl", doors: &[], crates: &["clap", "nix", "rcgen", "rustls", "socket2"] },
     Room { name: "daemon", doors: &["cli", "engine", "ipc", "monitor"], crates: &[] },
 ];
 
@@ -90,10 +83,11 @@ fn complaints(room: &Room, line: &str) -> Vec<String> {
         }
     }
     for guarded in GUARDED {
-        if names(line, guarded) && line.contains(&format!("{guarded}::")) {
-            if !room.crates.contains(guarded) {
-                wrong.push(format!("room `{name}` may not use the crate `{guarded}`"));
-            }
+        if names(line, guarded)
+            && line.contains(&format!("{guarded}::"))
+            && !room.crates.contains(guarded)
+        {
+            wrong.push(format!("room `{name}` may not use the crate `{guarded}`"));
         }
     }
     if name != "sys" && (line.contains("unsafe {") || line.contains("unsafe fn")) {
@@ -129,7 +123,7 @@ fn the_table_notices_what_it_forbids() {
 
 #[test]
 fn unsafe_stays_within_its_budget() {
-    const BUDGET: usize = 24;
+    const BUDGET: usize = 25;
     let mut blocks = 0;
     walk(Path::new("src"), &mut |_, text| {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));

@@ -75,7 +75,7 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
 impl Engine {
     /// The next client of a service; `None` when there is none now, or none may be taken.
     fn next_visitor(&mut self, service: ServiceIndex) -> Option<Visitor> {
-        if !self.outlook().1 {
+        if !self.may_accept() {
             return None;
         }
         loop {
@@ -110,8 +110,7 @@ impl Engine {
         let state = self.doors.get_mut(&visitor.service)?;
         let counts = self.counts.entry(visitor.service).or_default();
         let Door { policy, .. } = &state.door;
-        let verdict =
-            admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
+        let verdict = admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
         match verdict {
             Ok(()) => {
                 counts.add(visitor.peer.address);

@@ -30,21 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 1 << 20;
 
 /// One client of a service with banners, from the first banner to the order or the end.
-pub(super) async fn welcome(
-    engine: Rc<RefCell<Engine>>,
-    visitor: Visitor,
-    banners: DoorBanners,
-) {
+pub(super) async fn welcome(engine: Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
     admit_with_banners(&engine, visitor, banners).await;
     let mut engine = engine.borrow_mut();
     engine.pending = engine.pending.saturating_sub(1);
 }
 
-async fn admit_with_banners(
-    engine: &Rc<RefCell<Engine>>,
-    visitor: Visitor,
-    banners: DoorBanners,
-) {
+async fn admit_with_banners(engine: &Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
     let (service, peer) = (visitor.service, visitor.peer.address);
     if banners.always && show(engine, service, BannerKind::Always, &visitor.socket).await.is_err() {
         return;
@@ -70,8 +62,8 @@ async fn admit_with_banners(
         Some(Err(why)) => {
             engine.borrow_mut().refuse(&visitor, why);
             if banners.fail {
-                let _ = show(engine, service, BannerKind::Fail, &visitor.socket).await;
-                let _ = visitor.socket.shutdown(Shutdown::Write);
+                show(engine, service, BannerKind::Fail, &visitor.socket).await.ok();
+                visitor.socket.shutdown(Shutdown::Write).ok();
             }
         }
         None => {}

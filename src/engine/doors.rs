@@ -21,14 +21,8 @@ pub(super) struct DoorState {
     pub(super) door: Door,
     pub(super) listener: OwnedFd,
     pub(super) rate: Rate,
-    /// Closed by `cps` until then.
-    paused_until: Option<Instant>,
-}
-
-impl DoorState {
-    pub(super) const fn resumes_at(&self) -> Option<Instant> {
-        self.paused_until
-    }
+    /// Closed by `cps`; until when is in [`Engine::paused`].
+    is_paused: bool,
 }
 
 /// A plan on its way in.
@@ -80,9 +74,9 @@ impl Engine {
     /// Watches a new listener. An engine that died may have left it resting, so listen(2)
     /// comes first; on a socket that listens it changes nothing.
     fn open(&self, door: Door, listener: OwnedFd) -> DoorState {
-        let _ = socket::listen(&listener);
+        socket::listen(&listener).ok();
         let _ = self.ready.add(&listener, door.index.0);
-        DoorState { door, listener, rate: Rate::default(), paused_until: None }
+        DoorState { door, listener, rate: Rate::default(), is_paused: false }
     }
 
     /// The monitor may hold the same socket on: without this it would go on being reported.
@@ -93,14 +87,14 @@ impl Engine {
     /// `cps` exceeded: the port is closed for `pause` seconds, which clients see as "connection
     /// refused" (CPS-3). The socket stays bound, so nobody else can take the port.
     pub(super) fn pause(&mut self, index: ServiceIndex) {
-        let Some(state) = self.doors.get_mut(&index) else { return };
-        if state.paused_until.is_some() {
+        let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
             return;
-        }
+        };
         let _ = self.ready.remove(&state.listener);
         let _ = socket::stop_listening(&state.listener);
         let pause = Duration::from_secs(u64::from(state.door.policy.rate.pause));
-        state.paused_until = Some(Instant::now() + pause);
+        state.is_paused = true;
+        self.paused.push((Instant::now() + pause, index));
         let event = Event::Deactivated;
         self.port.send(&ToMonitor::Noticed { service: index, event }, None);
     }
@@ -109,20 +103,22 @@ impl Engine {
     pub(super) fn meet_deadlines(&mut self) {
         let now = Instant::now();
         self.resting_until = self.resting_until.filter(|at| *at > now);
-        for (index, state) in &mut self.doors {
-            if state.paused_until.is_none_or(|at| at > now) {
+        let due: Vec<_> = self.paused.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, index) in due {
+            // A reload may have closed the door for good, or given it a new socket.
+            let Some(state) = self.doors.get_mut(&index).filter(|state| state.is_paused) else {
                 continue;
-            }
+            };
             if socket::listen(&state.listener).is_err() {
                 // Something else listens there now; it may go away again.
-                state.paused_until = Some(now + Duration::from_secs(1));
+                self.paused.push((now + Duration::from_secs(1), index));
                 continue;
             }
-            state.paused_until = None;
+            state.is_paused = false;
             state.rate.restart();
             let _ = self.ready.add(&state.listener, index.0);
             let event = Event::Activated;
-            self.port.send(&ToMonitor::Noticed { service: *index, event }, None);
+            self.port.send(&ToMonitor::Noticed { service: index, event }, None);
         }
     }
 

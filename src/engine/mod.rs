@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::Interest;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::{Instant as Deadline, sleep_until};
 
 use crate::admit::Counts;
@@ -61,6 +62,8 @@ struct Engine {
     last_banner: u64,
     /// Connections that wait for a banner.
     pending: usize,
+    /// Doors closed by `cps`, and until when; nearly always none.
+    paused: Vec<(Instant, ServiceIndex)>,
     /// Out of descriptors or memory: nothing is accepted until then.
     resting_until: Option<Instant>,
     clock: Clock,
@@ -113,7 +116,10 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>>
     engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD }, None);
     loop {
         engine.borrow_mut().finish_stop();
-        let (is_clear, may_accept, due) = engine.borrow().outlook();
+        let (is_clear, may_accept, due) = {
+            let engine = engine.borrow();
+            (engine.port.is_clear(), engine.may_accept(), engine.next_deadline())
+        };
         let due_at = due.map_or_else(Deadline::now, Deadline::from_std);
         tokio::select! {
             biased;
@@ -131,7 +137,13 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>>
                 if engine.port.is_clear() { drop(guard?) } else { guard?.clear_ready() }
             }
             guard = ready.readable(), if may_accept => {
-                if accept::accept_ready(&engine) { drop(guard?) } else { guard?.clear_ready() }
+                if accept::accept_ready(&engine) {
+                    drop(guard?);
+                    // There may be more; but the channel and the timers get their turn first.
+                    yield_now().await;
+                } else {
+                    guard?.clear_ready();
+                }
             }
             () = sleep_until(due_at), if due.is_some() => engine.borrow_mut().meet_deadlines(),
         }
@@ -153,23 +165,25 @@ impl Engine {
             banners: HashMap::new(),
             last_banner: 0,
             pending: 0,
+            paused: Vec::new(),
             resting_until: None,
             clock: Clock::new(),
             stopping: false,
         })
     }
 
-    /// Whether the channel is clear, whether a client may be accepted, and what is due next.
-    ///
-    /// While the monitor is busy nothing is accepted: the kernel's backlog is the queue.
-    fn outlook(&self) -> (bool, bool, Option<Instant>) {
-        let is_clear = self.port.is_clear();
-        let may_accept = is_clear
+    /// Whether a client may be accepted now. While the monitor is busy nothing is: the
+    /// kernel's backlog is the queue.
+    fn may_accept(&self) -> bool {
+        self.port.is_clear()
             && !self.stopping
             && self.resting_until.is_none()
-            && self.pending < MOST_PENDING;
-        let resumes = self.doors.values().filter_map(DoorState::resumes_at);
-        (is_clear, may_accept, resumes.chain(self.resting_until).min())
+            && self.pending < MOST_PENDING
+    }
+
+    /// When something has to be done without anybody asking.
+    fn next_deadline(&self) -> Option<Instant> {
+        self.paused.iter().map(|(at, _)| *at).chain(self.resting_until).min()
     }
 
     /// After [`crate::ipc::ToEngine::Stop`]: says so when everything has been handed over.

@@ -55,7 +55,11 @@ pub enum ToMonitor {
     },
     /// Start a server on the socket that comes along. `peer` is used only when the kernel
     /// no longer knows it.
-    Start { ticket: Ticket, service: ServiceIndex, peer: IpAddr },
+    Start {
+        ticket: Ticket,
+        service: ServiceIndex,
+        peer: IpAddr,
+    },
     Refused(Refusal),
     Noticed {
         service: ServiceIndex,
@@ -126,9 +130,7 @@ impl Message for ToMonitor {
         match *self {
             Self::Hello { build } => w.u64(build),
             Self::Adopted { generation } => w.u32(generation.0),
-            Self::Start { ticket, service, peer } => {
-                w.u64(ticket.0).u32(service.0).address(peer)
-            }
+            Self::Start { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
             Self::Refused(Refusal { service, why, peer }) => {
                 w.u32(service.0).u8(why as u8).address(peer)
             }

@@ -13,19 +13,19 @@ use crate::sys::socket;
 
 /// How often a bind that fails is tried, and the pause between two tries (START-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub(super) struct Patience {
     pub tries: u32,
     pub pause: Duration,
 }
 
 impl Patience {
     /// Once: while clients are being served nobody waits for a port.
-    pub const NONE: Self = Self { tries: 1, pause: Duration::ZERO };
+    pub(super) const NONE: Self = Self { tries: 1, pause: Duration::ZERO };
 
     /// Eleven tries; `XINETD_BIND_DELAY` (microseconds, at most 500,000; anything else counts
     /// as 0) lies between them (START-11).
     #[must_use]
-    pub fn from_environment(delay: Option<&str>) -> Self {
+    pub(super) fn from_environment(delay: Option<&str>) -> Self {
         let micros = delay.and_then(|text| text.parse().ok()).filter(|n| *n <= 500_000);
         Self { tries: 11, pause: Duration::from_micros(micros.unwrap_or(0)) }
     }
@@ -35,7 +35,11 @@ impl Patience {
 ///
 /// # Errors
 /// Those of socket(2), bind(2) and listen(2), of the last try.
-pub fn bind(key: SocketKey, options: SocketOptions, patience: Patience) -> io::Result<OwnedFd> {
+pub(super) fn bind(
+    key: SocketKey,
+    options: SocketOptions,
+    patience: Patience,
+) -> io::Result<OwnedFd> {
     let mut tries = patience.tries;
     loop {
         tries -= 1;
@@ -80,7 +84,7 @@ fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Re
 ///
 /// # Errors
 /// As setsockopt(2).
-pub fn set_options(fd: impl AsFd, options: SocketOptions) -> io::Result<()> {
+pub(super) fn set_options(fd: impl AsFd, options: SocketOptions) -> io::Result<()> {
     let fd = fd.as_fd();
     let socket = SockRef::from(&fd);
     socket.set_tcp_nodelay(options.nodelay)?;

@@ -26,7 +26,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// Why the daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// SIGTERM, SIGQUIT.
     Done,
     /// SIGINT in debug mode.
@@ -41,7 +41,7 @@ pub enum Exit {
 
 impl Exit {
     /// EXIT-1.
-    pub fn code(self) -> ExitCode {
+    pub(super) fn code(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::Interrupted | Self::NoServices | Self::EngineLost | Self::Violation => {
@@ -53,7 +53,7 @@ impl Exit {
 
 /// When engines died, as far as it still matters.
 #[derive(Debug, Default)]
-pub struct Crashes(VecDeque<Instant>);
+pub(super) struct Crashes(VecDeque<Instant>);
 
 impl Crashes {
     /// More than this many within [`Self::WINDOW`] are too many.
@@ -69,6 +69,7 @@ impl Crashes {
 }
 
 impl Monitor {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "SIG-4: all others do nothing")]
     pub(super) fn on_signal(&mut self, signal: Name) -> Result<(), Exit> {
         match signal {
             Name::SIGCHLD => return self.reap(),
@@ -78,7 +79,7 @@ impl Monitor {
             Name::SIGINT if self.options.stage == Stage::Debug => return Err(Exit::Interrupted),
             Name::SIGABRT => self.check_consistency(true),
             Name::SIGUSR1 => tracing::info!("this version has no state dump"),
-            other => tracing::trace!("{other} does nothing"), // SIG-4
+            _ => {}
         }
         Ok(())
     }

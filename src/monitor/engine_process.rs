@@ -25,18 +25,18 @@ use crate::sys::signal;
 use crate::sys::spawn::Spawner;
 
 /// The ticket of an engine's own start, among mishaps. Servers' tickets start at 1.
-pub const ENGINE_TICKET: u64 = 0;
+pub(super) const ENGINE_TICKET: u64 = 0;
 
 /// Who the engine runs as; `None`: as the monitor itself, which has no privilege.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
+pub(super) struct Account {
     pub uid: u32,
     pub gid: u32,
 }
 
 /// A running engine.
 #[derive(Debug)]
-pub struct EngineProcess {
+pub(super) struct EngineProcess {
     pub pid: i32,
     pub port: Port,
     pub state: State,
@@ -50,7 +50,7 @@ pub struct EngineProcess {
 
 /// What an engine does before it becomes one.
 #[must_use]
-pub fn steps(account: Option<Account>) -> Vec<Step> {
+pub(super) fn steps(account: Option<Account>) -> Vec<Step> {
     let mut steps = vec![
         Step::UnblockSignals,
         Step::NewSession,
@@ -76,7 +76,7 @@ impl EngineProcess {
     ///
     /// # Errors
     /// When there are no descriptors or processes left.
-    pub fn start(
+    pub(super) fn start(
         account: Option<Account>,
         spawner: &mut Spawner,
         mishaps: BorrowedFd<'_>,
@@ -108,7 +108,7 @@ impl EngineProcess {
     ///
     /// # Errors
     /// When there is no memory or descriptor for the doors.
-    pub fn offer(
+    pub(super) fn offer(
         &mut self,
         generation: Generation,
         services: &Services,
@@ -130,7 +130,7 @@ impl EngineProcess {
     }
 
     /// Tells a new engine about servers that an earlier one started.
-    pub fn hand_down(&mut self, running: &Running) {
+    pub(super) fn hand_down(&mut self, running: &Running) {
         for (_, server) in running.iter() {
             let (ticket, service, peer) = (server.ticket, server.index, server.peer);
             self.port.send(&ToEngine::Running { ticket, service, peer }, None);
@@ -138,7 +138,7 @@ impl EngineProcess {
     }
 
     /// Sends what there is room for.
-    pub fn pump(&mut self, services: &Services) {
+    pub(super) fn pump(&mut self, services: &Services) {
         self.port.flush();
         while let Some(service) = self.listeners.front().copied() {
             let listener = services.find(service).map(|active| active.listener.as_fd());
@@ -155,12 +155,12 @@ impl EngineProcess {
 
     /// Whether something waits for room in the channel.
     #[must_use]
-    pub fn has_more_to_send(&self) -> bool {
+    pub(super) fn has_more_to_send(&self) -> bool {
         !self.port.is_clear() || self.commit.is_some()
     }
 
     /// Ends it at once and leaves no zombie: after this its listeners are closed.
-    pub fn kill(self) {
+    pub(super) fn kill(self) {
         let _ = signal::send(self.pid, signal::Name::SIGKILL);
         process::wait_for(self.pid);
     }

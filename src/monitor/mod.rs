@@ -115,7 +115,10 @@ impl Monitor {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.running.next_kill(), self.stop_at.map(|(at, _)| at), self.next_check].into_iter().flatten().min()
+        [self.running.next_kill(), self.stop_at.map(|(at, _)| at), self.next_check]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn meet_deadlines(&mut self) -> Result<(), Exit> {

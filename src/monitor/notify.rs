@@ -3,13 +3,13 @@
 use sd_notify::NotifyState;
 
 /// Start-up or reload is done.
-pub fn ready(services: usize) {
+pub(super) fn ready(services: usize) {
     let status = format!("{services} service{} available", if services == 1 { "" } else { "s" });
     send(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
 /// A reload begins; systemd 253 and later wants the time with it.
-pub fn reloading() {
+pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
         Err(_) => send(&[NotifyState::Reloading]),
@@ -17,16 +17,16 @@ pub fn reloading() {
 }
 
 /// The end begins.
-pub fn stopping() {
+pub(super) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
 /// What `systemctl status` shows.
-pub fn status(text: &str) {
+pub(super) fn status(text: &str) {
     send(&[NotifyState::Status(text)]);
 }
 
 fn send(states: &[NotifyState<'_>]) {
     // Nobody listening is the normal case; a manager that is gone cannot be helped.
-    let _ = sd_notify::notify(states);
+    sd_notify::notify(states).ok();
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// The file with the daemon's process id; removed when this goes away (START-6, START-7).
 #[derive(Debug)]
-pub struct PidFile(PathBuf);
+pub(super) struct PidFile(PathBuf);
 
 impl PidFile {
     /// Writes the file: an old one is removed first, the new one created exclusively, 0644
@@ -15,7 +15,7 @@ impl PidFile {
     ///
     /// # Errors
     /// When it cannot be created or written.
-    pub fn write(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn write(path: PathBuf) -> io::Result<Self> {
         if let Err(cause) = fs::remove_file(&path)
             && cause.kind() != io::ErrorKind::NotFound
         {
@@ -31,7 +31,7 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        fs::remove_file(&self.0).ok();
     }
 }
 

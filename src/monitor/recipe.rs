@@ -8,6 +8,7 @@ use crate::plan::Passed;
 use crate::plan::Resource;
 use crate::plan::Service;
 use crate::sys::recipe::Image;
+use crate::sys::recipe::Resource as KernelResource;
 use crate::sys::recipe::Step;
 
 /// Variables that a service manager means for the daemon alone (`sd_notify(3)`,
@@ -29,16 +30,12 @@ const FOR_THE_DAEMON: [&str; 7] = [
 /// Without privilege group changes are skipped and setuid(2) is tried all the same: it
 /// succeeds for the own user only (START-17).
 #[must_use]
-pub fn steps(service: &Service, privileged: bool) -> Vec<Step> {
+pub(super) fn steps(service: &Service, privileged: bool) -> Vec<Step> {
     let who = &service.credentials;
-    let mut steps = vec![
-        Step::UnblockSignals,
-        Step::NewSession,
-        Step::SocketAsStdio,
-        Step::CloseOnExecFrom(3),
-    ];
+    let mut steps =
+        vec![Step::UnblockSignals, Step::NewSession, Step::SocketAsStdio, Step::CloseOnExecFrom(3)];
     steps.extend(service.rlimits.iter().map(|limit| Step::Limit {
-        resource: resource_number(limit.resource),
+        resource: kernel_name(limit.resource),
         value: limit.value.unwrap_or(u64::MAX),
     }));
     steps.extend(service.nice.map(Step::Nice));
@@ -59,15 +56,15 @@ pub fn steps(service: &Service, privileged: bool) -> Vec<Step> {
     steps
 }
 
-/// The kernel's number of a resource (`<sys/resource.h>`).
-const fn resource_number(resource: Resource) -> i32 {
+/// The kernel's name of a resource.
+const fn kernel_name(resource: Resource) -> KernelResource {
     match resource {
-        Resource::Cpu => 0,
-        Resource::Data => 2,
-        Resource::Stack => 3,
-        Resource::Rss => 5,
-        Resource::Files => 7,
-        Resource::AddressSpace => 9,
+        Resource::AddressSpace => KernelResource::RLIMIT_AS,
+        Resource::Cpu => KernelResource::RLIMIT_CPU,
+        Resource::Data => KernelResource::RLIMIT_DATA,
+        Resource::Rss => KernelResource::RLIMIT_RSS,
+        Resource::Stack => KernelResource::RLIMIT_STACK,
+        Resource::Files => KernelResource::RLIMIT_NOFILE,
     }
 }
 
@@ -75,7 +72,7 @@ const fn resource_number(resource: Resource) -> i32 {
 ///
 /// # Errors
 /// When a word holds a NUL byte.
-pub fn image(service: &Service, daemon: &[(OsString, OsString)]) -> Result<Image, NulError> {
+pub(super) fn image(service: &Service, daemon: &[(OsString, OsString)]) -> Result<Image, NulError> {
     let env = environment(&service.env, daemon);
     Image::new(
         service.program.path.as_os_str(),
@@ -155,9 +152,11 @@ pub(super) mod tests {
         service.rlimits = vec![Rlimit { resource: Resource::Cpu, value: None }];
         let steps = steps(&service, true);
         let uid = steps.iter().position(|s| *s == Step::Uid(7)).unwrap();
-        for early in
-            [Step::Nice(-3), Step::Umask(0o27), Step::Limit { resource: 0, value: u64::MAX }]
-        {
+        for early in [
+            Step::Nice(-3),
+            Step::Umask(0o27),
+            Step::Limit { resource: KernelResource::RLIMIT_CPU, value: u64::MAX },
+        ] {
             assert!(steps[..uid].contains(&early), "{early:?}");
         }
     }

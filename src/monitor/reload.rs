@@ -27,7 +27,7 @@ use crate::sys::socket;
 /// A reload between its commit and the engine's word that it has adopted it. Orders of the
 /// old generation are honoured until then.
 #[derive(Debug, Default)]
-pub struct Reload {
+pub(super) struct Reload {
     /// Services that are gone; their sockets stay open as long as this.
     pub retired: Services,
     /// Sockets that others have replaced (RELOAD-7).
@@ -65,7 +65,9 @@ impl Monitor {
         match self.prepare(loaded) {
             Ok((changes, logs)) => self.commit(changes, logs),
             Err(why) => {
-                tracing::warn!("reconfiguration failed: {why}; the old configuration stays in force");
+                tracing::warn!(
+                    "reconfiguration failed: {why}; the old configuration stays in force"
+                );
                 notify::ready(self.services.count());
                 notify::status("the last reload failed: the old configuration is in force");
             }
@@ -104,7 +106,9 @@ impl Monitor {
                 Change::Rebind(index, at) => {
                     take(at).map(|service| self.ready_to_rebind(index, service, &changes))
                 }
-                Change::Open(at) => take(at).and_then(|service| self.ready_to_open(service, &changes)),
+                Change::Open(at) => {
+                    take(at).and_then(|service| self.ready_to_open(service, &changes))
+                }
             })
             .collect();
         Ok((ready, logs))
@@ -169,7 +173,7 @@ impl Monitor {
             }
             bind().inspect_err(|_| {
                 for active in &old {
-                    let _ = socket::listen(&active.listener);
+                    socket::listen(&active.listener).ok();
                 }
             })
         })
@@ -211,8 +215,7 @@ impl Monitor {
         let Some(engine) = &mut self.engine else { return };
         engine.state = State::Reloading;
         let limit = self.options.process_limit;
-        let offered =
-            engine.offer(self.generation, &self.services, fresh, self.last_ticket, limit);
+        let offered = engine.offer(self.generation, &self.services, fresh, self.last_ticket, limit);
         if let Err(cause) = offered {
             // A new engine starts from the tables, which are right.
             tracing::error!("cannot offer the new configuration: {cause}; replacing the engine");

@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// One server process.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub(super) struct Server {
     pub ticket: Ticket,
     pub index: ServiceIndex,
     /// As it was when the server started; the one in force may be newer.
@@ -28,7 +28,7 @@ pub struct Server {
 
 /// Every server process of this daemon, by process id.
 #[derive(Debug, Default)]
-pub struct Running {
+pub(super) struct Running {
     by_pid: HashMap<i32, Server>,
     by_service: HashMap<ServiceIndex, u32>,
     /// How many have a `kill_at`: nearly always none, and then nothing is searched.
@@ -38,20 +38,25 @@ pub struct Running {
 impl Server {
     /// A server that has just been started.
     #[must_use]
-    pub fn new(ticket: Ticket, index: ServiceIndex, service: Rc<Service>, peer: IpAddr) -> Self {
+    pub(super) fn new(
+        ticket: Ticket,
+        index: ServiceIndex,
+        service: Rc<Service>,
+        peer: IpAddr,
+    ) -> Self {
         Self { ticket, index, service, peer, started: Instant::now(), kill_at: None }
     }
 }
 
 impl Running {
     /// Takes note of a new process.
-    pub fn add(&mut self, pid: i32, server: Server) {
+    pub(super) fn add(&mut self, pid: i32, server: Server) {
         *self.by_service.entry(server.index).or_default() += 1;
         self.by_pid.insert(pid, server);
     }
 
     /// Forgets a process that has ended.
-    pub fn remove(&mut self, pid: i32) -> Option<Server> {
+    pub(super) fn remove(&mut self, pid: i32) -> Option<Server> {
         let server = self.by_pid.remove(&pid)?;
         if server.kill_at.is_some() {
             self.ending -= 1;
@@ -67,30 +72,30 @@ impl Running {
 
     /// Servers of one service.
     #[must_use]
-    pub fn of(&self, index: ServiceIndex) -> u32 {
+    pub(super) fn of(&self, index: ServiceIndex) -> u32 {
         self.by_service.get(&index).copied().unwrap_or(0)
     }
 
     /// Servers of all services.
     #[must_use]
-    pub fn count(&self) -> u32 {
+    pub(super) fn count(&self) -> u32 {
         u32::try_from(self.by_pid.len()).unwrap_or(u32::MAX)
     }
 
     /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (i32, &Server)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i32, &Server)> {
         self.by_pid.iter().map(|(pid, server)| (*pid, server))
     }
 
     /// The server of this ticket, for the rare case of a start that went wrong.
     #[must_use]
-    pub fn by_ticket(&self, ticket: u64) -> Option<&Server> {
+    pub(super) fn by_ticket(&self, ticket: u64) -> Option<&Server> {
         self.by_pid.values().find(|server| server.ticket.0 == ticket)
     }
 
     /// Asks the servers of a service to end: SIGTERM now, SIGKILL if that does not help
     /// within four seconds (RELOAD-4). Nobody waits meanwhile.
-    pub fn end(&mut self, index: ServiceIndex, now: Instant) {
+    pub(super) fn end(&mut self, index: ServiceIndex, now: Instant) {
         for (pid, server) in &mut self.by_pid {
             if server.index == index && server.kill_at.is_none() {
                 tracing::info!("Sending signal 15 to {} server {pid}", server.service.id);
@@ -103,7 +108,7 @@ impl Running {
 
     /// When the next SIGKILL is due.
     #[must_use]
-    pub fn next_kill(&self) -> Option<Instant> {
+    pub(super) fn next_kill(&self) -> Option<Instant> {
         if self.ending == 0 {
             return None;
         }
@@ -111,7 +116,7 @@ impl Running {
     }
 
     /// Sends SIGKILL where the time is over, and again later if even that does not help.
-    pub fn kill_overdue(&mut self, now: Instant) {
+    pub(super) fn kill_overdue(&mut self, now: Instant) {
         if self.ending == 0 {
             return;
         }
@@ -126,7 +131,7 @@ impl Running {
 
     /// What does not add up (SIG-6): counts, and processes that are not there any more.
     #[must_use]
-    pub fn inconsistencies(&self) -> usize {
+    pub(super) fn inconsistencies(&self) -> usize {
         let counted: u32 = self.by_service.values().sum();
         let gone = self.by_pid.keys().filter(|pid| !signal::exists(**pid)).count();
         gone + usize::from(counted != self.count())

@@ -14,7 +14,7 @@ use crate::sys::recipe::Step;
 
 /// One service that runs.
 #[derive(Debug)]
-pub struct Active {
+pub(super) struct Active {
     pub service: Rc<Service>,
     pub listener: OwnedFd,
     pub steps: Vec<Step>,
@@ -23,7 +23,7 @@ pub struct Active {
 
 /// What every service's servers are made from.
 #[derive(Debug)]
-pub struct Household {
+pub(super) struct Household {
     /// The daemon's environment at start (SRV-5).
     pub environment: Vec<(OsString, OsString)>,
     /// Whether users can be changed (START-17).
@@ -35,7 +35,7 @@ impl Household {
     ///
     /// # Errors
     /// When a word of its command line or environment holds a NUL byte; the listener is closed.
-    pub fn activate(
+    pub(super) fn activate(
         &self,
         service: Rc<Service>,
         listener: OwnedFd,
@@ -48,7 +48,7 @@ impl Household {
 
 /// The services in force, by the number that the engine knows them by.
 #[derive(Debug, Default)]
-pub struct Services {
+pub(super) struct Services {
     active: BTreeMap<ServiceIndex, Active>,
     /// The last number given; numbers are never reused, slots cannot run out (RELOAD-13).
     last: u32,
@@ -56,39 +56,39 @@ pub struct Services {
 
 impl Services {
     /// A number that no service has had.
-    pub const fn new_index(&mut self) -> ServiceIndex {
+    pub(super) const fn new_index(&mut self) -> ServiceIndex {
         self.last = self.last.wrapping_add(1);
         ServiceIndex(self.last)
     }
 
     /// Puts a service in force.
-    pub fn insert(&mut self, index: ServiceIndex, active: Active) {
+    pub(super) fn insert(&mut self, index: ServiceIndex, active: Active) {
         self.active.insert(index, active);
     }
 
     /// Takes a service out of force.
-    pub fn remove(&mut self, index: ServiceIndex) -> Option<Active> {
+    pub(super) fn remove(&mut self, index: ServiceIndex) -> Option<Active> {
         self.active.remove(&index)
     }
 
     #[must_use]
-    pub fn find(&self, index: ServiceIndex) -> Option<&Active> {
+    pub(super) fn find(&self, index: ServiceIndex) -> Option<&Active> {
         self.active.get(&index)
     }
 
     /// All of them, oldest number first.
-    pub fn iter(&self) -> impl Iterator<Item = (ServiceIndex, &Active)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ServiceIndex, &Active)> {
         self.active.iter().map(|(index, active)| (*index, active))
     }
 
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.active.len()
     }
 
     /// The engine's half of all of them.
     #[must_use]
-    pub fn doors(&self) -> Vec<Door> {
+    pub(super) fn doors(&self) -> Vec<Door> {
         self.iter().map(|(index, active)| Door::of(index, &active.service)).collect()
     }
 }

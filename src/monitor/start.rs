@@ -60,9 +60,8 @@ pub fn run(options: Options) -> ExitCode {
 /// sockets, working directory, engine. An error has been logged, unless it comes with a text.
 fn start(mut options: Options) -> Result<Monitor, Option<String>> {
     // Whatever fails here has no log yet.
-    let early = |what: &str, cause: &dyn std::fmt::Display| {
-        Some(format!("xinetd: {what}: {cause}"))
-    };
+    let early =
+        |what: &str, cause: &dyn std::fmt::Display| Some(format!("xinetd: {what}: {cause}"));
     fd::close_from(3).map_err(|e| early("cannot close inherited descriptors", &e))?;
     fd::settle_standard_descriptors(false).map_err(|e| early("cannot open /dev/null", &e))?;
     let descriptors = fd::raise_descriptor_limit().map_err(|e| early("getrlimit", &e))?;
@@ -104,7 +103,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         pid_file,
     };
     monitor.open_all()?;
-    let _ = env::set_current_dir("/");
+    env::set_current_dir("/").ok(); // START-9; it is there
     if monitor.options.check_interval > 0 {
         let interval = Duration::from_secs(monitor.options.check_interval);
         monitor.next_check = Some(Instant::now() + interval);

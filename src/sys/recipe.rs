@@ -3,6 +3,7 @@
 //! The list can be compared in tests and printed. Once the process exists only that list
 //! runs: system calls, no allocation, no locks.
 
+use nix::sys::resource::setrlimit;
 use nix::unistd::{setsid, write};
 use std::ffi::{CString, OsStr};
 use std::fmt;
@@ -13,6 +14,8 @@ use crate::sys::Errno;
 use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::signal;
+
+pub use nix::sys::resource::Resource;
 
 /// One thing a new process does to itself before it becomes the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +30,9 @@ pub enum Step {
     SocketAs(RawFd),
     /// Everything from here up goes at exec (SRV-1).
     CloseOnExecFrom(RawFd),
-    /// setrlimit(2), soft and hard; `resource` is an `RLIMIT_*` number.
+    /// setrlimit(2), soft and hard alike; `u64::MAX` is unlimited.
     Limit {
-        resource: i32,
+        resource: Resource,
         value: u64,
     },
     /// Added to the own nice value (SRV-16).
@@ -62,8 +65,8 @@ impl fmt::Display for Step {
             Self::SocketAsStdio => f.write_str("socket on 0, 1, 2"),
             Self::SocketAs(number) => write!(f, "socket on {number}"),
             Self::CloseOnExecFrom(first) => write!(f, "close from {first}"),
-            Self::Limit { resource, value: u64::MAX } => write!(f, "rlimit {resource} unlimited"),
-            Self::Limit { resource, value } => write!(f, "rlimit {resource} {value}"),
+            Self::Limit { resource, value: u64::MAX } => write!(f, "{resource:?} unlimited"),
+            Self::Limit { resource, value } => write!(f, "{resource:?} {value}"),
             Self::Nice(by) => write!(f, "nice {by:+}"),
             Self::Umask(mask) => write!(f, "umask {mask:04o}"),
             Self::UnknownGroups => f.write_str("groups of a user without passwd entry"),
@@ -205,7 +208,11 @@ impl Mishap {
 const NOT_STARTED: i32 = 1;
 
 /// The child's whole life before exec.
-pub(super) fn become_image(recipe: &Recipe<'_>, env: &[*const libc::c_char], mishaps: BorrowedFd<'_>) -> ! {
+pub(super) fn become_image(
+    recipe: &Recipe<'_>,
+    env: &[*const libc::c_char],
+    mishaps: BorrowedFd<'_>,
+) -> ! {
     for (position, step) in recipe.steps.iter().enumerate() {
         if let Err(errno) = carry_out(step, recipe, env) {
             let step = u32::try_from(position).unwrap_or(u32::MAX);
@@ -225,7 +232,7 @@ fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> R
         Step::SocketAsStdio => (0..=2).try_for_each(|number| place(recipe.socket, number)),
         Step::SocketAs(number) => place(recipe.socket, *number),
         Step::CloseOnExecFrom(first) => fd::close_on_exec_from(*first),
-        Step::Limit { resource, value } => limit(*resource, *value),
+        Step::Limit { resource, value } => setrlimit(*resource, *value, *value),
         Step::Nice(by) => nice(*by),
         Step::Umask(mask) => {
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(*mask));
@@ -256,14 +263,6 @@ fn place(fd: BorrowedFd<'_>, number: RawFd) -> Result<(), Errno> {
         // own; this is the child, which drops nothing and keeps only what exec keeps.
         unsafe { libc::dup2(fd.as_raw_fd(), number) }
     };
-    Errno::result(result).map(drop)
-}
-
-fn limit(resource: i32, value: u64) -> Result<(), Errno> {
-    let both = libc::rlimit { rlim_cur: value, rlim_max: value };
-    #[expect(clippy::cast_sign_loss, reason = "RLIMIT_* are small and not negative")]
-    // SAFETY: setrlimit reads one rlimit, which lives until it returns; a bad number is EINVAL.
-    let result = unsafe { libc::setrlimit(resource as libc::__rlimit_resource_t, &raw const both) };
     Errno::result(result).map(drop)
 }
 

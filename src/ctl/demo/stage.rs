@@ -148,8 +148,8 @@ fn section(title: &str, attributes: &[(&str, &dyn fmt::Display)]) -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::door;
     use super::*;
+    use crate::ctl::demo::door;
 
     #[test]
     fn the_stage_is_private_and_leaves_nothing() {

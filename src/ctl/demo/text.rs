@@ -78,8 +78,8 @@ pub(super) fn goodbye(out: &mut dyn Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::door;
     use super::*;
+    use crate::ctl::demo::door;
 
     #[test]
     fn the_header_names_every_service_and_what_to_try() {
