@@ -92,6 +92,14 @@ def ports():
 
 
 @pytest.fixture
+def syslog():
+    """The private /dev/log; `lines` are its datagrams (needs_sandbox)."""
+    s = harness.Syslog()
+    yield s
+    s.close()
+
+
+@pytest.fixture
 def etc():
     """Write files under the private /etc; restored after the test."""
     saved = {}

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -683,6 +684,40 @@ while n:
     c.close()
     n -= 1
 """
+
+
+class Syslog:
+    """A reader of /dev/log, which is ours alone in the sandbox."""
+
+    def __init__(self):
+        assert SANDBOXED
+        self.lines = []
+        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.s.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            d = self.s.recv(8192)
+            if not d:                   # shut down
+                return
+            self.lines.append(d.rstrip(b"\0\n").decode(errors="replace"))
+
+    def wait(self, pattern, count=1, timeout=3):
+        rx = re.compile(pattern)
+
+        def hits():
+            h = [l for l in list(self.lines) if rx.search(l)]
+            return h if len(h) >= count else None
+        r = wait_until(hits, timeout)
+        assert r, "no %d x /%s/ in\n%s" % (count, pattern, "\n".join(self.lines))
+        return r
+
+    def close(self):
+        self.s.shutdown(socket.SHUT_RDWR)
+        self.s.close()
+        os.unlink("/dev/log")
 
 
 def defaults(**kw):

@@ -2,7 +2,6 @@
 import os
 import signal
 import socket
-import threading
 import time
 
 import pytest
@@ -163,40 +162,7 @@ def test_reload_reopens_the_daemon_log(xd):
     assert wait_until(lambda: os.path.exists(xd.daemonlog), 0.5)
 
 
-# ---------------------------------------------------------------- syslog
-
-class Syslog:
-    def __init__(self):
-        self.lines = []
-        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.s.bind("/dev/log")
-        os.chmod("/dev/log", 0o666)
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                d = self.s.recv(8192)
-            except OSError:
-                return
-            if d:
-                self.lines.append(d.rstrip(b"\0\n").decode(errors="replace"))
-            elif self.s.fileno() < 0:
-                return
-
-    def wait(self, pattern, timeout=3):
-        rx = re.compile(pattern)
-        r = wait_until(lambda: [l for l in self.lines if rx.search(l)], timeout)
-        assert r, "no /%s/ in\n%s" % (pattern, "\n".join(self.lines))
-        return r
-
-
-@pytest.fixture
-def syslog():
-    s = Syslog()
-    yield s
-    s.s.close()
-    os.unlink("/dev/log")
+# ---------------------------------------------------------------- syslog names
 
 
 @covers("ATTR-51", "ATTR-11", "PARSE-27")
