@@ -494,7 +494,7 @@ class Xinetd:
         only the original has to produce in these words."""
         if free and not self.original:
             return None
-        rx = re.compile(pattern)
+        rx = re.compile(pattern, re.M)
 
         def hits():
             h = rx.findall(self.dlog())
