@@ -101,7 +101,8 @@ def syslog():
 
 @pytest.fixture
 def etc():
-    """Write files under the private /etc; restored after the test."""
+    """Write files under the private /etc; restored after the test (needs_sandbox)."""
+    assert harness.SANDBOXED
     saved = {}
 
     def put(name, text, append=False):

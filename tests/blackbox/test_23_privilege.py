@@ -43,6 +43,7 @@ def test_the_engine_has_no_capability_and_gets_none(xd):
 
 
 @root
+@pytest.mark.needs_sandbox
 def test_without_an_account_of_its_own_the_engine_is_nobody(xd, etc):
     with open("/etc/passwd") as f:
         lines = f.readlines()

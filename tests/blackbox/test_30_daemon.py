@@ -44,7 +44,7 @@ def read_pid(path):
             text = f.read()
     except FileNotFoundError:
         return None
-    return int(text) if text.endswith("\n") else None
+    return int(text) if re.fullmatch(r"\d+\n", text) else None
 
 
 @covers("START-4", "START-5", "START-2", "START-9")
