@@ -65,13 +65,13 @@ def fds(pid):
 
 
 def open_for_writing(pid):
-    """Files (not devices, pipes or sockets) that the process can write to."""
-    out = []
+    """{number: file} (not devices, pipes or sockets) that the process can write to."""
+    out = {}
     for n, target in fds(pid).items():
         with open("/proc/%d/fdinfo/%d" % (pid, n)) as f:
             flags = next(int(l.split()[1], 8) for l in f if l.startswith("flags"))
         if flags & os.O_ACCMODE != os.O_RDONLY and target.startswith("/") and not target.startswith("/dev/"):
-            out.append(target)
+            out[n] = target
     return out
 
 

@@ -79,5 +79,5 @@ def test_many_connections_leave_nothing_behind(xd):
     for pid in after:
         assert after[pid][1] == before[pid][1], "descriptors leaked"
         assert after[pid][0] - before[pid][0] <= 128, "grew from %d to %d KiB" % (before[pid][0], after[pid][0])
-        assert not zombies(pid)
+        assert wait_until(lambda: not zombies(pid))
     assert after[xd.proc.pid][0] < RSS_LIMIT

@@ -88,6 +88,7 @@ def test_a_link_in_the_place_of_the_pid_file_is_replaced(daemon):
 def test_logs_obey_the_umask(daemon, umask, mode):
     a = free_port()
     daemon.start(logdefaults(daemon) + cat("a", a), expect=[a], preexec=lambda: os.umask(umask))
+    daemon.wait_dlog("Started working")
     assert [stat.S_IMODE(os.stat(f).st_mode) for f in (daemon.daemonlog, daemon.svclog)] == [mode] * 2
     assert field(daemon.proc.pid, "Umask") == ["%04o" % (umask | 0o022)]
 
