@@ -63,9 +63,9 @@ def setting(xd, ports):
     return xd
 
 
-def start_on(xd, stderr):
-    xd.proc = subprocess.Popen([harness.BIN, "-dontfork", "-f", xd.conf, "-pidfile", xd.pidfile], stdin=subprocess.DEVNULL,
-                               stdout=stderr, stderr=stderr, env=dict(os.environ, TERM="xterm-256color", LANG="C.UTF-8"))
+def start_on(xd, stderr, mode="-dontfork", **kw):
+    xd.proc = subprocess.Popen([harness.BIN, mode, "-f", xd.conf, "-pidfile", xd.pidfile], stdin=subprocess.DEVNULL, stdout=stderr,
+                               stderr=stderr, env=dict(os.environ, TERM="xterm-256color", LANG="C.UTF-8"), **kw)
     xd.wait_port(xd.b)
 
 
@@ -90,16 +90,25 @@ def test_three_mistakes_give_three_pictures_on_a_terminal(setting, terminal):
     assert talk(setting.b, b"x") == b"x" and not listening(setting.a)
 
 
-def test_without_a_terminal_there_is_no_colour(setting):
+def test_debug_mode_without_a_terminal_gives_plain_pictures(setting):
     with open(setting.path("stderr"), "wb") as err:
-        start_on(setting, err)
+        start_on(setting, err, "-d", start_new_session=True)
 
     def text():
         with open(setting.path("stderr"), errors="replace") as f:
             return f.read()
     wanted = ["%s:%d:%d" % (setting.file, l, c) for l, c in places(setting.file)]
     assert wait_until(lambda: all(w in text() for w in wanted), 3), text()
-    assert "\x1b" not in text()
+    assert "\x1b" not in text() and re.search(r"(?m)\|\s+\^+", text())
+
+
+@pytest.mark.needs_sandbox
+def test_in_syslog_each_mistake_is_one_plain_line(setting, syslog):
+    with open(os.devnull, "wb") as nowhere:
+        start_on(setting, nowhere)
+    for line, _ in places(setting.file):
+        syslog.wait(r"xinetd\[%d\]: .* \[file=%s\] \[line=%d\]$" % (setting.proc.pid, re.escape(setting.file), line))
+    assert not any("\x1b" in l or "^^" in l or "\n" in l for l in syslog.lines)
 
 
 def test_in_the_log_each_mistake_has_its_file_and_line(setting):

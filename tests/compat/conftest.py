@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import clients
 import harness
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -57,4 +58,4 @@ def pytest_configure(config):
 def patience(request, monkeypatch):
     """A test that is expected to fail need not wait as long for what will not come."""
     if request.node.get_closest_marker("not_yet"):
-        monkeypatch.setattr(harness, "PATIENCE", 0.15)
+        monkeypatch.setattr(clients, "PATIENCE", 0.15)
