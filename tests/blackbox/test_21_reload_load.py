@@ -37,14 +37,14 @@ def test_ten_reloads_under_load_lose_no_connection(daemon, ports):
 @covers("RELOAD-2", "RELOAD-3", "RELOAD-10")
 def test_an_unchanged_service_keeps_socket_backlog_and_sessions(daemon, ports):
     kept, gone, new = ports(3)
-    daemon.start(logdefaults(daemon) + cat("kept", kept) + service("gone", gone, server=daemon.script("s", SLEEPER)),
+    daemon.start(logdefaults(daemon) + cat("kept", kept, cps="0 0") + service("gone", gone, server=daemon.script("s", SLEEPER)),
                  expect=[kept, gone])
     held, (lost, pid), inode = Held(kept, 5), start_sleeper(gone), tcp_inode(kept)
     with frozen(daemon):
         waiting = [connect(kept) for _ in range(40)]
         for s in waiting:
             s.sendall(b"waiting")
-        daemon.hup(logdefaults(daemon) + cat("kept", kept) + cat("new", new))
+        daemon.hup(logdefaults(daemon) + cat("kept", kept, cps="0 0") + cat("new", new))
     reloads(daemon, 1)
     assert all(recv_n(s, 7) == b"waiting" for s in waiting)
     held.echo()

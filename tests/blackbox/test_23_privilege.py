@@ -131,4 +131,4 @@ def test_an_ordinary_user_is_served_and_told_once(xd):
     e = engine(xd.proc.pid)
     assert uid(e) == 65534 and e in daemon_processes(xd.proc.pid)
     assert field(e, "NoNewPrivs") == ["1"] and int(field(e, "CapEff")[0], 16) == 0
-    assert len(xd.wait_dlog("(?i)separat")) == 1
+    assert len(xd.wait_dlog("WARNING: .*separat")) == 1

@@ -52,10 +52,10 @@ def alice():
 
 @pytest.fixture(scope="module")
 def operator():
-    """What an operator does: copy etc/, make a certificate."""
-    etc = os.path.join(REPO, "etc")
+    """What an operator does: copy etc/, make the engine's account and a certificate."""
     shutil.rmtree("/etc/xinetd.d", ignore_errors=True)
-    shutil.copytree(etc, "/etc", dirs_exist_ok=True)
+    shutil.copytree(os.path.join(REPO, "etc"), "/etc", dirs_exist_ok=True)
+    run("systemd-sysusers", os.path.join(REPO, "systemd/xinetd.sysusers"))
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "/etc/xinetd-mail/key.pem", "-out", "/etc/xinetd-mail/cert.pem")
     for name in ("key.pem", "cert.pem"):

@@ -152,6 +152,7 @@ def test_instances(xd, ports):
     xd.wait_log("^EXIT: a")
     assert talk(a, b"x") == b"x"
     assert talk(b, b"x") == b""
+    xd.wait_log("^FAIL", 3)
     assert [l for l in xd.log() if "FAIL" in l] == ["FAIL: a service_limit from=127.0.0.1",
                                                     "FAIL: a service_limit from=127.0.0.2",
                                                     "FAIL: z service_limit from=127.0.0.1"]
