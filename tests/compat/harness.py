@@ -135,13 +135,13 @@ class Xinetd:
                 proto, port, self.dlog())
 
     def reload(self, *entries, up=(), down=(), timeout=8.0):
-        """SIGHUP with a new configuration; a fresh sentinel port shows that the
-        new configuration is in force."""
+        """SIGHUP with a new configuration; returns when it is in force."""
         self.sentinel = free_port()
+        before = self.dlog().count("Reconfigured: ")
         self.hup("".join(entries) + service("sentinel", self.sentinel, server="/bin/cat",
                                             id="sentinel%d" % self.sentinel))
-        self.wait_port(self.sentinel, timeout)
-        time.sleep(0.05)
+        self.wait_dlog("Reconfigured: ", before + 1, timeout)
+        self.wait_port(self.sentinel)
         self.expect_ports(up, down)
 
     def signal(self, sig):
