@@ -1,0 +1,120 @@
+"""What /proc and the kernel say about the daemon's processes."""
+import os
+import signal
+import socket
+
+from harness import children, descendants, ppid_map, wait_until
+
+
+def field(pid, name):
+    """One line of /proc/PID/status, as words; [] when the process is gone."""
+    return status(pid).get(name, "").split()
+
+
+def status(pid):
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            return dict(l.rstrip("\n").split(":", 1) for l in f)
+    except OSError:
+        return {}
+
+
+def comm(pid):
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
+def engines(monitor):
+    return [p for p in children(monitor) if comm(p) == "xinetd-engine"]
+
+
+def engine(monitor, other_than=None):
+    """The engine's pid, as soon as there is one (that is not `other_than`)."""
+    found = wait_until(lambda: [p for p in engines(monitor) if p != other_than], 5)
+    assert found, "no engine below %d" % monitor
+    assert len(found) == 1, "%d engines" % len(found)
+    return found[0]
+
+
+def daemon_processes(monitor):
+    """The monitor and the engine (the original has one process for both)."""
+    return [monitor] + engines(monitor)
+
+
+def uid(pid):
+    return int(field(pid, "Uid")[1])
+
+
+def rss(pid):
+    """Resident memory in KiB."""
+    return int(field(pid, "VmRSS")[0])
+
+
+def fds(pid):
+    """{number: what it is}."""
+    out = {}
+    for n in os.listdir("/proc/%d/fd" % pid):
+        try:
+            out[int(n)] = os.readlink("/proc/%d/fd/%s" % (pid, n))
+        except OSError:
+            pass
+    return out
+
+
+def open_for_writing(pid):
+    """{number: file} (not devices, pipes or sockets) that the process can write to."""
+    out = {}
+    for n, target in fds(pid).items():
+        with open("/proc/%d/fdinfo/%d" % (pid, n)) as f:
+            flags = next(int(l.split()[1], 8) for l in f if l.startswith("flags"))
+        if flags & os.O_ACCMODE != os.O_RDONLY and target.startswith("/") and not target.startswith("/dev/"):
+            out[n] = target
+    return out
+
+
+def zombies(pid):
+    return [p for p, (parent, state) in ppid_map().items() if parent == pid and state == "Z"]
+
+
+def tcp_inode(local, remote=0):
+    """Inode of the IPv4 socket with these ports; remote 0 is a listener."""
+    with open("/proc/thread-self/net/tcp") as f:
+        next(f)
+        for line in f:
+            w = line.split()
+            if int(w[1].split(":")[1], 16) == local and int(w[2].split(":")[1], 16) == remote and w[9] != "0":
+                return int(w[9])
+    return None
+
+
+def holders(inode, root):
+    """Which of `root` and its descendants have that socket."""
+    return [p for p in [root] + descendants(root) if "socket:[%d]" % inode in fds(p).values()]
+
+
+class frozen:
+    """Inside the block the daemon does nothing: clients wait in the backlog."""
+
+    def __init__(self, xd):
+        self.pids = daemon_processes(xd.proc.pid)
+
+    def __enter__(self):
+        for p in self.pids:
+            os.kill(p, signal.SIGSTOP)
+        assert wait_until(lambda: all(field(p, "State")[:1] == ["T"] for p in self.pids))
+
+    def __exit__(self, *_):
+        for p in self.pids:
+            try:
+                os.kill(p, signal.SIGCONT)
+            except ProcessLookupError:
+                pass                    # killed meanwhile, that was the test
+
+
+def reset_on_close(s):
+    """Leave no TIME_WAIT behind."""
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    return s

@@ -1,0 +1,83 @@
+"""Numbers: a thousand clients at once, and a hundred thousand one after the other."""
+import multiprocessing
+import os
+import selectors
+import socket
+
+from harness import *
+from procs import daemon_processes, fds, reset_on_close, rss, zombies
+
+ENDLESS = dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
+MANY = int(os.environ.get("MANY_CONNECTIONS", "100000"))
+RSS_LIMIT = 4096                        # KiB, of the monitor
+
+
+def test_a_thousand_clients_at_once_are_all_served(xd):
+    a = free_port()
+    xd.start(logdefaults(xd) + cat("a", a, **ENDLESS), expect=[a])
+    watch = selectors.DefaultSelector()
+    for i in range(1000):
+        s = reset_on_close(socket.socket())
+        s.setblocking(False)
+        assert s.connect_ex(("127.0.0.1", a)) in (0, 115)
+        watch.register(s, selectors.EVENT_WRITE)
+    served, end = 0, time.monotonic() + 60
+    while watch.get_map() and time.monotonic() < end:
+        for key, events in watch.select(1):
+            s = key.fileobj
+            if events & selectors.EVENT_WRITE:
+                s.send(b"x")            # raises if the connection was refused
+                watch.modify(s, selectors.EVENT_READ)
+            else:
+                assert s.recv(1) == b"x"
+                served += 1
+                watch.unregister(s)
+                s.close()
+    assert served == 1000
+    xd.wait_log("^EXIT: a", 1000, timeout=30)
+    assert wait_until(lambda: not zombies(xd.proc.pid))
+
+
+def customer(port, source, n):
+    """n connections to a server that says nothing and ends."""
+    for _ in range(n):
+        with reset_on_close(socket.socket()) as s:
+            s.bind((source, 0))
+            s.connect(("127.0.0.1", port))
+            try:
+                while s.recv(64):
+                    pass
+            except ConnectionResetError:
+                pass
+
+
+def serve(port, n, clients=4):
+    """n connections by several processes; fails if one of them does."""
+    ctx = multiprocessing.get_context("fork")
+    them = [ctx.Process(target=customer, args=(port, "127.0.0.%d" % (i + 2), n // clients)) for i in range(clients)]
+    for p in them:
+        p.start()
+    for p in them:
+        p.join(300)
+    assert [p.exitcode for p in them] == [0] * clients
+
+
+def footprint(xd):
+    """Per process of the daemon: resident KiB, open descriptors."""
+    assert wait_until(lambda: len(descendants(xd.proc.pid)) == len(daemon_processes(xd.proc.pid)) - 1), "servers remain"
+    return {p: (rss(p), fds(p)) for p in daemon_processes(xd.proc.pid)}
+
+
+def test_many_connections_leave_nothing_behind(xd):
+    a = free_port()
+    xd.start(service("a", a, server="/bin/true", **ENDLESS), expect=[a])
+    serve(a, MANY // 20)
+    before = footprint(xd)
+    serve(a, MANY)
+    after = footprint(xd)
+    assert before.keys() == after.keys(), "the engine was replaced"
+    for pid in after:
+        assert after[pid][1] == before[pid][1], "descriptors leaked"
+        assert after[pid][0] - before[pid][0] <= 128, "grew from %d to %d KiB" % (before[pid][0], after[pid][0])
+        assert wait_until(lambda: not zombies(pid))
+    assert after[xd.proc.pid][0] < RSS_LIMIT

@@ -1,0 +1,86 @@
+"""The unit, the account and the run-time directory, as systemd's own tools see them."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from harness import REPO
+
+pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd's tools")
+UNIT = os.path.join(REPO, "systemd/xinetd.service")
+
+
+def unit(name="systemd/xinetd.service"):
+    """Settings of the unit, as {key: [values]}."""
+    out = {}
+    with open(os.path.join(REPO, name)) as f:
+        for line in f:
+            if "=" in line and not line.startswith("#"):
+                key, value = line.strip().split("=", 1)
+                out.setdefault(key, []).append(value)
+    return out
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A copy of the unit whose program exists, whatever is installed here."""
+    with open(UNIT) as f:
+        text = f.read()
+    assert "ExecStart=/usr/sbin/xinetd " in text
+    program = tmp_path / "xinetd"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    copy = tmp_path / "xinetd.service"
+    copy.write_text(text.replace("ExecStart=/usr/sbin/xinetd ", "ExecStart=%s " % program))
+    return copy
+
+
+def test_the_unit_is_clean(installed):
+    r = subprocess.run(["systemd-analyze", "verify", "--man=no", installed], capture_output=True, text=True)
+    mine = [l for l in (r.stdout + r.stderr).splitlines() if "xinetd" in l]
+    assert (r.returncode, mine) == (0, [])
+
+
+def test_the_check_above_would_find_a_mistake(installed):
+    installed.write_text(installed.read_text().replace("KillMode=process", "KillMod=process"))
+    r = subprocess.run(["systemd-analyze", "verify", "--man=no", installed], capture_output=True, text=True)
+    assert "KillMod" in r.stderr
+
+
+def test_sessions_survive_a_restart_of_the_daemon():
+    u = unit()
+    assert u["KillMode"] == ["process"] and u["OOMPolicy"] == ["continue"]
+    assert u["Type"] == ["notify"] and u["NotifyAccess"] == ["main"]
+    assert u["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+CONFINING = ("Protect", "Private", "ReadOnly", "ReadWrite", "Inaccessible", "NoNewPrivileges", "Capability", "Ambient",
+             "SystemCall", "Restrict", "LockPersonality", "MemoryDeny", "User", "Group", "DynamicUser", "Root",
+             "IPAddress", "SecureBits", "Nice", "OOMScoreAdjust", "UMask", "Memory", "CPU")
+
+
+def test_no_setting_reaches_into_the_servers():
+    confining = [k for k in unit() if k.startswith(CONFINING)]
+    assert confining == []
+
+
+def test_the_engines_account_can_be_made():
+    r = subprocess.run(["systemd-sysusers", "--dry-run", os.path.join(REPO, "systemd/xinetd.sysusers")],
+                       capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    assert "xinetd" in r.stderr + r.stdout or _account_exists()
+
+
+def _account_exists():
+    with open("/etc/passwd") as f:
+        return any(line.startswith("xinetd:") for line in f)
+
+
+@pytest.mark.needs_root
+def test_the_run_time_directory_is_made(tmp_path):
+    r = subprocess.run(["systemd-tmpfiles", "--create", "--root", tmp_path, os.path.join(REPO, "systemd/xinetd.tmpfiles")],
+                       capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    made = tmp_path / "run/xinetd"
+    assert made.is_dir() and (made.stat().st_mode & 0o7777, made.stat().st_uid) == (0o755, 0)

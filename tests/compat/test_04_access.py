@@ -1,0 +1,288 @@
+"""only_from / no_access, limits, cps, access_times, order of checks."""
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import *
+
+covers = pytest.mark.covers
+bug = pytest.mark.bug_in_original
+sandbox = pytest.mark.needs_sandbox
+
+SRC = ["127.0.0.1", "127.0.0.2", "127.0.0.5", "127.0.1.1", "127.9.1.1"]
+
+
+def who(port, clients=SRC, **kw):
+    """Which of the clients are served, as a string of y/n."""
+    return "".join("y" if attempt(port, b"x", src=c, **kw) == b"x" else "n" for c in clients)
+
+
+# one daemon for the whole table keeps this quick
+V4_RULES = [
+    ("127.0.0.1", "ynnnn", "ADDR-3"), ("127.0.0.0", "yyyyy", "ADDR-3"), ("127.0.1.0", "nnnyn", "ADDR-3"),
+    ("0.0.0.0", "yyyyy", "ADDR-3"),
+    ("127.0.0", "yyyyy", "ADDR-4"), ("127.1", "ynnnn", "ADDR-4"), ("127", "nnnnn", "ADDR-4"), ("0", "yyyyy", "ADDR-4"),
+    ("0x7f000001", "ynnnn", "ADDR-4"), ("0177.0.0.1", "ynnnn", "ADDR-4"),
+    ("127.0.0.0/24", "yyynn", "ADDR-5"), ("127.0.0.0/8", "yyyyy", "ADDR-5"), ("127.0.0.1/32", "ynnnn", "ADDR-5"),
+    ("127.0.0.1/31", "ynnnn", "ADDR-5"), ("127.0.0.2/31", "nynnn", "ADDR-5"), ("127.0.0.1/0", "yyyyy", "ADDR-5"),
+    ("127.0.0.0/16", "yyyyn", "ADDR-5"),
+    ("127.0.0.{1,5}", "ynynn", "ADDR-7"), ("127.0.{0,1}", "yyyyn", "ADDR-7"), ("127.{0,9}", "yyyyy", "ADDR-7"),
+    ("127.{9}", "nnnny", "ADDR-7"), ("{127}", "yyyyy", "ADDR-7"), ("{126}", "nnnnn", "ADDR-7"),
+    ("127.0.0.1 127.0.0.5", "ynynn", "ADDR-1"), ("", "nnnnn", "ADDR-1"),
+    ("no.such.host.invalid 127.0.0.2", "nynnn", "ADDR-17"), ("ALL", "nnnnn", "ADDR-17"), ("127.0.0.*", "nnnnn", "ADDR-17"),
+]
+
+
+@covers("ADDR-6")
+def test_prefix_over_32_is_not_wider(xd):
+    a = free_port()
+    xd.boot(cat("a", a, only_from="127.0.0.1/33"))
+    assert not listening(a) or who(a) == "ynnnn"
+
+
+@covers("ADDR-1", "ADDR-2", "ADDR-17", "ATTR-13")
+def test_no_access_and_both(xd, ports):
+    rules = [
+        (dict(no_access="127.0.0.1"), "nyyyy"), (dict(no_access="127.0.0.0"), "nnnnn"), (dict(no_access=""), "yyyyy"),
+        (dict(no_access="127.0.0.{1,2}"), "nnyyy"),
+        (dict(only_from="127.0.0.0", no_access="127.0.0.2"), "ynyyy"),
+        (dict(only_from="127.0.0.2", no_access="127.0.0.0"), "nnnnn"),
+        (dict(only_from="127.0.0.2", no_access="127.0.0.2"), "nnnnn"),
+        (dict(only_from="127.0.0.2 127.0.0.5", no_access="127.0.0.0/24"), "nnnnn"),
+        (dict(only_from="127.0.0.0/24", no_access="127.0.1.1"), "yyynn"),
+    ]
+    ps = ports(len(rules))
+    xd.boot(*[cat("s%d" % i, p, **r[0]) for i, (p, r) in enumerate(zip(ps, rules))], up=ps)
+    assert [who(p) for p in ps] == [r[1] for r in rules]
+
+
+@covers("ADDR-17")
+@bug
+def test_unparsable_no_access_does_not_open_the_service(xd):
+    a = free_port()
+    xd.boot(cat("a", a, no_access="no.such.host.invalid"))
+    assert not listening(a)
+
+
+@covers("ADDR-16")
+@bug
+@sandbox
+def test_network_names(xd):
+    a = free_port()
+    xd.boot(cat("a", a, only_from="testnet"), up=[a])
+    assert who(a) == "nnnny"
+
+
+# ---------------------------------------------------------------- what is logged
+
+@covers("ACC-2", "ACC-3", "LOG-4", "LIM-6")
+def test_address_refusal_of_forking_service(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), cat("a", a, only_from="127.0.0.9"), up=[a])
+    assert talk(a, b"x") == b""
+    if ORIGINAL:                        # decided in its child, after START
+        xd.wait_log("^EXIT: a")
+        assert sorted(norm(xd.log())) == ["EXIT: a status=0 pid=N duration=N(sec)", "FAIL: a address from=127.0.0.1",
+                                          "START: a pid=N from=127.0.0.1"]
+    else:                               # a successor decides before it forks
+        xd.wait_log("^FAIL: a address")
+        assert xd.log() == ["FAIL: a address from=127.0.0.1"]
+
+
+@covers("ACC-4")
+def test_address_refusal_of_non_forking_service(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), internal("daytime", a, only_from="127.0.0.9"), up=[a])
+    assert talk(a) == b""
+    xd.wait_log("^FAIL")
+    assert xd.log() == ["FAIL: daytime-stream address from=127.0.0.1"]
+
+
+NEVER = "0:00-0:01" if time.localtime().tm_hour else "22:00-22:01"
+
+
+@covers("ACC-1", "ACC-2", "LOG-4", "TIME-1")
+def test_order_of_parent_checks(xd, ports):
+    combos = [
+        (dict(max_load="-1", access_times=NEVER, instances="0", per_source="0"), "load"),
+        (dict(access_times=NEVER, instances="0", per_source="0"), "time"),
+        (dict(instances="0", per_source="0", only_from="127.0.0.9"), "service_limit"),
+        (dict(per_source="0", only_from="127.0.0.9"), "per_source_limit"),
+    ]
+    ps = ports(len(combos) + 1)
+    xd.boot(logdefaults(xd), *[cat("s%d" % i, p, **c) for i, (p, (c, _)) in enumerate(zip(ps, combos))],
+            cat("plain", ps[-1], only_from="127.0.0.9"), up=ps)
+    for p in ps[:-1]:
+        assert talk(p, b"x") == b""
+    xd.wait_log("^FAIL", 4)
+    assert xd.log() == ["FAIL: s%d %s from=127.0.0.1" % (i, w) for i, (_, w) in enumerate(combos)]
+
+
+@covers("ACC-1", "CPS-3")
+def test_cps_comes_before_load(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), cat("a", a, cps="1 1", max_load="-1"), up=[a])
+    while True:                         # both within one second
+        t = time.time()
+        if t % 1 < 0.5:
+            break
+        time.sleep(0.05)
+    talk(a, b"x")
+    attempt(a, b"x")
+    xd.wait_log("^FAIL", 2)
+    assert [l.split(" ", 2)[2] for l in xd.log()] == ["load from=127.0.0.1", "connections per second from=127.0.0.1"]
+
+
+@covers("LIM-1", "LIM-6", "LOG-4", "ATTR-8")
+def test_instances(xd, ports):
+    a, b = ports(2)
+    xd.boot(logdefaults(xd), cat("a", a, instances="2"), cat("z", b, instances="0"), up=[a, b])
+    cs = []
+    for _ in range(2):
+        s = connect(a)
+        s.sendall(b"1")
+        assert s.recv(1) == b"1"
+        cs.append(s)
+    assert talk(a, b"x") == b"" and talk(a, b"x", src="127.0.0.2") == b""
+    cs.pop().close()
+    xd.wait_log("^EXIT: a")
+    assert talk(a, b"x") == b"x"
+    assert talk(b, b"x") == b""
+    xd.wait_log("^FAIL", 3)
+    assert [l for l in xd.log() if "FAIL" in l] == ["FAIL: a service_limit from=127.0.0.1",
+                                                    "FAIL: a service_limit from=127.0.0.2",
+                                                    "FAIL: z service_limit from=127.0.0.1"]
+
+
+@covers("LIM-2")
+def test_instances_do_not_limit_non_forking_services(xd):
+    a = free_port()
+    xd.boot(internal("time", a, instances="1"), up=[a])
+    assert all(len(talk(a)) == 4 for _ in range(5))
+
+
+@covers("LIM-3", "BIND-11")
+@sandbox
+def test_per_source_on_dual_stack(xd):
+    a = free_port()
+    xd.boot(cat("a", a, bind=None, per_source="1"), up=[a])
+    s = connect(a)
+    s.sendall(b"1")
+    assert s.recv(1) == b"1"
+    assert talk(a, b"x") == b""
+    assert talk(a, b"x", src="127.0.0.2") == b"x"
+    assert talk(a, b"x", addr="::1") == b"x"
+    s.close()
+
+
+@covers("LIM-4", "ATTR-31")
+def test_max_load(xd, ports):
+    a, b = ports(2)
+    xd.boot(logdefaults(xd), cat("a", a, max_load="-1"), cat("b", b, max_load="100000.5"), up=[a, b])
+    assert talk(a, b"x") == b"" and talk(b, b"x") == b"x"
+    xd.wait_log("^FAIL: a load from=127.0.0.1$")
+    xd.wait_dlog("excessive load")
+
+
+# ---------------------------------------------------------------- cps
+
+def early_in_a_second():
+    while time.time() % 1 > 0.4:
+        time.sleep(0.02)
+
+
+@covers("CPS-4")
+def test_cps_zero_is_unlimited(xd):
+    a = free_port()
+    xd.boot(internal("time", a, cps="0 5"), up=[a])
+    assert all(len(talk(a)) == 4 for _ in range(120))
+
+
+@covers("CPS-7")
+def test_cps_stop_keeps_running_servers_and_survives_reload(xd):
+    a = free_port()
+    xd.boot(cat("a", a, cps="2 4"), up=[a])
+    early_in_a_second()
+    s = connect(a)
+    s.sendall(b"1")
+    assert s.recv(1) == b"1"
+    for _ in range(2):
+        attempt(a, b"x")
+    xd.wait_closed(a, 1)
+    s.sendall(b"2")
+    assert s.recv(1) == b"2"
+    xd.reload(cat("a", a, cps="2 4"))
+    assert not listening(a)
+    assert wait_until(lambda: listening(a), 8)
+    s.close()
+
+
+@covers("CPS-5")
+@bug
+def test_cps_restart_keeps_the_instance_count(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), cat("a", a, cps="2 1", instances="2"), up=[a])
+    early_in_a_second()
+    cs = []
+    for _ in range(2):
+        s = connect(a)
+        s.sendall(b"1")
+        assert s.recv(1) == b"1"
+        cs.append(s)
+    attempt(a, b"x")
+    xd.wait_closed(a, 1)
+    assert wait_until(lambda: listening(a), 4)
+    time.sleep(1.5)                     # a new cps window
+    assert talk(a, b"x") == b""
+    xd.wait_log("^FAIL: a service_limit")
+    for s in cs:
+        s.close()
+
+
+# ---------------------------------------------------------------- access_times
+
+@covers("TIME-1", "ATTR-14", "LOG-4")
+def test_access_times(xd, ports):
+    def fm(m):
+        return "%d:%02d" % divmod(m, 60)
+    while time.gmtime().tm_sec > 50:
+        time.sleep(0.5)
+    now = time.gmtime()
+    m = 12 * 60 + now.tm_min                            # in a zone where it is noon now
+    noon = dict(os.environ, TZ="NOON%+d" % (now.tm_hour - 12))
+    rules = [("%s-%s" % (fm(m - 5), fm(m + 5)), True), ("%s-%s" % (fm(m), fm(m + 1)), True),
+             ("%s-%s" % (fm(m - 1), fm(m)), True), ("%s-%s" % (fm(m + 2), fm(m + 3)), False),
+             ("%s-%s" % (fm(m - 3), fm(m - 2)), False), ("0:00-0:01 %s-23:59" % fm(m - 1), True), ("0:00-23:59", True)]
+    ps = ports(len(rules))
+    xd.boot(logdefaults(xd), *[cat("s%d" % i, p, access_times=r[0]) for i, (p, r) in enumerate(zip(ps, rules))], up=ps, env=noon)
+    assert [talk(p, b"x") == b"x" for p in ps] == [r[1] for r in rules]
+    xd.wait_log("^FAIL: s3 time from=127.0.0.1$")
+
+
+# ---------------------------------------------------------------- wait services and parent checks
+
+@covers("ACC-6")
+@bug
+@pytest.mark.parametrize("kind", ["dgram", "stream"])
+def test_wait_service_recovers_from_a_parent_refusal(xd, ports, kind):
+    a, b = ports(2)
+    if kind == "dgram":
+        w = service("w", b, server=xd.script("u", pyscript(UDP_ONCE)), socket_type="dgram", protocol="udp", wait="yes")
+        ask = lambda: udp_ask(b, b"1", timeout=0.6)
+    else:
+        w = service("w", b, server=xd.script("t", pyscript(TCP_ACCEPT)), wait="yes")
+        ask = lambda: attempt(b, b"", timeout=0.6)
+    xd.boot(logdefaults(xd), cat("a", a), w, args=["-limit", "1"], up=[a])
+    s = connect(a)
+    s.sendall(b"1")
+    s.recv(1)
+    ask()
+    xd.wait_log("^FAIL: w process_limit")
+    s.close()
+    xd.wait_log("^EXIT: a")
+    time.sleep(0.1)
+    assert ask()
