@@ -50,6 +50,7 @@ impl Engine {
                 (Some(listener), before) => {
                     if let Some(before) = before {
                         self.close(&before);
+                        self.paused.retain(|(_, paused)| *paused != index);
                     }
                     self.open(door, listener)
                 }

@@ -104,6 +104,14 @@ impl EngineProcess {
         })
     }
 
+    /// One without a process, for tests of the seam.
+    #[cfg(test)]
+    pub(super) fn for_test(port: Port, state: State) -> Self {
+        const NOBODY: i32 = i32::MAX;
+        let (ended, listeners, commit) = (false, VecDeque::new(), None);
+        Self { pid: NOBODY, port, state, ended, listeners, commit }
+    }
+
     /// Sends a plan: the doors now, the listeners in `fresh` as room comes, then the commit.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ mod pid_file;
 mod recipe;
 mod reload;
 mod running;
+#[cfg(test)]
+mod seam;
 mod services;
 mod spawn;
 mod start;

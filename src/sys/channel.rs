@@ -52,6 +52,12 @@ impl Channel {
         fd::adopt(number).map(Self)
     }
 
+    /// An end that is already in hand.
+    #[cfg(test)]
+    pub(crate) const fn inherited_for_test(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
     /// Sends a packet, and a descriptor with it. `Ok(false)`: no room now.
     ///
     /// # Errors

@@ -1,0 +1,242 @@
+//! Tests of the seam with both ends in one process: a monitor without an engine process, and
+//! somebody who says what an engine would say, or anything else.
+
+use proptest::prelude::*;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::cli;
+use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
+use crate::log::{DaemonLog, Destination, ServiceLogs};
+use crate::monitor::Monitor;
+use crate::monitor::end::{Crashes, Exit};
+use crate::monitor::engine_process::EngineProcess;
+use crate::monitor::recipe::tests::service;
+use crate::monitor::running::Running;
+use crate::monitor::services::{Household, Services};
+use crate::plan::{BannerKind, Generation, Limit, LogTarget, Service, ServiceIndex};
+use crate::sys::channel::{Channel, PACKET, Packet};
+use crate::sys::fd;
+use crate::sys::process;
+use crate::sys::signal::Signals;
+use crate::sys::spawn::Spawner;
+
+const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+#[expect(clippy::disallowed_methods, reason = "a test plays the client")]
+fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// A connection as the engine accepts it; the client's end comes along.
+fn connection() -> (OwnedFd, TcpStream) {
+    let listener = listener();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener.accept().unwrap().0.into(), client)
+}
+
+/// A monitor with these services, in `state`, and the engine's end of its channel.
+fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
+    let (ours, theirs) = Channel::pair().unwrap();
+    let cli::Action::Run(options) = cli::parse(&["xinetd".into()]).unwrap() else {
+        panic!("no words, no other action");
+    };
+    let (uid, _) = crate::sys::privilege::own_ids();
+    let household = Household { environment: Vec::new(), privileged: false };
+    let mut table = Services::default();
+    for mut service in services {
+        service.credentials.uid = uid;
+        let index = table.new_index();
+        let active = household.activate(Rc::new(service), listener().into()).unwrap();
+        table.insert(index, active);
+    }
+    let log = DaemonLog::open("xinetd", Destination::File("/dev/null".into()), false);
+    let monitor = Monitor {
+        options: *options,
+        daemon_log: Arc::new(log.unwrap()),
+        household,
+        account: None,
+        start_directory: PathBuf::from("/"),
+        descriptors: 1000,
+        signals: Signals::only(&[]).unwrap(),
+        spawner: Spawner::new(),
+        mishaps: process::mishap_pipe().unwrap(),
+        services: table,
+        logs: ServiceLogs::open(&LogTarget::None, "xinetd").0,
+        running: Running::default(),
+        engine: Some(EngineProcess::for_test(Port::new(ours), state)),
+        crashes: Crashes::default(),
+        generation: Generation(1),
+        last_ticket: Ticket(0),
+        reload: None,
+        reload_again: false,
+        stop_at: None,
+        next_check: None,
+        pid_file: None,
+    };
+    (monitor, Port::new(theirs))
+}
+
+fn plain() -> Service {
+    let mut service = service();
+    service.program.path = "/bin/true".into();
+    service
+}
+
+fn start(ticket: u64, service: u32) -> ToMonitor {
+    ToMonitor::Start { ticket: Ticket(ticket), service: ServiceIndex(service), peer: PEER }
+}
+
+/// What the monitor does about one message with one descriptor, or none.
+fn hear(
+    monitor: &mut Monitor,
+    port: &mut Port,
+    message: &ToMonitor,
+    with: Option<OwnedFd>,
+) -> Result<(), Exit> {
+    port.send(message, with);
+    monitor.hear_engine()
+}
+
+#[test]
+fn an_order_with_everything_right_starts_a_server() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let (socket, _client) = connection();
+    assert_eq!(hear(&mut monitor, &mut port, &start(1, 1), Some(socket)), Ok(()));
+    assert_eq!(monitor.running.count(), 1);
+    let pid = monitor.running.iter().next().unwrap().0;
+    process::wait_for(pid);
+}
+
+#[test]
+fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
+    let pipe = || Some(OwnedFd::from(process::mishap_pipe().unwrap().0));
+    let socket = || Some(connection().0);
+    let listening = || Some(OwnedFd::from(listener()));
+    let cases: [(&str, State, ToMonitor, Option<OwnedFd>); 10] = [
+        ("without a connection", State::Serving, start(1, 1), None),
+        ("with a pipe", State::Serving, start(1, 1), pipe()),
+        ("with a listening socket", State::Serving, start(1, 1), listening()),
+        ("for no service", State::Serving, start(1, 9), socket()),
+        ("with no ticket", State::Serving, start(0, 1), socket()),
+        ("before the greeting", State::Greeting, start(1, 1), socket()),
+        ("before the first plan is in force", State::Opening, start(1, 1), socket()),
+        ("a second greeting", State::Serving, ToMonitor::Hello { build: BUILD }, None),
+        ("a greeting of another build", State::Greeting, ToMonitor::Hello { build: 1 }, None),
+        (
+            "a banner that is none",
+            State::Serving,
+            ToMonitor::Banner { number: 1, service: ServiceIndex(1), kind: BannerKind::Fail },
+            None,
+        ),
+    ];
+    for (what, state, message, with) in cases {
+        let (mut monitor, mut port) = monitor(state, vec![plain()]);
+        let heard = hear(&mut monitor, &mut port, &message, with);
+        assert_eq!(heard, Err(Exit::Violation), "{what}");
+        assert_eq!(monitor.running.count(), 0, "{what}");
+    }
+}
+
+#[test]
+fn a_ticket_is_good_once() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let (first, _client) = connection();
+    assert_eq!(hear(&mut monitor, &mut port, &start(5, 1), Some(first)), Ok(()));
+    for again in [5, 4] {
+        let (socket, _client) = connection();
+        let heard = hear(&mut monitor, &mut port, &start(again, 1), Some(socket));
+        assert_eq!(heard, Err(Exit::Violation));
+    }
+    assert_eq!(monitor.running.count(), 1);
+}
+
+#[test]
+fn limits_hold_whatever_the_engine_believes() {
+    let mut full = plain();
+    full.policy.instances = Limit::Max(0);
+    let (mut monitor, mut port) = monitor(State::Serving, vec![full]);
+    let (socket, _client) = connection();
+    assert_eq!(hear(&mut monitor, &mut port, &start(1, 1), Some(socket)), Ok(()));
+    assert_eq!(monitor.running.count(), 0);
+    let answer = port.receive::<ToEngine>().unwrap();
+    let expected = ToEngine::NotStarted { ticket: Ticket(1) };
+    assert!(matches!(answer, Incoming::Message(message, None) if message == expected));
+}
+
+#[test]
+fn adopting_what_was_not_offered_is_a_violation() {
+    let adopted = |generation| ToMonitor::Adopted { generation: Generation(generation) };
+    let (mut monitor, mut port) = monitor(State::Opening, vec![plain()]);
+    assert_eq!(hear(&mut monitor, &mut port, &adopted(1), None), Ok(()));
+    assert_eq!(hear(&mut monitor, &mut port, &adopted(1), None), Err(Exit::Violation), "twice");
+}
+
+#[test]
+fn what_an_engine_sent_before_it_died_is_carried_out() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let (socket, _client) = connection();
+    port.send(&start(1, 1), Some(socket));
+    drop(port);
+    assert_eq!(monitor.hear_engine(), Ok(()));
+    assert_eq!(monitor.running.count(), 1);
+    assert!(monitor.engine.as_ref().unwrap().ended);
+    let pid = monitor.running.iter().next().unwrap().0;
+    process::wait_for(pid);
+}
+
+/// Packets of all kinds: noise, and messages with single bytes changed.
+fn packets() -> impl Strategy<Value = Packet> {
+    let noise = prop::array::uniform32(any::<u8>()).prop_map(|half| {
+        let mut packet = [0; PACKET];
+        packet[..32].copy_from_slice(&half);
+        packet
+    });
+    let changed = (0_u8..18, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
+        let mut packet = start(3, 1).encode();
+        packet[0] = kind;
+        packet[at] = byte;
+        packet
+    });
+    prop_oneof![noise, changed]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Never a panic; and a server only for an order that is right in every field and comes
+    /// with a connection in a state that permits it.
+    #[test]
+    fn no_bytes_make_the_monitor_do_what_was_not_ordered(
+        packet in packets(),
+        state in prop::sample::select(vec![
+            State::Greeting, State::Opening, State::Serving, State::Reloading, State::Stopping,
+        ]),
+        descriptor in 0..3_u8,
+    ) {
+        let (mut monitor, port) = monitor(state, vec![plain()]);
+        let (socket, _client) = connection();
+        let with: Option<OwnedFd> = match descriptor {
+            0 => None,
+            1 => Some(socket),
+            _ => Some(process::mishap_pipe().unwrap().0),
+        };
+        let raw = Channel::inherited_for_test(fd::duplicate(&port).unwrap());
+        prop_assert!(raw.send(&packet, with.as_ref().map(AsFd::as_fd)).unwrap());
+        let heard = monitor.hear_engine();
+        let is_order = matches!(
+            ToMonitor::decode(&packet),
+            Ok(ToMonitor::Start { ticket, service, .. })
+                if ticket > Ticket(0) && service == ServiceIndex(1)
+        );
+        let may_start = is_order && state.permits(Kind::Start) && descriptor == 1;
+        prop_assert_eq!(monitor.running.count() == 1, may_start);
+        prop_assert!(!may_start || heard.is_ok());
+        for (pid, _) in monitor.running.iter() {
+            process::wait_for(pid);
+        }
+    }
+}
