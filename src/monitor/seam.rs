@@ -113,7 +113,7 @@ fn an_order_with_everything_right_starts_a_server() {
 
 #[test]
 fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
-    let pipe = || Some(OwnedFd::from(process::mishap_pipe().unwrap().0));
+    let pipe = || Some(process::mishap_pipe().unwrap().0);
     let socket = || Some(connection().0);
     let listening = || Some(OwnedFd::from(listener()));
     let cases: [(&str, State, ToMonitor, Option<OwnedFd>); 10] = [

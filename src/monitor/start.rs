@@ -262,6 +262,9 @@ impl Monitor {
                 return Err(None);
             }
         }
+        for faulty in &loaded.faulty {
+            tracing::error!("service {} is left out: its entry has a mistake", faulty.id);
+        }
         let delay = env::var("XINETD_BIND_DELAY").ok();
         let patience = Patience::from_environment(delay.as_deref());
         let (mut logs, unusable) =
