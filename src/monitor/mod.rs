@@ -7,6 +7,7 @@ mod bind;
 mod end;
 mod engine_process;
 mod notify;
+mod open;
 mod pid_file;
 mod recipe;
 mod reload;
