@@ -73,6 +73,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         last_ticket: Ticket(0),
         reload: None,
         reload_again: false,
+        is_announced: false,
         stop_at: None,
         next_check: None,
         pid_file: None,

@@ -87,6 +87,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         last_ticket: Ticket(0),
         reload: None,
         reload_again: false,
+        is_announced: false,
         stop_at: None,
         next_check: None,
         pid_file,
