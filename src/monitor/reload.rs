@@ -264,6 +264,7 @@ impl Monitor {
         for index in &reload.ending {
             self.running.end(*index, now);
         }
+        self.household.tidy();
         let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
         tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
         notify::ready(self.services.count());

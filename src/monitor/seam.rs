@@ -45,7 +45,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         panic!("no words, no other action");
     };
     let (uid, _) = crate::sys::privilege::own_ids();
-    let household = Household { environment: Vec::new(), privileged: false };
+    let mut household = Household::new(Vec::new(), false);
     let mut table = Services::default();
     for mut service in services {
         service.credentials.uid = uid;

@@ -72,7 +72,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         logs: ServiceLogs::open(&LogTarget::None, &options.program).0,
         options,
         daemon_log,
-        household: Household { environment, privileged },
+        household: Household::new(environment, privileged),
         account,
         start_directory,
         descriptors,
