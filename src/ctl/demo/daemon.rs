@@ -227,7 +227,8 @@ fn start_daemon(stage: &Stage, xinetd: Option<&Path>) -> io::Result<Child> {
         Some(path) => Command::new(path),
         None => {
             let mut command = Command::new(env::current_exe()?);
-            command.arg(DAEMON_ARGUMENT);
+            // Its log lines are to look like the real ones.
+            command.arg0("xinetd").arg(DAEMON_ARGUMENT);
             command
         }
     };
