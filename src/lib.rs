@@ -12,7 +12,7 @@
 //!    | parse, bind, spawn, reap, log      |   | accept, admit, banner      |
 //!    |  Plan, listeners  --------------------->                            |
 //!    |                   <--------------------- Start + socket             |
-//!    |  Started, Exited  --------------------->                            |
+//!    |  NotStarted, Exited  ------------------>                            |
 //!    |                   <--------------------- Refused                    |
 //!    +-------+----------------------------+   +----------------------------+
 //!            | fork, Recipe, exec

@@ -65,7 +65,7 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
             }
         }
         Some(banners) => {
-            inner.pending += 1;
+            inner.begin_banner(visitor.service);
             tokio::task::spawn_local(banner::welcome(Rc::clone(engine), visitor, banners));
         }
         None => {}
@@ -79,7 +79,7 @@ impl Engine {
             return None;
         }
         loop {
-            let state = self.doors.get(&service)?;
+            let state = self.doors.get(&service).filter(|state| state.has_room())?;
             match SockRef::from(&state.listener).accept() {
                 Ok((socket, address)) => {
                     let Some(address) = address.as_socket() else { continue };
@@ -87,6 +87,10 @@ impl Engine {
                 }
                 Err(cause) => match Trouble::of(&cause) {
                     Trouble::NobodyThere => return None,
+                    Trouble::NotListening => {
+                        self.try_later(service);
+                        return None;
+                    }
                     Trouble::ClientGone => {}
                     Trouble::Exhausted => {
                         self.rest(service, &cause);
@@ -156,6 +160,8 @@ fn visitor(service: ServiceIndex, socket: Socket, address: SocketAddr) -> Visito
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
     NobodyThere,
+    /// Somebody has taken the listening state away.
+    NotListening,
     /// This client gave up; the next may be there.
     ClientGone,
     /// No descriptors, no memory.
@@ -166,7 +172,8 @@ impl Trouble {
     fn of(cause: &io::Error) -> Self {
         use crate::sys::Errno;
         match cause.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EAGAIN | Errno::EINVAL) => Self::NobodyThere,
+            Some(Errno::EAGAIN) => Self::NobodyThere,
+            Some(Errno::EINVAL) => Self::NotListening,
             Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Self::Exhausted,
             _ => Self::ClientGone,
         }
@@ -182,6 +189,7 @@ mod tests {
     fn only_a_lack_of_means_makes_the_engine_rest() {
         let trouble = |errno: Errno| Trouble::of(&io::Error::from(errno));
         assert_eq!(trouble(Errno::EAGAIN), Trouble::NobodyThere);
+        assert_eq!(trouble(Errno::EINVAL), Trouble::NotListening);
         assert_eq!(trouble(Errno::ECONNABORTED), Trouble::ClientGone);
         assert_eq!(trouble(Errno::EMFILE), Trouble::Exhausted);
     }

@@ -31,9 +31,9 @@ const LONGEST: u64 = 1 << 20;
 
 /// One client of a service with banners, from the first banner to the order or the end.
 pub(super) async fn welcome(engine: Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
+    let service = visitor.service;
     admit_with_banners(&engine, visitor, banners).await;
-    let mut engine = engine.borrow_mut();
-    engine.pending = engine.pending.saturating_sub(1);
+    engine.borrow_mut().end_banner(service);
 }
 
 async fn admit_with_banners(engine: &Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
@@ -42,6 +42,8 @@ async fn admit_with_banners(engine: &Rc<RefCell<Engine>>, visitor: Visitor, bann
         return;
     }
     let verdict = engine.borrow_mut().decide(&visitor);
+    // A client too many may have closed the door for a while.
+    engine.borrow().wake.notify_one();
     match verdict {
         Some(Ok(())) => {
             if banners.success {
@@ -70,7 +72,7 @@ async fn admit_with_banners(engine: &Rc<RefCell<Engine>>, visitor: Visitor, bann
     }
 }
 
-/// Sends one banner. A file that cannot be opened is skipped (BAN-3).
+/// Sends one banner. A file that cannot be opened or read is skipped (BAN-3).
 async fn show(
     engine: &Rc<RefCell<Engine>>,
     service: ServiceIndex,
@@ -78,16 +80,29 @@ async fn show(
     client: &Socket,
 ) -> io::Result<()> {
     let (promise, answer) = oneshot::channel();
-    {
-        let mut engine = engine.borrow_mut();
-        engine.last_banner += 1;
-        let number = engine.last_banner;
-        engine.banners.insert(number, promise);
-        engine.port.send(&ToMonitor::Banner { number, service, kind }, None);
-    }
+    engine.borrow_mut().ask_for_banner(service, kind, promise);
     let Ok(Some(file)) = answer.await else { return Ok(()) };
-    let text = tokio::task::spawn_blocking(move || read(file)).await??;
+    let Ok(Ok(text)) = tokio::task::spawn_blocking(move || read(file)).await else { return Ok(()) };
     timeout(PATIENCE, send(client, &text)).await?
+}
+
+impl Engine {
+    /// Asks the monitor for the file; a door that is gone has no banner.
+    fn ask_for_banner(
+        &mut self,
+        service: ServiceIndex,
+        kind: BannerKind,
+        promise: oneshot::Sender<Option<OwnedFd>>,
+    ) {
+        if !self.doors.contains_key(&service) {
+            return;
+        }
+        self.last_banner += 1;
+        let number = self.last_banner;
+        self.banners.insert(number, promise);
+        self.port.send(&ToMonitor::Banner { number, service, kind }, None);
+        self.wake.notify_one();
+    }
 }
 
 fn read(file: OwnedFd) -> io::Result<Vec<u8>> {

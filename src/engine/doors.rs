@@ -15,14 +15,30 @@ use crate::plan::Generation;
 use crate::plan::ServiceIndex;
 use crate::sys::socket;
 
+/// How long a door that does not listen is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Clients of one service that are being shown a banner, at most: slow readers at one door
+/// hold up nobody at another.
+const MOST_PENDING_HERE: usize = 64;
+
 /// One door: whom to let in, and the socket they come through.
 #[derive(Debug)]
 pub(super) struct DoorState {
     pub(super) door: Door,
     pub(super) listener: OwnedFd,
     pub(super) rate: Rate,
-    /// Closed by `cps`; until when is in [`Engine::paused`].
+    /// Closed by `cps`, or not listening; until when is in [`Engine::paused`].
     is_paused: bool,
+    /// Clients of this door that are being shown a banner.
+    pending: usize,
+}
+
+impl DoorState {
+    /// Whether one more client may be shown a banner here.
+    pub(super) const fn has_room(&self) -> bool {
+        self.pending < MOST_PENDING_HERE
+    }
 }
 
 /// A plan on its way in.
@@ -74,10 +90,15 @@ impl Engine {
 
     /// Watches a new listener. An engine that died may have left it resting, so listen(2)
     /// comes first; on a socket that listens it changes nothing.
-    fn open(&self, door: Door, listener: OwnedFd) -> DoorState {
-        socket::listen(&listener).ok();
-        let _ = self.ready.add(&listener, door.index.0);
-        DoorState { door, listener, rate: Rate::default(), is_paused: false }
+    fn open(&mut self, door: Door, listener: OwnedFd) -> DoorState {
+        let index = door.index;
+        let is_paused = socket::listen(&listener).is_err();
+        if is_paused {
+            self.paused.push((Instant::now() + RETRY, index));
+        } else {
+            let _ = self.ready.add(&listener, index.0);
+        }
+        DoorState { door, listener, rate: Rate::default(), is_paused, pending: 0 }
     }
 
     /// The monitor may hold the same socket on: without this it would go on being reported.
@@ -92,12 +113,45 @@ impl Engine {
             return;
         };
         let _ = self.ready.remove(&state.listener);
-        let _ = socket::stop_listening(&state.listener);
+        socket::stop_listening(&state.listener).ok();
         let pause = Duration::from_secs(u64::from(state.door.policy.rate.pause));
         state.is_paused = true;
         self.paused.push((Instant::now() + pause, index));
         let event = Event::Deactivated;
         self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+    }
+
+    /// A door whose socket has stopped listening, by whatever hand.
+    pub(super) fn try_later(&mut self, index: ServiceIndex) {
+        if let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) {
+            let _ = self.ready.remove(&state.listener);
+            state.is_paused = true;
+            self.paused.push((Instant::now() + RETRY, index));
+        }
+    }
+
+    /// One more client is being shown a banner; a door with too many rests.
+    pub(super) fn begin_banner(&mut self, index: ServiceIndex) {
+        self.pending += 1;
+        if let Some(state) = self.doors.get_mut(&index) {
+            state.pending += 1;
+            if state.pending == MOST_PENDING_HERE && !state.is_paused {
+                let _ = self.ready.remove(&state.listener);
+            }
+        }
+    }
+
+    /// The banner has been shown, or given up.
+    pub(super) fn end_banner(&mut self, index: ServiceIndex) {
+        self.pending = self.pending.saturating_sub(1);
+        // A reload may have opened a door of this number anew, with nobody at it.
+        if let Some(state) = self.doors.get_mut(&index).filter(|state| state.pending > 0) {
+            state.pending -= 1;
+            if state.pending + 1 == MOST_PENDING_HERE && !state.is_paused {
+                let _ = self.ready.add(&state.listener, index.0);
+            }
+        }
+        self.wake.notify_one();
     }
 
     /// Opens what has been closed long enough; accepts again after a rest.
@@ -112,12 +166,14 @@ impl Engine {
             };
             if socket::listen(&state.listener).is_err() {
                 // Something else listens there now; it may go away again.
-                self.paused.push((now + Duration::from_secs(1), index));
+                self.paused.push((now + RETRY, index));
                 continue;
             }
             state.is_paused = false;
             state.rate.restart();
-            let _ = self.ready.add(&state.listener, index.0);
+            if state.has_room() {
+                let _ = self.ready.add(&state.listener, index.0);
+            }
             let event = Event::Activated;
             self.port.send(&ToMonitor::Noticed { service: index, event }, None);
         }

@@ -27,6 +27,8 @@ pub(super) enum Heard {
     Some,
     /// The monitor is gone.
     End,
+    /// Something that is needed could not be taken in: a new engine may have more room.
+    Unable,
 }
 
 impl Engine {
@@ -34,6 +36,11 @@ impl Engine {
         for _ in 0..MESSAGES_A_TURN {
             match self.port.receive()? {
                 Incoming::Message(message, with) => self.follow(message, with)?,
+                // A banner is shown or not; without its plan or a socket an engine is useless.
+                Incoming::Stripped(message @ ToEngine::Banner { .. }) => {
+                    self.follow(message, None)?;
+                }
+                Incoming::Stripped(_) => return Ok(Heard::Unable),
                 Incoming::Nothing => return Ok(Heard::Everything),
                 Incoming::End => return Ok(Heard::End),
             }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::Interest;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant as Deadline, sleep_until};
 
@@ -29,17 +29,21 @@ use crate::ipc::Port;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::ipc::VIOLATION_STATUS;
-use crate::ipc::Violation;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::sys::channel::Channel;
+use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::readiness::ReadySet;
 use doors::{Arriving, DoorState};
 use watch::watch;
 
-/// Connections that are being shown a banner, at most; more wait in the backlog.
+/// Connections of all services that are being shown a banner, at most; more wait in the
+/// backlog. Fewer where descriptors are scarce.
 const MOST_PENDING: usize = 256;
+
+/// Threads that read banner files, at most.
+const BANNER_READERS: usize = 4;
 
 /// Everything the engine knows.
 #[derive(Debug)]
@@ -60,14 +64,17 @@ struct Engine {
     /// Banners that were asked for.
     banners: HashMap<u64, oneshot::Sender<Option<OwnedFd>>>,
     last_banner: u64,
-    /// Connections that wait for a banner.
+    /// Connections that wait for a banner, and how many may.
     pending: usize,
+    most_pending: usize,
     /// Doors closed by `cps`, and until when; nearly always none.
     paused: Vec<(Instant, ServiceIndex)>,
     /// Out of descriptors or memory: nothing is accepted until then.
     resting_until: Option<Instant>,
     clock: Clock,
     stop: Stop,
+    /// Rung by tasks that have changed what the loop waits for.
+    wake: Rc<Notify>,
 }
 
 /// How far the end has come.
@@ -105,24 +112,39 @@ pub fn run() -> ExitCode {
         return ExitCode::FAILURE;
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(u8::try_from(VIOLATION_STATUS).unwrap_or(1)),
+        Outcome::MonitorGone => ExitCode::SUCCESS,
+        Outcome::Unable => ExitCode::FAILURE,
+        Outcome::Violation => ExitCode::from(u8::try_from(VIOLATION_STATUS).unwrap_or(1)),
     }
 }
 
-fn prepare_and_serve() -> io::Result<Result<(), Violation>> {
+/// Why an engine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    MonitorGone,
+    /// Out of descriptors where one was needed: a new engine is asked for by dying.
+    Unable,
+    /// The monitor sent what it must not send.
+    Violation,
+}
+
+fn prepare_and_serve() -> io::Result<Outcome> {
     privilege::set_process_name(c"xinetd-engine")?;
     privilege::not_dumpable()?;
     let port = Port::new(Channel::inherited(ENGINE_CHANNEL)?);
     let engine = Rc::new(RefCell::new(Engine::new(port)?));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(BANNER_READERS)
+        .enable_all()
+        .build()?;
     tokio::task::LocalSet::new().block_on(&runtime, serve(engine))
 }
 
 /// The loop: orders first, then room in the channel, then clients, then what is due.
-async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>> {
+async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Outcome> {
     let channel = watch(&engine.borrow().port, Interest::READABLE | Interest::WRITABLE)?;
     let ready = watch(&engine.borrow().ready, Interest::READABLE)?;
+    let wake = Rc::clone(&engine.borrow().wake);
     engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD }, None);
     loop {
         engine.borrow_mut().finish_stop();
@@ -137,8 +159,9 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>>
                 match engine.borrow_mut().hear() {
                     Ok(hear::Heard::Everything) => guard?.clear_ready(),
                     Ok(hear::Heard::Some) => drop(guard?),
-                    Ok(hear::Heard::End) => return Ok(Ok(())),
-                    Err(violation) => return Ok(Err(violation)),
+                    Ok(hear::Heard::End) => return Ok(Outcome::MonitorGone),
+                    Ok(hear::Heard::Unable) => return Ok(Outcome::Unable),
+                    Err(_) => return Ok(Outcome::Violation),
                 }
             }
             guard = channel.writable(), if !is_clear => {
@@ -155,6 +178,7 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>>
                     guard?.clear_ready();
                 }
             }
+            () = wake.notified() => {}
             () = sleep_until(due_at), if due.is_some() => engine.borrow_mut().meet_deadlines(),
         }
     }
@@ -162,6 +186,7 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Result<(), Violation>>
 
 impl Engine {
     fn new(port: Port) -> io::Result<Self> {
+        let descriptors = usize::try_from(fd::descriptor_limit()).unwrap_or(usize::MAX);
         Ok(Self {
             port,
             ready: ReadySet::new()?,
@@ -175,10 +200,12 @@ impl Engine {
             banners: HashMap::new(),
             last_banner: 0,
             pending: 0,
+            most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),
             resting_until: None,
             clock: Clock::new(),
             stop: Stop::NotAsked,
+            wake: Rc::new(Notify::new()),
         })
     }
 
@@ -188,7 +215,7 @@ impl Engine {
         self.port.is_clear()
             && self.stop == Stop::NotAsked
             && self.resting_until.is_none()
-            && self.pending < MOST_PENDING
+            && self.pending < self.most_pending
     }
 
     /// When something has to be done without anybody asking.

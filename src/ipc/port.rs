@@ -16,6 +16,8 @@ use crate::sys::channel::Received;
 #[derive(Debug)]
 pub enum Incoming<M> {
     Message(M, Option<OwnedFd>),
+    /// A message whose descriptor got lost, because this process has no room for one more.
+    Stripped(M),
     Nothing,
     /// The other side is gone.
     End,
@@ -98,6 +100,7 @@ impl Port {
                 check_descriptor(message.kind(), with.as_ref())?;
                 Ok(Incoming::Message(message, with))
             }
+            Ok(Received::Stripped(packet)) => Ok(Incoming::Stripped(M::decode(&packet)?)),
             Ok(Received::Empty) | Err(Errno::ENOMEM | Errno::ENOBUFS) => Ok(Incoming::Nothing),
             Ok(Received::Closed) | Err(_) => Ok(Incoming::End),
             Ok(Received::Malformed) => Err(Violation::Malformed),

@@ -97,7 +97,7 @@ impl State {
     #[must_use]
     pub const fn permits(self, kind: Kind) -> bool {
         match kind {
-            Kind::Hello => matches!(self, Self::Greeting),
+            Kind::Hello => matches!(self, Self::Greeting | Self::Stopping),
             Kind::Adopted => matches!(self, Self::Opening | Self::Reloading | Self::Stopping),
             Kind::Start | Kind::Refused | Kind::Noticed | Kind::AskBanner => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
@@ -127,6 +127,12 @@ mod tests {
         }
         assert_eq!(Kind::from_number(0), None);
         assert_eq!(Kind::from_number(16), None);
+    }
+
+    #[test]
+    fn an_engine_may_greet_only_first_unless_it_is_told_to_stop_before() {
+        assert!(State::Stopping.permits(Kind::Hello));
+        assert!(!State::Opening.permits(Kind::Hello));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::plan::FileLog;
+use crate::sys::fd;
 
 /// A log file, written once a turn of the monitor's loop.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct LogFile {
     passed: Passed,
     /// Lines that could not be written since the last one that could.
     lost: u64,
+    /// The last write ended within a line.
+    is_torn: bool,
 }
 
 /// How far a file with limits has grown.
@@ -38,9 +40,10 @@ pub(super) enum LogTrouble {
     Lost(u64),
 }
 
-/// Opens a log file for append, mode 0644 less the umask (LOG-8).
+/// Opens a log file for append, mode 0644 less the umask (LOG-8). A FIFO or a terminal that
+/// nobody reads is an error or loses lines; it never holds up the daemon.
 pub(super) fn open_for_append(path: &Path) -> io::Result<File> {
-    File::options().append(true).create(true).mode(0o644).open(path)
+    fd::open_for_append(path)
 }
 
 impl LogFile {
@@ -48,7 +51,15 @@ impl LogFile {
         let file = open_for_append(&wish.path)?;
         let size = file.metadata().map_or(0, |m| m.len());
         let limits = wish.limits;
-        Ok(Self { file, buffer: Vec::new(), size, limits, passed: Passed::Nothing, lost: 0 })
+        Ok(Self {
+            file,
+            buffer: Vec::new(),
+            size,
+            limits,
+            passed: Passed::Nothing,
+            lost: 0,
+            is_torn: false,
+        })
     }
 
     /// Takes one line, without its end. After the line that exceeds the hard limit nothing
@@ -79,18 +90,37 @@ impl LogFile {
         if self.buffer.is_empty() {
             return None;
         }
-        let lines = self.buffer.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let result = self.file.write_all(&self.buffer);
+        if std::mem::take(&mut self.is_torn) {
+            self.buffer.insert(0, b'\n');
+        }
+        let written = write_now(&mut self.file, &self.buffer);
+        let (done, left) = self.buffer.split_at(written.min(self.buffer.len()));
+        let lines = left.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.is_torn = !left.is_empty() && done.last().is_some_and(|byte| *byte != b'\n');
+        self.size = self.size.saturating_sub(left.len() as u64);
         self.buffer.clear();
-        match result {
-            Ok(()) if self.lost == 0 => None,
-            Ok(()) => Some(LogTrouble::Lost(std::mem::take(&mut self.lost))),
-            Err(_) => {
-                self.lost += lines;
-                (self.lost == lines).then_some(LogTrouble::Lost(lines))
-            }
+        let before = self.lost;
+        self.lost = if lines == 0 { 0 } else { before + lines };
+        match (before, lines) {
+            (0, 0) => None,
+            (before, 0) => Some(LogTrouble::Lost(before)),
+            (0, lines) => Some(LogTrouble::Lost(lines)),
+            (_, _) => None,
         }
     }
+}
+
+/// Writes what can be written without waiting; says how many bytes that were.
+fn write_now(file: &mut File, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match file.write(rest) {
+            Ok(count) if count > 0 => written += count,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    written
 }
 
 #[cfg(test)]

@@ -74,6 +74,13 @@ impl ServiceLogs {
         Ok(())
     }
 
+    /// Takes over an open file from logs that are to go.
+    pub fn inherit(&mut self, index: ServiceIndex, from: &mut Self) {
+        if let Some(file) = from.own_files.remove(&index) {
+            self.own_files.insert(index, file);
+        }
+    }
+
     /// How many descriptors the files take (START-15).
     #[must_use]
     pub fn descriptors(&self) -> usize {

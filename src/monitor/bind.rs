@@ -11,6 +11,9 @@ use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
 use crate::sys::socket;
 
+/// Sockets of this family cannot be created at all.
+const NO_SUCH_FAMILY: i32 = crate::sys::Errno::EAFNOSUPPORT as i32;
+
 /// How often a bind that fails is tried, and the pause between two tries (START-11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Patience {
@@ -54,17 +57,12 @@ pub(super) fn bind(
 fn bind_once(key: SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
     match listener(key.address, key.v6only, options) {
         // BIND-1: a system without IPv6, and a service that did not ask for it.
-        Err(cause) if key.any_family && cause.raw_os_error() == Some(libc_eafnosupport()) => {
+        Err(cause) if key.any_family && cause.raw_os_error() == Some(NO_SUCH_FAMILY) => {
             let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, key.address.port()));
             listener(everywhere, false, options)
         }
         result => result,
     }
-}
-
-/// `EAFNOSUPPORT`: sockets of this family cannot be created at all.
-const fn libc_eafnosupport() -> i32 {
-    crate::sys::Errno::EAFNOSUPPORT as i32
 }
 
 fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Result<OwnedFd> {

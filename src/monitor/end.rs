@@ -86,10 +86,8 @@ impl Monitor {
 
     /// Collects every child that has ended. Failed starts come first: they explain an exit.
     fn reap(&mut self) -> Result<(), Exit> {
-        while let Some(mishap) = process::next_mishap(self.mishaps.0.as_fd()) {
-            self.explain(mishap);
-        }
         while let Some((pid, end)) = process::reap() {
+            self.explain_mishaps();
             if self.engine.as_ref().is_some_and(|engine| engine.pid == pid) {
                 self.replace_engine(end)?;
             } else {
@@ -97,6 +95,12 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    fn explain_mishaps(&mut self) {
+        while let Some(mishap) = process::next_mishap(self.mishaps.0.as_fd()) {
+            self.explain(mishap);
+        }
     }
 
     fn server_ended(&mut self, pid: i32, end: End) {
@@ -113,10 +117,13 @@ impl Monitor {
             self.logs.line(server.index, &service, &line);
         }
         self.tell_engine(&ToEngine::Exited { ticket: server.ticket });
+        if self.stop_at.is_some_and(|(_, exit)| exit == Exit::NoServices) {
+            self.leave_when_quiet();
+        }
     }
 
     /// A start that went wrong after the fork, in words.
-    fn explain(&self, mishap: Mishap) {
+    fn explain(&mut self, mishap: Mishap) {
         let why = super::words(mishap.errno);
         let position = usize::try_from(mishap.step).unwrap_or(usize::MAX);
         if mishap.ticket == ENGINE_TICKET {
@@ -131,6 +138,12 @@ impl Monitor {
         match steps.get(position) {
             Some(Step::Exec) | None => {
                 tracing::error!("service {id}: execv( {path} ) failed: {why}");
+            }
+            Some(step) if !step.is_vital() => {
+                // For every connection the same: once is enough.
+                if self.not_in_force.insert((server.index, mishap.step)) {
+                    tracing::warn!("service {id}: {step} is NOT in force: {why}");
+                }
             }
             Some(step) => {
                 let (step_number, all) = (position + 1, steps.len());
@@ -201,7 +214,8 @@ impl Monitor {
         if build != crate::ipc::BUILD {
             return Err(Violation::Contradiction(Kind::Hello, "another build"));
         }
-        if let Some(engine) = &mut self.engine {
+        if let Some(engine) = self.engine.as_mut().filter(|engine| engine.state == State::Greeting)
+        {
             engine.state = State::Opening;
         }
         Ok(())
@@ -258,8 +272,15 @@ impl Monitor {
         self.leave(Exit::Done);
     }
 
+    /// Without services: as soon as the servers that were told to end have ended, or have had
+    /// all the time there is.
+    pub(super) fn leave_when_quiet(&mut self) {
+        let at = self.running.next_kill().map_or_else(Instant::now, |at| at + DRAIN);
+        self.stop_at = Some((at, Exit::NoServices));
+    }
+
     /// Ends the loop at its next turn.
-    pub(super) fn leave(&mut self, exit: Exit) {
+    fn leave(&mut self, exit: Exit) {
         self.stop_at = Some((Instant::now(), exit));
     }
 

@@ -20,6 +20,7 @@ use crate::plan::ServiceIndex;
 use crate::plan::encode_doors;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
+use crate::sys::poll::Interest;
 use crate::sys::process;
 use crate::sys::recipe::{Environment, Image, Recipe, Step};
 use crate::sys::signal;
@@ -53,8 +54,9 @@ pub(super) struct EngineProcess {
 #[must_use]
 pub(super) fn steps(account: Option<Account>) -> Vec<Step> {
     let mut steps = vec![
-        Step::UnblockSignals,
         Step::NewSession,
+        // Not even our standard error: it may be a log.
+        Step::NullAsStdio,
         Step::SocketAs(ENGINE_CHANNEL),
         Step::CloseOnExecFrom(ENGINE_CHANNEL + 1),
     ];
@@ -67,7 +69,13 @@ pub(super) fn steps(account: Option<Account>) -> Vec<Step> {
             Step::NoWayBack,
         ]);
     }
-    steps.extend([Step::DropCapabilities, Step::NoNewPrivileges, Step::DieWithParent, Step::Exec]);
+    steps.extend([
+        Step::DropCapabilities,
+        Step::NoNewPrivileges,
+        Step::DieWithParent,
+        Step::UnblockSignals,
+        Step::Exec,
+    ]);
     steps
 }
 
@@ -163,16 +171,28 @@ impl EngineProcess {
         }
     }
 
-    /// Whether something waits for room in the channel.
-    #[must_use]
-    pub(super) fn has_more_to_send(&self) -> bool {
-        !self.port.is_clear() || self.commit.is_some()
+    /// Whether its orders are taken now. An engine that asks without reading the answers has to
+    /// wait: what we owe it must not grow without end.
+    pub(super) fn is_heard(&self) -> bool {
+        !self.ended && self.port.is_clear()
+    }
+
+    /// What to wait for at its port.
+    pub(super) fn wants(&self) -> Interest {
+        match (self.port.is_clear(), self.commit.is_some()) {
+            (true, false) => Interest::Input,
+            (true, true) => Interest::InputOrRoom,
+            (false, _) => Interest::Room,
+        }
     }
 
     /// Ends it at once and leaves no zombie: after this its listeners are closed.
     pub(super) fn kill(self) {
-        let _ = signal::send(self.pid, signal::Name::SIGKILL);
-        process::wait_for(self.pid);
+        let Self { pid, port, .. } = self;
+        // Where we may not kill it (no CAP_KILL), the end of the channel ends it.
+        drop(port);
+        let _ = signal::send(pid, signal::Name::SIGKILL);
+        process::wait_for(pid);
     }
 }
 

@@ -20,6 +20,7 @@ mod start;
 
 pub use start::run;
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::ipc::Violation;
 use crate::log::DaemonLog;
 use crate::log::ServiceLogs;
 use crate::plan::Generation;
+use crate::plan::ServiceIndex;
 use crate::sys::Errno;
 use crate::sys::poll;
 use crate::sys::signal::Signals;
@@ -80,6 +82,8 @@ pub struct Monitor {
     is_announced: bool,
     /// When to go, drained or not, and with which words.
     stop_at: Option<(Instant, Exit)>,
+    /// Limits that a service's servers cannot have, and that this has been said.
+    not_in_force: HashSet<(ServiceIndex, u32)>,
     /// Set by `-cc`.
     next_check: Option<Instant>,
     pid_file: Option<PidFile>,
@@ -115,8 +119,8 @@ impl Monitor {
     /// Waits for a signal, for the engine, for room in the channel, or for the next deadline.
     fn wait(&self, timeout: Option<Duration>) {
         let engine = self.engine.as_ref().filter(|engine| !engine.ended);
-        let wants_room = engine.is_some_and(EngineProcess::has_more_to_send);
-        poll::wait(self.signals.as_fd(), engine.map(|e| e.port.as_fd()), wants_room, timeout);
+        let engine = engine.map(|engine| (engine.port.as_fd(), engine.wants()));
+        poll::wait(self.signals.as_fd(), engine, timeout);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -131,7 +135,8 @@ impl Monitor {
         self.running.kill_overdue(now);
         if self.next_check.is_some_and(|at| at <= now) {
             self.check_consistency(false);
-            self.next_check = Some(now + Duration::from_secs(self.options.check_interval));
+            let interval = Duration::from_secs(self.options.check_interval);
+            self.next_check = now.checked_add(interval);
         }
         match self.stop_at {
             Some((at, exit)) if at <= now => Err(exit),
@@ -142,11 +147,12 @@ impl Monitor {
     /// Takes the engine's messages; a broken promise ends everything.
     fn hear_engine(&mut self) -> Result<(), Exit> {
         for _ in 0..MESSAGES_A_TURN {
-            let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) else {
+            let Some(engine) = self.engine.as_mut().filter(|engine| engine.is_heard()) else {
                 return Ok(());
             };
             let heard = engine.port.receive().and_then(|incoming| match incoming {
                 Incoming::Message(message, with) => self.obey(message, with).map(|()| true),
+                Incoming::Stripped(message) => self.obey_stripped(message).map(|()| true),
                 Incoming::Nothing => Ok(false),
                 Incoming::End => {
                     self.engine_ended();

@@ -101,8 +101,7 @@ impl Monitor {
         listener: OwnedFd,
         logs: &mut ServiceLogs,
     ) -> bool {
-        let taken = self.services.count() + logs.descriptors();
-        if taken as u64 >= self.descriptors.saturating_sub(RESERVED) {
+        if !self.has_room_for(self.services.count() + logs.descriptors() + 1) {
             let why = "the limit on descriptors leaves no room (RLIMIT_NOFILE)";
             self.say_not_started(&service, &io::Error::other(why));
             return false;
@@ -121,6 +120,11 @@ impl Monitor {
                 false
             }
         }
+    }
+
+    /// Whether so many sockets and logs leave us what we need ourselves (START-15).
+    pub(super) fn has_room_for(&self, descriptors: usize) -> bool {
+        descriptors as u64 <= self.descriptors.saturating_sub(RESERVED)
     }
 
     /// `-d`: the service as it is going to run, step by step.

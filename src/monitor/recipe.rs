@@ -24,15 +24,15 @@ const FOR_THE_DAEMON: [&str; 7] = [
 ];
 
 /// The steps of a `nowait` server, in an order that matters: limits and nice while there is
-/// privilege (SRV-15), groups before gid before uid, exec last.
+/// privilege (SRV-15), groups before gid before uid, exec last. Signals stay blocked to the
+/// end: neither the terminal nor a process of the server's user may end this one half-way.
 ///
 /// Without privilege group changes are skipped and setuid(2) is tried all the same: it
 /// succeeds for the own user only (START-17).
 #[must_use]
 pub(super) fn steps(service: &Service, privileged: bool) -> Vec<Step> {
     let who = &service.credentials;
-    let mut steps =
-        vec![Step::UnblockSignals, Step::NewSession, Step::SocketAsStdio, Step::CloseOnExecFrom(3)];
+    let mut steps = vec![Step::NewSession, Step::SocketAsStdio, Step::CloseOnExecFrom(3)];
     steps.extend(service.rlimits.iter().map(|limit| Step::Limit {
         resource: kernel_name(limit.resource),
         value: limit.value.unwrap_or(u64::MAX),
@@ -49,9 +49,9 @@ pub(super) fn steps(service: &Service, privileged: bool) -> Vec<Step> {
     }
     steps.push(Step::Uid(who.uid));
     if privileged && who.uid != 0 {
-        steps.push(Step::NoWayBack);
+        steps.extend([Step::NoWayBack, Step::NotDumpable]);
     }
-    steps.push(Step::Exec);
+    steps.extend([Step::UnblockSignals, Step::Exec]);
     steps
 }
 
@@ -120,7 +120,6 @@ pub(super) mod tests {
         assert_eq!(
             steps(&service(), true),
             [
-                Step::UnblockSignals,
                 Step::NewSession,
                 Step::SocketAsStdio,
                 Step::CloseOnExecFrom(3),
@@ -128,6 +127,8 @@ pub(super) mod tests {
                 Step::Gid(8),
                 Step::Uid(7),
                 Step::NoWayBack,
+                Step::NotDumpable,
+                Step::UnblockSignals,
                 Step::Exec,
             ]
         );

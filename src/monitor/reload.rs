@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::config::Faulty;
 use crate::config::Loaded;
 use crate::config::Verdict;
 use crate::ipc::State;
@@ -12,7 +13,6 @@ use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::Patience;
-use crate::monitor::end::Exit;
 use crate::monitor::notify;
 use crate::monitor::services::Services;
 use crate::plan;
@@ -86,16 +86,8 @@ impl Monitor {
             return Err(log.to_string());
         }
         let mut wanted = loaded.plan.services;
-        for faulty in &loaded.faulty {
-            let old = self.services.iter().filter(|(_, active)| active.service.id == faulty.id);
-            for (_, active) in old {
-                tracing::warn!("service {} goes on with its old entry", faulty.id);
-                wanted.push(Service::clone(&active.service));
-            }
-        }
-        let running: Vec<_> =
-            self.services.iter().map(|(index, active)| (index, &*active.service)).collect();
-        let changes = plan::changes(&running, &wanted);
+        let changes = self.changes_to(&mut wanted, &loaded.faulty);
+        self.check_room(&changes, &logs)?;
         let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
         let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
         let ready = changes
@@ -114,6 +106,43 @@ impl Monitor {
         Ok((ready, logs))
     }
 
+    /// What has to be done for `wanted`. A service that would be dropped only because its entry
+    /// has a mistake is wanted as it was: the same id, or the same name where the mistake may
+    /// be in the id itself.
+    fn changes_to(&self, wanted: &mut Vec<Service>, faulty: &[Faulty]) -> Vec<Change> {
+        let running: Vec<_> =
+            self.services.iter().map(|(index, active)| (index, &*active.service)).collect();
+        let mut changes = plan::changes(&running, wanted);
+        for change in &mut changes {
+            let Change::Drop(index) = *change else { continue };
+            let Some(active) = self.services.find(index) else { continue };
+            let old = &active.service;
+            let is_faulty = |entry: &Faulty| {
+                let is_claimed = || wanted.iter().any(|service| service.id == old.id);
+                entry.id == old.id || entry.name == old.name && !is_claimed()
+            };
+            if faulty.iter().any(is_faulty) {
+                tracing::warn!("service {} goes on with its old entry", old.id);
+                *change = Change::Keep(index, wanted.len());
+                wanted.push(Service::clone(old));
+            }
+        }
+        changes
+    }
+
+    /// Old and new sockets and logs are open side by side for a moment: without room for that
+    /// nothing is begun.
+    fn check_room(&self, changes: &[Change], logs: &ServiceLogs) -> Result<(), String> {
+        let is_new = |change: &&Change| matches!(change, Change::Open(_) | Change::Rebind(..));
+        let new = changes.iter().filter(is_new).count();
+        let kept = self.services.count() + self.logs.descriptors() + logs.descriptors();
+        if self.has_room_for(kept + new) {
+            return Ok(());
+        }
+        let wanted = kept + new;
+        Err(format!("{wanted} descriptors are more than RLIMIT_NOFILE leaves room for"))
+    }
+
     /// A service that cannot have its new address stays where it is, as it was.
     fn ready_to_rebind(
         &mut self,
@@ -125,9 +154,14 @@ impl Monitor {
             Ok(listener) => Ready::Rebind(index, service, listener),
             Err(cause) => {
                 self.say_bind_failed(&service, &cause);
-                let old = self.services.find(index).map(|active| Rc::clone(&active.service));
+                let Some(old) = self.services.find(index) else { return Ready::Drop(index) };
+                // Another service may have made it rest, to have its port (`listener_for`).
+                if let Err(cause) = socket::listen(&old.listener) {
+                    tracing::error!("service {} has lost its old address too: {cause}", service.id);
+                    return Ready::Drop(index);
+                }
                 tracing::error!("service {} stays on its old address", service.id);
-                Ready::Keep(index, old.unwrap_or(service))
+                Ready::Keep(index, Rc::clone(&old.service))
             }
         }
     }
@@ -140,7 +174,8 @@ impl Monitor {
 
     /// The socket of a new service: that of a dropped one with the same address as it is,
     /// backlog included; otherwise a new one. Where a socket that is to go is in the way, it
-    /// rests meanwhile, and listens again if the new one cannot be had all the same.
+    /// rests meanwhile, and listens again if the new one cannot be had all the same; who waited
+    /// in its backlog is lost, as when the original closes it.
     fn listener_for(&self, service: &Service, changes: &[Change]) -> io::Result<OwnedFd> {
         let leaving = |only_dropped: bool| {
             changes.iter().filter_map(move |change| match change {
@@ -169,7 +204,7 @@ impl Monitor {
                 return Err(cause);
             }
             for active in &old {
-                let _ = socket::stop_listening(&active.listener);
+                socket::stop_listening(&active.listener).ok();
             }
             bind().inspect_err(|_| {
                 for active in &old {
@@ -241,8 +276,8 @@ impl Monitor {
     ) -> Option<OwnedFd> {
         let old = self.services.remove(index)?;
         if let Err(unusable) = logs.add(index, &service) {
-            // The sessions matter more than their log: serve on, and say what is missing.
-            tracing::error!("service {}: {unusable}; nothing is logged", service.id);
+            tracing::error!("service {}: {unusable}; its old log is used on", service.id);
+            logs.inherit(index, &mut self.logs);
         }
         let (listener, left_over) = match listener {
             Some(new) => (new, Some(old.listener)),
@@ -269,7 +304,7 @@ impl Monitor {
         tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
         notify::ready(self.services.count());
         if self.services.count() == 0 && !self.options.stay_alive {
-            self.leave(Exit::NoServices);
+            self.leave_when_quiet();
         }
     }
 }

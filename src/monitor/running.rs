@@ -24,6 +24,8 @@ pub(super) struct Server {
     pub started: Instant,
     /// When SIGKILL follows, for a server that has been asked to end.
     kill_at: Option<Instant>,
+    /// SIGKILL has been sent.
+    was_killed: bool,
 }
 
 /// Every server process of this daemon, by process id.
@@ -44,7 +46,15 @@ impl Server {
         service: Rc<Service>,
         peer: IpAddr,
     ) -> Self {
-        Self { ticket, index, service, peer, started: Instant::now(), kill_at: None }
+        Self {
+            ticket,
+            index,
+            service,
+            peer,
+            started: Instant::now(),
+            kill_at: None,
+            was_killed: false,
+        }
     }
 }
 
@@ -115,17 +125,25 @@ impl Running {
         self.by_pid.values().filter_map(|server| server.kill_at).min()
     }
 
-    /// Sends SIGKILL where the time is over, and again later if even that does not help.
+    /// Sends SIGKILL where the time is over; a server that outlives even that is left alone.
     pub(super) fn kill_overdue(&mut self, now: Instant) {
         if self.ending == 0 {
             return;
         }
         for (pid, server) in &mut self.by_pid {
-            if server.kill_at.is_some_and(|at| at <= now) {
-                tracing::info!("Sending signal 9 to {} server {pid}", server.service.id);
-                let _ = signal::send(*pid, signal::Name::SIGKILL);
-                server.kill_at = Some(now + GRACE);
+            if server.kill_at.is_none_or(|at| at > now) {
+                continue;
             }
+            if server.was_killed {
+                tracing::error!("Server {pid} did not exit after SIGKILL");
+                server.kill_at = None;
+                self.ending -= 1;
+                continue;
+            }
+            tracing::info!("Sending signal 9 to {} server {pid}", server.service.id);
+            let _ = signal::send(*pid, signal::Name::SIGKILL);
+            server.was_killed = true;
+            server.kill_at = Some(now + GRACE);
         }
     }
 

@@ -2,6 +2,7 @@
 //! somebody who says what an engine would say, or anything else.
 
 use proptest::prelude::*;
+use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -31,9 +32,19 @@ fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-/// A connection as the engine accepts it; the client's end comes along.
-fn connection() -> (OwnedFd, TcpStream) {
-    let listener = listener();
+/// A connection to the service of these tests, as the engine accepts it; the client's end
+/// comes along.
+fn connection(monitor: &Monitor) -> (OwnedFd, TcpStream) {
+    let listener = &monitor.services.find(ServiceIndex(1)).unwrap().listener;
+    accept(&TcpListener::from(fd::duplicate(listener).unwrap()))
+}
+
+/// A connection to no service.
+fn stranger() -> (OwnedFd, TcpStream) {
+    accept(&listener())
+}
+
+fn accept(listener: &TcpListener) -> (OwnedFd, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (listener.accept().unwrap().0.into(), client)
 }
@@ -49,8 +60,10 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
     let mut table = Services::default();
     for mut service in services {
         service.credentials.uid = uid;
+        let listener = listener();
+        service.socket.address = listener.local_addr().unwrap();
         let index = table.new_index();
-        let active = household.activate(Rc::new(service), listener().into()).unwrap();
+        let active = household.activate(Rc::new(service), listener.into()).unwrap();
         table.insert(index, active);
     }
     let log = DaemonLog::open("xinetd", Destination::File("/dev/null".into()), false);
@@ -62,7 +75,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         start_directory: PathBuf::from("/"),
         descriptors: 1000,
         signals: Signals::only(&[]).unwrap(),
-        spawner: Spawner::new(),
+        spawner: Spawner::new(true),
         mishaps: process::mishap_pipe().unwrap(),
         services: table,
         logs: ServiceLogs::open(&LogTarget::None, "xinetd").0,
@@ -75,6 +88,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         reload_again: false,
         is_announced: false,
         stop_at: None,
+        not_in_force: HashSet::new(),
         next_check: None,
         pid_file: None,
     };
@@ -105,7 +119,7 @@ fn hear(
 #[test]
 fn an_order_with_everything_right_starts_a_server() {
     let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let (socket, _client) = connection();
+    let (socket, _client) = connection(&monitor);
     assert_eq!(hear(&mut monitor, &mut port, &start(1, 1), Some(socket)), Ok(()));
     assert_eq!(monitor.running.count(), 1);
     let pid = monitor.running.iter().next().unwrap().0;
@@ -115,7 +129,7 @@ fn an_order_with_everything_right_starts_a_server() {
 #[test]
 fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
     let pipe = || Some(process::mishap_pipe().unwrap().0);
-    let socket = || Some(connection().0);
+    let socket = || Some(stranger().0);
     let listening = || Some(OwnedFd::from(listener()));
     let cases: [(&str, State, ToMonitor, Option<OwnedFd>); 10] = [
         ("without a connection", State::Serving, start(1, 1), None),
@@ -127,12 +141,7 @@ fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
         ("before the first plan is in force", State::Opening, start(1, 1), socket()),
         ("a second greeting", State::Serving, ToMonitor::Hello { build: BUILD }, None),
         ("a greeting of another build", State::Greeting, ToMonitor::Hello { build: 1 }, None),
-        (
-            "a banner that is none",
-            State::Serving,
-            ToMonitor::Banner { number: 1, service: ServiceIndex(1), kind: BannerKind::Fail },
-            None,
-        ),
+        ("with a connection of another port", State::Serving, start(1, 1), Some(stranger().0)),
     ];
     for (what, state, message, with) in cases {
         let (mut monitor, mut port) = monitor(state, vec![plain()]);
@@ -143,12 +152,45 @@ fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
 }
 
 #[test]
+fn a_banner_that_a_reload_took_away_is_no_file_and_no_violation() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    for (number, service) in [(1, 1), (2, 9)] {
+        let service = ServiceIndex(service);
+        let ask = ToMonitor::Banner { number, service, kind: BannerKind::Fail };
+        assert_eq!(hear(&mut monitor, &mut port, &ask, None), Ok(()));
+        let answer = port.receive::<ToEngine>().unwrap();
+        let expected = ToEngine::Banner { number };
+        assert!(matches!(answer, Incoming::Message(message, None) if message == expected));
+    }
+}
+
+#[test]
+fn an_engine_that_does_not_read_its_answers_is_not_heard() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let ask = ToMonitor::Banner { number: 1, service: ServiceIndex(1), kind: BannerKind::Fail };
+    for _ in 0..5000 {
+        port.send(&ask, None);
+        monitor.hear_engine().unwrap();
+    }
+    let engine = monitor.engine.as_ref().unwrap();
+    assert!(!engine.is_heard());
+    assert!(!port.is_clear(), "what is not read waits at the engine's end");
+}
+
+#[test]
+fn sigterm_before_the_greeting_is_no_violation() {
+    let (mut monitor, mut port) = monitor(State::Stopping, vec![plain()]);
+    let hello = ToMonitor::Hello { build: BUILD };
+    assert_eq!(hear(&mut monitor, &mut port, &hello, None), Ok(()));
+}
+
+#[test]
 fn a_ticket_is_good_once() {
     let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let (first, _client) = connection();
+    let (first, _client) = connection(&monitor);
     assert_eq!(hear(&mut monitor, &mut port, &start(5, 1), Some(first)), Ok(()));
     for again in [5, 4] {
-        let (socket, _client) = connection();
+        let (socket, _client) = connection(&monitor);
         let heard = hear(&mut monitor, &mut port, &start(again, 1), Some(socket));
         assert_eq!(heard, Err(Exit::Violation));
     }
@@ -160,7 +202,7 @@ fn limits_hold_whatever_the_engine_believes() {
     let mut full = plain();
     full.policy.instances = Limit::Max(0);
     let (mut monitor, mut port) = monitor(State::Serving, vec![full]);
-    let (socket, _client) = connection();
+    let (socket, _client) = connection(&monitor);
     assert_eq!(hear(&mut monitor, &mut port, &start(1, 1), Some(socket)), Ok(()));
     assert_eq!(monitor.running.count(), 0);
     let answer = port.receive::<ToEngine>().unwrap();
@@ -179,7 +221,7 @@ fn adopting_what_was_not_offered_is_a_violation() {
 #[test]
 fn what_an_engine_sent_before_it_died_is_carried_out() {
     let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let (socket, _client) = connection();
+    let (socket, _client) = connection(&monitor);
     port.send(&start(1, 1), Some(socket));
     drop(port);
     assert_eq!(monitor.hear_engine(), Ok(()));
@@ -219,7 +261,7 @@ proptest! {
         descriptor in 0..3_u8,
     ) {
         let (mut monitor, port) = monitor(state, vec![plain()]);
-        let (socket, _client) = connection();
+        let (socket, _client) = connection(&monitor);
         let with: Option<OwnedFd> = match descriptor {
             0 => None,
             1 => Some(socket),

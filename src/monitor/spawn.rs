@@ -58,7 +58,8 @@ impl Monitor {
             (ToMonitor::Refused(refusal), _) => self.log_refusal(refusal),
             (ToMonitor::Noticed { service, event }, _) => self.log_event(service, event),
             (ToMonitor::Banner { number, service, kind }, _) => {
-                self.open_banner(number, service, kind)
+                self.open_banner(number, service, kind);
+                Ok(())
             }
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
@@ -68,6 +69,25 @@ impl Monitor {
             }
             (ToMonitor::Start { .. }, None) => Err(Violation::Descriptor(Kind::Start)),
         }
+    }
+
+    /// A connection that could not be delivered, because descriptors have run out here.
+    pub(super) fn obey_stripped(&mut self, message: ToMonitor) -> Result<(), Violation> {
+        let ToMonitor::Start { ticket, service, peer } = message else {
+            return Err(Violation::Descriptor(message.kind()));
+        };
+        self.take_ticket(ticket)?;
+        tracing::error!("no available descriptors: a connection from {peer} is lost");
+        self.not_started(ticket, Refusal { service, why: Denial::Fork, peer });
+        Ok(())
+    }
+
+    fn take_ticket(&mut self, ticket: Ticket) -> Result<(), Violation> {
+        if ticket <= self.last_ticket {
+            return Err(Violation::Contradiction(Kind::Start, "a ticket used before"));
+        }
+        self.last_ticket = ticket;
+        Ok(())
     }
 
     fn service(&self, kind: Kind, index: ServiceIndex) -> Result<&Active, Violation> {
@@ -83,13 +103,13 @@ impl Monitor {
         claimed: IpAddr,
         connection: &OwnedFd,
     ) -> Result<(), Violation> {
-        if ticket <= self.last_ticket {
-            return Err(Violation::Contradiction(Kind::Start, "a ticket used before"));
-        }
-        self.last_ticket = ticket;
+        self.take_ticket(ticket)?;
         let active = service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
         if !socket::is_tcp_connection(connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
+        }
+        if socket::local_port(connection) != active.service.socket.address.port() {
+            return Err(Violation::Contradiction(Kind::Start, "not a connection of this service"));
         }
         let peer = socket::peer(connection).unwrap_or(claimed);
         let service = Rc::clone(&active.service);
@@ -163,26 +183,21 @@ impl Monitor {
         Ok(())
     }
 
-    /// The banner's path stays here; the engine gets the open file, if it is one.
-    fn open_banner(
-        &mut self,
-        number: u64,
-        index: ServiceIndex,
-        kind: BannerKind,
-    ) -> Result<(), Violation> {
-        let service = Rc::clone(&self.service(Kind::AskBanner, index)?.service);
-        let path = service
-            .banners
-            .path(kind)
-            .ok_or(Violation::Contradiction(Kind::AskBanner, "no such banner"))?;
-        let file = fd::open_regular(path);
-        if let Err(cause) = &file {
+    /// The banner's path stays here; the engine gets the open file, if it is one. A banner or a
+    /// service that a reload has just taken away is no file either.
+    fn open_banner(&mut self, number: u64, index: ServiceIndex, kind: BannerKind) {
+        let service = self.service(Kind::AskBanner, index).map(|active| Rc::clone(&active.service));
+        let file = service.ok().and_then(|service| {
+            let path = service.banners.path(kind)?;
+            let file = fd::open_regular(path);
             let (id, path) = (&service.id, path.display());
-            tracing::error!("service = {id}, open of banner {path} failed: {cause}");
-        }
+            file.inspect_err(|cause| {
+                tracing::error!("service = {id}, open of banner {path} failed: {cause}");
+            })
+            .ok()
+        });
         if let Some(engine) = &mut self.engine {
-            engine.port.send(&ToEngine::Banner { number }, file.ok());
+            engine.port.send(&ToEngine::Banner { number }, file);
         }
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The order of start-up, as a list (START-1).
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, absolute};
@@ -24,6 +25,7 @@ use crate::plan::LogTarget;
 use crate::sys::fd;
 use crate::sys::names;
 use crate::sys::privilege;
+use crate::sys::privilege::Capability;
 use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
@@ -66,7 +68,8 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
     }
     let pid_file = options.pid_file.clone().and_then(write_pid_file);
     warn_about(&options);
-    let (privileged, account) = choose_account();
+    let account = choose_account();
+    let privileged = privilege::is_root();
     let mishaps = process::mishap_pipe().map_err(|e| early("cannot open a pipe", &e))?;
     let mut monitor = Monitor {
         logs: ServiceLogs::open(&LogTarget::None, &options.program).0,
@@ -77,7 +80,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         start_directory,
         descriptors,
         signals,
-        spawner: Spawner::new(),
+        spawner: Spawner::new(!privileged || privilege::has(Capability::Kill)),
         mishaps,
         services: Services::default(),
         running: Running::default(),
@@ -89,6 +92,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         reload_again: false,
         is_announced: false,
         stop_at: None,
+        not_in_force: HashSet::new(),
         next_check: None,
         pid_file,
     };
@@ -96,7 +100,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
     env::set_current_dir("/").ok(); // START-9; it is there
     if monitor.options.check_interval > 0 {
         let interval = Duration::from_secs(monitor.options.check_interval);
-        monitor.next_check = Some(Instant::now() + interval);
+        monitor.next_check = Instant::now().checked_add(interval);
     }
     monitor.start_engine().map_err(|_| None)?;
     Ok(monitor)
@@ -188,15 +192,21 @@ fn warn_about(options: &Options) {
     }
 }
 
-/// Whether users can be changed, and who the engine is.
-fn choose_account() -> (bool, Option<Account>) {
-    if !privilege::may_change_users() {
+/// Who the engine is. Without privilege it is who we are, in a process of its own all the same.
+fn choose_account() -> Option<Account> {
+    if !privilege::is_root() {
         tracing::warn!(
-            "running without the privilege to change users: the engine and all servers run as \
-             uid {}, nothing separates them",
+            "running without root: the engine and all servers run as uid {}, nothing separates them",
             privilege::own_ids().0
         );
-        return (false, None);
+        return None;
+    }
+    if !privilege::has(Capability::SetGid) || !privilege::has(Capability::SetUid) {
+        tracing::error!(
+            "root without CAP_SETGID and CAP_SETUID: the engine stays uid 0, nothing separates it, \
+             and servers cannot become their users"
+        );
+        return None;
     }
     let account = |name: &str| {
         names::user_by_name(name.as_ref()).map(|user| Account { uid: user.uid, gid: user.gid })
@@ -206,5 +216,5 @@ fn choose_account() -> (bool, Option<Account>) {
         account("nobody")
     });
     const OVERFLOW: u32 = 65534; // where not even nobody is known
-    (true, account.or(Some(Account { uid: OVERFLOW, gid: OVERFLOW })))
+    account.or(Some(Account { uid: OVERFLOW, gid: OVERFLOW }))
 }

@@ -29,7 +29,9 @@ pub enum Received {
     Empty,
     /// The other end is gone and everything it sent has been read.
     Closed,
-    /// Not a packet of ours: wrong size, or descriptors that were too many or got lost.
+    /// A packet whose descriptor was lost: this process has no room for one more.
+    Stripped(Packet),
+    /// Not a packet of ours: wrong size, or too many descriptors.
     Malformed,
 }
 
@@ -110,6 +112,7 @@ impl Channel {
         }
         match (buffer.first_chunk::<PACKET>(), length == PACKET, lost, with.len()) {
             (Some(packet), true, false, 0 | 1) => Ok(Received::Packet(*packet, with.pop())),
+            (Some(packet), true, true, 0) => Ok(Received::Stripped(*packet)),
             _ => Ok(Received::Malformed),
         }
     }

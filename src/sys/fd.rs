@@ -15,18 +15,27 @@ use crate::sys::Errno;
 
 /// Makes every descriptor from `first` up close-on-exec (close_range(2), Linux 5.11).
 ///
-/// # Errors
-/// `ENOSYS` or `EINVAL` on older kernels.
-pub fn close_on_exec_from(first: RawFd) -> Result<(), Errno> {
-    close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+/// All of ours are so from the start: this is the second lock on the door, and a kernel or a
+/// container that does not know it costs nothing.
+pub fn close_on_exec_from(first: RawFd) {
+    let _ = close_range(first, libc::CLOSE_RANGE_CLOEXEC);
 }
 
-/// Closes every descriptor from `first` up (START-2).
+/// Closes every descriptor from `first` up (START-2); one by one where the kernel must.
 ///
 /// # Errors
-/// `ENOSYS` on kernels before 5.9.
-pub fn close_from(first: RawFd) -> Result<(), Errno> {
-    close_range(first, 0)
+/// When not even `/proc/self/fd` can be read.
+pub fn close_from(first: RawFd) -> io::Result<()> {
+    if close_range(first, 0).is_ok() {
+        return Ok(());
+    }
+    let numbers: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for number in numbers.into_iter().filter(|number| *number >= first) {
+        drop(adopt(number));
+    }
+    Ok(())
 }
 
 fn close_range(first: RawFd, flags: libc::c_uint) -> Result<(), Errno> {
@@ -83,6 +92,12 @@ pub fn raise_descriptor_limit() -> Result<u64, Errno> {
     Ok(hard)
 }
 
+/// The soft limit on descriptors.
+#[must_use]
+pub fn descriptor_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
+}
+
 /// `bytes` in memory that nobody can change any more (memfd_create(2), F_ADD_SEALS).
 ///
 /// # Errors
@@ -115,8 +130,18 @@ pub fn read_sealed(fd: OwnedFd, length: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As open(2), and `EINVAL` for anything but a regular file (a FIFO would wait for a writer).
 pub fn open_regular(path: &Path) -> io::Result<OwnedFd> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file =
+        File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     if file.metadata()?.is_file() { Ok(file.into()) } else { Err(Errno::EINVAL.into()) }
+}
+
+/// Opens a file for append without ever waiting for it, and creates it 0644 less the umask.
+///
+/// # Errors
+/// As open(2); `ENXIO` for a FIFO that nobody reads.
+pub fn open_for_append(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    File::options().append(true).create(true).mode(0o644).custom_flags(flags).open(path)
 }
 
 /// Whether both descriptors are one and the same pipe, socket or file.

@@ -4,15 +4,28 @@ use nix::unistd::{Gid, Uid, geteuid, setgid, setuid};
 
 use crate::sys::Errno;
 
-/// Whether this process may change users and groups: CAP_SETUID and CAP_SETGID are in force.
-/// Root in a container may lack them.
+/// Whether the effective uid is 0.
 #[must_use]
-pub fn may_change_users() -> bool {
-    const SETGID_AND_SETUID: u64 = 1 << 6 | 1 << 7;
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// A capability by its number in capabilities(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    Kill = 5,
+    SetGid = 6,
+    SetUid = 7,
+}
+
+/// Whether a capability is in force. Root in a container may lack some.
+#[must_use]
+pub fn has(capability: Capability) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
-    effective.is_some_and(|set| set & SETGID_AND_SETUID == SETGID_AND_SETUID)
+    // Without /proc: what is usual.
+    effective.map_or_else(is_root, |set| set & (1 << capability as u64) != 0)
 }
 
 /// The effective uid and gid.

@@ -1,6 +1,6 @@
 //! Processes: detaching, ending, reaping.
 
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -54,15 +54,19 @@ impl fmt::Display for End {
 /// The next child that has ended, and how; `None` when none has.
 #[must_use]
 pub fn reap() -> Option<(i32, End)> {
+    let mut status = 0;
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, status)) => {
-                return Some((pid.as_raw(), End::Status(status)));
+        // SAFETY: waitpid writes one int, which is ours. (nix's wrapper loses a child that died
+        // of a real-time signal: it is reaped, and then its status is not in nix's list.)
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        match Errno::result(pid) {
+            Ok(0) | Err(Errno::ECHILD) => return None,
+            Ok(pid) if libc::WIFEXITED(status) => {
+                return Some((pid, End::Status(libc::WEXITSTATUS(status))));
             }
-            Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                return Some((pid.as_raw(), End::Signal(signal as i32)));
+            Ok(pid) if libc::WIFSIGNALED(status) => {
+                return Some((pid, End::Signal(libc::WTERMSIG(status))));
             }
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
             Ok(_) | Err(_) => {}
         }
     }

@@ -3,11 +3,13 @@
 //! The list can be compared in tests and printed. Once the process exists only that list
 //! runs: system calls, no allocation, no locks.
 
+use nix::fcntl::{OFlag, open};
 use nix::sys::resource::setrlimit;
+use nix::sys::stat::Mode;
 use nix::unistd::{setsid, write};
 use std::ffi::{CString, NulError, OsStr};
 use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
@@ -25,6 +27,8 @@ pub enum Step {
     UnblockSignals,
     /// setsid(2): a session of its own, no controlling terminal (SRV-10).
     NewSession,
+    /// `/dev/null` becomes 0, 1 and 2.
+    NullAsStdio,
     /// The socket becomes 0, 1 and 2 (SRV-1).
     SocketAsStdio,
     /// The socket becomes this descriptor.
@@ -46,6 +50,8 @@ pub enum Step {
     Uid(u32),
     /// Root must be out of reach now.
     NoWayBack,
+    /// Nobody may trace this process or have it dump core, until exec.
+    NotDumpable,
     DropBoundingSet,
     DropCapabilities,
     NoNewPrivileges,
@@ -58,11 +64,21 @@ pub enum Step {
     StopForTest,
 }
 
+impl Step {
+    /// Whether a start must not go on without it. The original takes no notice of a limit or
+    /// a nice value that cannot be had; here it is said, and the server starts all the same.
+    #[must_use]
+    pub const fn is_vital(&self) -> bool {
+        !matches!(self, Self::Limit { .. } | Self::Nice(_))
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnblockSignals => f.write_str("unblock signals"),
             Self::NewSession => f.write_str("new session"),
+            Self::NullAsStdio => f.write_str("/dev/null on 0, 1, 2"),
             Self::SocketAsStdio => f.write_str("socket on 0, 1, 2"),
             Self::SocketAs(number) => write!(f, "socket on {number}"),
             Self::CloseOnExecFrom(first) => write!(f, "close from {first}"),
@@ -75,6 +91,7 @@ impl fmt::Display for Step {
             Self::Gid(gid) => write!(f, "gid {gid}"),
             Self::Uid(uid) => write!(f, "uid {uid}"),
             Self::NoWayBack => f.write_str("prove that root is out of reach"),
+            Self::NotDumpable => f.write_str("not dumpable"),
             Self::DropBoundingSet => f.write_str("drop the bounding set"),
             Self::DropCapabilities => f.write_str("drop capabilities"),
             Self::NoNewPrivileges => f.write_str("no new privileges"),
@@ -214,18 +231,24 @@ impl Mishap {
 /// Exit status of a child that could not become its server (SRV-17, SRV-18).
 const NOT_STARTED: i32 = 1;
 
-/// The child's whole life before exec.
+/// The child's whole life before exec. `may_exec` is asked once, just before it.
 pub(super) fn become_image(
     recipe: &Recipe<'_>,
     env: &[*const libc::c_char],
     mishaps: BorrowedFd<'_>,
+    may_exec: impl Fn() -> bool,
 ) -> ! {
     for (position, step) in recipe.steps.iter().enumerate() {
-        if let Err(errno) = carry_out(step, recipe, env) {
-            let step = u32::try_from(position).unwrap_or(u32::MAX);
-            let mishap = Mishap { ticket: recipe.ticket, step, errno };
-            let _ = write(mishaps, &mishap.to_bytes());
+        if *step == Step::Exec && !may_exec() {
             break;
+        }
+        if let Err(errno) = carry_out(step, recipe, env) {
+            let step_number = u32::try_from(position).unwrap_or(u32::MAX);
+            let mishap = Mishap { ticket: recipe.ticket, step: step_number, errno };
+            let _ = write(mishaps, &mishap.to_bytes());
+            if step.is_vital() {
+                break;
+            }
         }
     }
     // SAFETY: _exit ends the process at once; it runs no handlers and touches no memory.
@@ -238,11 +261,15 @@ fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> R
         Step::NewSession => setsid().map(drop),
         Step::SocketAsStdio => (0..=2).try_for_each(|number| place(recipe.socket, number)),
         Step::SocketAs(number) => place(recipe.socket, *number),
-        Step::CloseOnExecFrom(first) => fd::close_on_exec_from(*first),
+        Step::NullAsStdio => null_as_stdio(),
+        Step::CloseOnExecFrom(first) => {
+            fd::close_on_exec_from(*first);
+            Ok(())
+        }
         Step::Limit { resource, value } => setrlimit(*resource, *value, *value),
         Step::Nice(by) => nice(*by),
         Step::Umask(mask) => {
-            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(*mask));
+            nix::sys::stat::umask(Mode::from_bits_truncate(*mask));
             Ok(())
         }
         Step::UnknownGroups => Err(Errno::EINVAL),
@@ -250,6 +277,7 @@ fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> R
         Step::Gid(gid) => privilege::set_gid(*gid),
         Step::Uid(uid) => privilege::set_uid(*uid),
         Step::NoWayBack => privilege::prove_no_way_back(),
+        Step::NotDumpable => privilege::not_dumpable(),
         Step::DropBoundingSet => privilege::drop_bounding_set(),
         Step::DropCapabilities => privilege::drop_capabilities(),
         Step::NoNewPrivileges => privilege::no_new_privileges(),
@@ -258,6 +286,12 @@ fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> R
         #[cfg(test)]
         Step::StopForTest => nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP),
     }
+}
+
+/// open(2) and dup2(2); what was opened goes at exec.
+fn null_as_stdio() -> Result<(), Errno> {
+    let null = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    (0..=2).try_for_each(|number| place(null.as_fd(), number))
 }
 
 /// dup2(2) that also clears close-on-exec when source and target are the same number.

@@ -29,7 +29,9 @@ impl Signals {
         sigprocmask(SigmaskHow::SIG_SETMASK, None, Some(&mut inherited))?;
         let ours: SigSet = Signal::iterator().filter(|s| is_deferrable(*s)).collect();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ours), None)?;
-        let read: SigSet = ours.iter().filter(|s| !inherited.contains(*s)).collect();
+        // Without SIGCHLD no server would ever be reaped: that one is not the operator's.
+        let is_read = |s: &Signal| *s == Signal::SIGCHLD || !inherited.contains(*s);
+        let read: SigSet = ours.iter().filter(is_read).collect();
         SignalFd::with_flags(&read, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Self)
     }
 

@@ -1,13 +1,11 @@
 //! What the socket crates lack: facts about a socket that was handed over, IPV6_ADDRFORM,
 //! sending without waiting, a listener that rests.
 
-use nix::sys::socket::{MsgFlags, Shutdown, send, shutdown};
+use nix::sys::socket::{MsgFlags, send};
 use socket2::{Protocol, SockRef, Type};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::{AsFd, AsRawFd};
-
-use crate::sys::Errno;
 
 /// Whether `fd` is a TCP socket that is not listening: the only thing a `nowait` server may get.
 #[must_use]
@@ -56,10 +54,15 @@ pub fn send_now(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 /// Ends the listening state without giving the port away: connects are refused until
 /// [`listen`] is called again (Linux).
 ///
+/// With SO_REUSEADDR still set somebody else could bind a port on which nobody listens.
+///
 /// # Errors
 /// `ENOTCONN` when it was not listening.
-pub fn stop_listening(fd: impl AsFd) -> Result<(), Errno> {
-    shutdown(fd.as_fd().as_raw_fd(), Shutdown::Both)
+pub fn stop_listening(fd: impl AsFd) -> io::Result<()> {
+    let fd = fd.as_fd();
+    let socket = SockRef::from(&fd);
+    socket.set_reuse_address(false)?;
+    socket.shutdown(Shutdown::Both)
 }
 
 /// listen(2) with the longest queue that the system allows (`net.core.somaxconn`): the
@@ -69,5 +72,15 @@ pub fn stop_listening(fd: impl AsFd) -> Result<(), Errno> {
 /// `EADDRINUSE` when another socket listens there.
 pub fn listen(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
-    SockRef::from(&fd).listen(i32::MAX)
+    let socket = SockRef::from(&fd);
+    socket.listen(i32::MAX)?;
+    socket.set_reuse_address(true)
+}
+
+/// The local port of a socket; 0 when it has none.
+#[must_use]
+pub fn local_port(fd: impl AsFd) -> u16 {
+    let fd = fd.as_fd();
+    let address = SockRef::from(&fd).local_addr().ok().and_then(|address| address.as_socket());
+    address.map_or(0, |address| address.port())
 }
