@@ -73,8 +73,9 @@ pub fn stop_listening(fd: impl AsFd) -> io::Result<()> {
 pub fn listen(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
     let socket = SockRef::from(&fd);
-    socket.listen(i32::MAX)?;
-    socket.set_reuse_address(true)
+    // Sessions on this port are in the way of a socket without it.
+    socket.set_reuse_address(true)?;
+    socket.listen(i32::MAX)
 }
 
 /// The local port of a socket; 0 when it has none.
