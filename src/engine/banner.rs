@@ -53,7 +53,7 @@ async fn admit_with_banners(engine: &Rc<RefCell<Engine>>, visitor: Visitor, bann
                 }
             }
             let mut engine = engine.borrow_mut();
-            if engine.doors.contains_key(&service) || engine.stopping {
+            if engine.doors.contains_key(&service) {
                 engine.hand_over(visitor);
             } else {
                 engine.uncount(service, peer);

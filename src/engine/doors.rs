@@ -123,10 +123,8 @@ impl Engine {
         }
     }
 
-    /// Stops watching every door: what is in a backlog stays there.
-    pub(super) fn close_all(&mut self) {
-        for (_, state) in std::mem::take(&mut self.doors) {
-            self.close(&state);
-        }
+    /// Stops watching every door; who has come through one still finds it in the table.
+    pub(super) fn close_all(&self) {
+        self.doors.values().for_each(|state| self.close(state));
     }
 }

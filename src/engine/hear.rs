@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use crate::engine::Engine;
+use crate::engine::Stop;
 use crate::engine::doors::Arriving;
 use crate::ipc::Incoming;
 use crate::ipc::Message;
@@ -75,7 +76,7 @@ impl Engine {
                 drop(waiting.send(file));
             }
             (ToEngine::Stop, _) => {
-                self.stopping = true;
+                self.stop = Stop::Draining;
                 self.close_all();
             }
             (ToEngine::Plan { .. } | ToEngine::Listener { .. }, None) => {

@@ -67,7 +67,17 @@ struct Engine {
     /// Out of descriptors or memory: nothing is accepted until then.
     resting_until: Option<Instant>,
     clock: Clock,
-    stopping: bool,
+    stop: Stop,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    NotAsked,
+    /// Nothing is accepted; what has been is still handed over.
+    Draining,
+    /// The monitor has been told that nothing is left.
+    Drained,
 }
 
 /// Whole seconds that never step back and change when those of the wall clock do.
@@ -168,7 +178,7 @@ impl Engine {
             paused: Vec::new(),
             resting_until: None,
             clock: Clock::new(),
-            stopping: false,
+            stop: Stop::NotAsked,
         })
     }
 
@@ -176,7 +186,7 @@ impl Engine {
     /// kernel's backlog is the queue.
     fn may_accept(&self) -> bool {
         self.port.is_clear()
-            && !self.stopping
+            && self.stop == Stop::NotAsked
             && self.resting_until.is_none()
             && self.pending < MOST_PENDING
     }
@@ -188,10 +198,9 @@ impl Engine {
 
     /// After [`crate::ipc::ToEngine::Stop`]: says so when everything has been handed over.
     fn finish_stop(&mut self) {
-        if self.stopping && self.pending == 0 && self.port.is_clear() {
+        if self.stop == Stop::Draining && self.pending == 0 && self.port.is_clear() {
             self.port.send(&ToMonitor::Stopped, None);
-            // Once is enough; the monitor ends this process next.
-            self.pending = usize::MAX;
+            self.stop = Stop::Drained;
         }
     }
 }

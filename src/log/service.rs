@@ -1,6 +1,7 @@
 //! The service logs of one generation: where each service's lines go.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -28,6 +29,12 @@ pub struct ServiceLogs {
 pub struct Unusable {
     pub path: PathBuf,
     pub cause: io::Error,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot open the log {}: {}", self.path.display(), self.cause)
+    }
 }
 
 impl ServiceLogs {

@@ -213,14 +213,13 @@ impl Monitor {
             return Err(Violation::Contradiction(Kind::Adopted, "not the last generation"));
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        let is_first = engine.state == State::Opening;
         if engine.state != State::Stopping {
             engine.state = State::Serving;
         }
         match self.reload.take() {
             Some(reload) => self.finish_reload(&reload),
-            None if is_first && self.crashes.0.is_empty() => self.announce_start(),
-            None => {}
+            None if !self.is_announced => self.announce_start(),
+            None => tracing::debug!("the new engine serves"),
         }
         if std::mem::take(&mut self.reload_again) {
             self.reload();
@@ -228,7 +227,8 @@ impl Monitor {
         Ok(())
     }
 
-    fn announce_start(&self) {
+    fn announce_start(&mut self) {
+        self.is_announced = true;
         let count = self.services.count();
         let plural = if count == 1 { "" } else { "s" };
         tracing::info!(

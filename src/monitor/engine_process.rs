@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 use crate::ipc::ENGINE_ARGUMENT;
 use crate::ipc::ENGINE_CHANNEL;
@@ -20,7 +21,7 @@ use crate::plan::encode_doors;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
 use crate::sys::process;
-use crate::sys::recipe::{Image, Recipe, Step};
+use crate::sys::recipe::{Environment, Image, Recipe, Step};
 use crate::sys::signal;
 use crate::sys::spawn::Spawner;
 
@@ -83,7 +84,8 @@ impl EngineProcess {
     ) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let argv = ["xinetd: engine", ENGINE_ARGUMENT].map(OsStr::new);
-        let image = Image::new(OsStr::new("/proc/self/exe"), argv, [])?;
+        let nothing = Rc::new(Environment::new([])?);
+        let image = Image::new(OsStr::new("/proc/self/exe"), argv, nothing)?;
         let started = spawner.spawn(
             &Recipe {
                 steps: &steps(account),

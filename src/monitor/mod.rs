@@ -7,6 +7,7 @@ mod bind;
 mod end;
 mod engine_process;
 mod notify;
+mod open;
 mod pid_file;
 mod recipe;
 mod reload;
@@ -75,6 +76,8 @@ pub struct Monitor {
     reload: Option<Reload>,
     /// SIGHUP came while one was under way.
     reload_again: bool,
+    /// The first plan has been in force: READY has been said.
+    is_announced: bool,
     /// When to go, drained or not, and with which words.
     stop_at: Option<(Instant, Exit)>,
     /// Set by `-cc`.

@@ -1,13 +1,12 @@
-//! From a service to what its child does: a list of steps and the image to execute (pure).
+//! From a service to what its child does: a list of steps, and an environment (pure).
 
-use std::ffi::{NulError, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 
 use crate::plan::EnvPlan;
 use crate::plan::Groups;
 use crate::plan::Passed;
 use crate::plan::Resource;
 use crate::plan::Service;
-use crate::sys::recipe::Image;
 use crate::sys::recipe::Resource as KernelResource;
 use crate::sys::recipe::Step;
 
@@ -68,22 +67,12 @@ const fn kernel_name(resource: Resource) -> KernelResource {
     }
 }
 
-/// Program, arguments and environment of a server, without `REMOTE_HOST`.
-///
-/// # Errors
-/// When a word holds a NUL byte.
-pub(super) fn image(service: &Service, daemon: &[(OsString, OsString)]) -> Result<Image, NulError> {
-    let env = environment(&service.env, daemon);
-    Image::new(
-        service.program.path.as_os_str(),
-        service.program.argv.iter().map(OsString::as_os_str),
-        env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())),
-    )
-}
-
 /// SRV-5 to SRV-7: what is passed on, then `env`, which overrides it. `REMOTE_HOST` is left
 /// out, wherever it comes from: each connection has its own.
-fn environment(plan: &EnvPlan, daemon: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+pub(super) fn environment(
+    plan: &EnvPlan,
+    daemon: &[(OsString, OsString)],
+) -> Vec<(OsString, OsString)> {
     let is_passed = |name: &OsStr| match &plan.passed {
         Passed::All => !FOR_THE_DAEMON.iter().any(|ours| name == *ours),
         Passed::Only(names) => names.iter().any(|wanted| wanted == name),

@@ -83,7 +83,7 @@ impl Monitor {
         }
         let (logs, unusable) = ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
         if let Some(log) = unusable {
-            return Err(format!("cannot open the log {}: {}", log.path.display(), log.cause));
+            return Err(log.to_string());
         }
         let mut wanted = loaded.plan.services;
         for faulty in &loaded.faulty {
@@ -242,12 +242,7 @@ impl Monitor {
         let old = self.services.remove(index)?;
         if let Err(unusable) = logs.add(index, &service) {
             // The sessions matter more than their log: serve on, and say what is missing.
-            tracing::error!(
-                "service {}: cannot open the log {}: {}; nothing is logged",
-                service.id,
-                unusable.path.display(),
-                unusable.cause
-            );
+            tracing::error!("service {}: {unusable}; nothing is logged", service.id);
         }
         let (listener, left_over) = match listener {
             Some(new) => (new, Some(old.listener)),
@@ -269,6 +264,7 @@ impl Monitor {
         for index in &reload.ending {
             self.running.end(*index, now);
         }
+        self.household.tidy();
         let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
         tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
         notify::ready(self.services.count());

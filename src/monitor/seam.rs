@@ -45,7 +45,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         panic!("no words, no other action");
     };
     let (uid, _) = crate::sys::privilege::own_ids();
-    let household = Household { environment: Vec::new(), privileged: false };
+    let mut household = Household::new(Vec::new(), false);
     let mut table = Services::default();
     for mut service in services {
         service.credentials.uid = uid;
@@ -73,6 +73,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         last_ticket: Ticket(0),
         reload: None,
         reload_again: false,
+        is_announced: false,
         stop_at: None,
         next_check: None,
         pid_file: None,
@@ -113,7 +114,7 @@ fn an_order_with_everything_right_starts_a_server() {
 
 #[test]
 fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
-    let pipe = || Some(OwnedFd::from(process::mishap_pipe().unwrap().0));
+    let pipe = || Some(process::mishap_pipe().unwrap().0);
     let socket = || Some(connection().0);
     let listening = || Some(OwnedFd::from(listener()));
     let cases: [(&str, State, ToMonitor, Option<OwnedFd>); 10] = [

@@ -1,16 +1,17 @@
 //! The services in force: each with its listening socket and everything its servers need.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{NulError, OsString};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::monitor::recipe;
 use crate::plan::Door;
+use crate::plan::EnvPlan;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
-use crate::sys::recipe::Image;
 use crate::sys::recipe::Step;
+use crate::sys::recipe::{Environment, Image};
 
 /// One service that runs.
 #[derive(Debug)]
@@ -25,24 +26,48 @@ pub(super) struct Active {
 #[derive(Debug)]
 pub(super) struct Household {
     /// The daemon's environment at start (SRV-5).
-    pub environment: Vec<(OsString, OsString)>,
+    environment: Vec<(OsString, OsString)>,
+    /// What servers get of it. Most services ask for the same, so they share one.
+    made: HashMap<EnvPlan, Rc<Environment>>,
     /// Whether users can be changed (START-17).
-    pub privileged: bool,
+    pub(super) privileged: bool,
 }
 
 impl Household {
+    pub(super) fn new(environment: Vec<(OsString, OsString)>, privileged: bool) -> Self {
+        Self { environment, made: HashMap::new(), privileged }
+    }
+
     /// Makes a service ready to run on `listener`.
     ///
     /// # Errors
     /// When a word of its command line or environment holds a NUL byte; the listener is closed.
     pub(super) fn activate(
-        &self,
+        &mut self,
         service: Rc<Service>,
         listener: OwnedFd,
-    ) -> Result<Active, std::ffi::NulError> {
-        let image = recipe::image(&service, &self.environment)?;
+    ) -> Result<Active, NulError> {
+        let env = self.environment_of(&service.env)?;
+        let argv = service.program.argv.iter().map(OsString::as_os_str);
+        let image = Image::new(service.program.path.as_os_str(), argv, env)?;
         let steps = recipe::steps(&service, self.privileged);
         Ok(Active { service, listener, steps, image })
+    }
+
+    /// Drops what no service uses any more.
+    pub(super) fn tidy(&mut self) {
+        self.made.retain(|_, environment| Rc::strong_count(environment) > 1);
+    }
+
+    fn environment_of(&mut self, plan: &EnvPlan) -> Result<Rc<Environment>, NulError> {
+        if let Some(made) = self.made.get(plan) {
+            return Ok(Rc::clone(made));
+        }
+        let variables = recipe::environment(plan, &self.environment);
+        let variables = variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let environment = Rc::new(Environment::new(variables)?);
+        self.made.insert(plan.clone(), Rc::clone(&environment));
+        Ok(environment)
     }
 }
 

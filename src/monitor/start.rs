@@ -1,24 +1,18 @@
 //! The order of start-up, as a list (START-1).
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, absolute};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use crate::cli::{Messages, Options, Stage};
 use crate::config;
-use crate::config::system::System;
-use crate::config::{Loaded, Request, Verdict};
-use crate::diag::Severity;
 use crate::ipc::Ticket;
-use crate::log::{DaemonLog, Destination, ServiceLogs, Style};
+use crate::log::{DaemonLog, Destination, ServiceLogs};
 use crate::monitor::Monitor;
-use crate::monitor::bind;
-use crate::monitor::bind::Patience;
 use crate::monitor::end::Crashes;
 use crate::monitor::engine_process::Account;
 use crate::monitor::pid_file::PidFile;
@@ -27,17 +21,12 @@ use crate::monitor::services::{Household, Services};
 use crate::plan::Facility;
 use crate::plan::Generation;
 use crate::plan::LogTarget;
-use crate::plan::Service;
-use crate::plan::ServiceIndex;
 use crate::sys::fd;
 use crate::sys::names;
 use crate::sys::privilege;
 use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
-
-/// Descriptors that are not for services: our own, and one for an order on its way (START-15).
-const RESERVED: u64 = 14;
 
 /// Runs the daemon until it ends.
 #[must_use]
@@ -83,7 +72,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         logs: ServiceLogs::open(&LogTarget::None, &options.program).0,
         options,
         daemon_log,
-        household: Household { environment, privileged },
+        household: Household::new(environment, privileged),
         account,
         start_directory,
         descriptors,
@@ -98,6 +87,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         last_ticket: Ticket(0),
         reload: None,
         reload_again: false,
+        is_announced: false,
         stop_at: None,
         next_check: None,
         pid_file,
@@ -217,145 +207,4 @@ fn choose_account() -> (bool, Option<Account>) {
     });
     const OVERFLOW: u32 = 65534; // where not even nobody is known
     (true, account.or(Some(Account { uid: OVERFLOW, gid: OVERFLOW })))
-}
-
-impl Monitor {
-    /// Reads the files and says what is wrong with them.
-    pub(super) fn read_configuration(&self) -> Loaded {
-        let (path, base) = (&self.options.config, &self.start_directory);
-        let request = Request { path, base, lookup: &System::new() };
-        let loaded = config::load(&request);
-        for note in &loaded.notes {
-            let line = match self.daemon_log.style() {
-                Style::Human { colour } => {
-                    self.daemon_log.show(&note.human(&loaded.sources, colour));
-                    continue;
-                }
-                Style::Short => note.short(&loaded.sources),
-                Style::Legacy => note.log_line(&loaded.sources),
-            };
-            match note.severity {
-                Severity::Error => tracing::error!("{line}"),
-                Severity::Warning => tracing::warn!("{line}"),
-                Severity::Note => tracing::debug!("{line}"),
-            }
-        }
-        loaded
-    }
-
-    /// The first configuration: what is wrong with it as a whole ends the start.
-    fn open_all(&mut self) -> Result<(), Option<String>> {
-        let loaded = self.read_configuration();
-        match loaded.verdict {
-            Verdict::Good | Verdict::FaultyDefaults { fatal: false } => {}
-            Verdict::FaultyDefaults { fatal: true } => {
-                tracing::error!(
-                    critical = true,
-                    "A fatal error was encountered while parsing the default section. \
-                     xinetd will exit."
-                );
-                tracing::warn!("Exiting...");
-                return Err(None);
-            }
-            Verdict::Unreadable(why) => {
-                tracing::error!(critical = true, "{why}");
-                return Err(None);
-            }
-        }
-        let delay = env::var("XINETD_BIND_DELAY").ok();
-        let patience = Patience::from_environment(delay.as_deref());
-        let (mut logs, unusable) =
-            ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
-        for service in loaded.plan.services {
-            if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
-                let why = format!("cannot open the log {}: {}", log.path.display(), log.cause);
-                self.say_not_started(&service, &io::Error::other(why));
-                continue;
-            }
-            match bind::bind(service.socket, service.options, patience) {
-                Ok(listener) => {
-                    let index = self.services.new_index();
-                    self.open(index, Rc::new(service), listener, &mut logs);
-                }
-                Err(cause) => self.say_not_started(&service, &cause),
-            }
-        }
-        self.logs = logs;
-        if self.services.count() == 0 && !self.options.stay_alive {
-            tracing::error!(critical = true, "no services. Exiting...");
-            return Err(None);
-        }
-        Ok(())
-    }
-
-    /// Puts a service in force, with its log; says why if that cannot be.
-    pub(super) fn open(
-        &mut self,
-        index: ServiceIndex,
-        service: Rc<Service>,
-        listener: OwnedFd,
-        logs: &mut ServiceLogs,
-    ) -> bool {
-        let taken = self.services.count() + logs.descriptors();
-        if taken as u64 >= self.descriptors.saturating_sub(RESERVED) {
-            let why = "the limit on descriptors leaves no room (RLIMIT_NOFILE)";
-            self.say_not_started(&service, &io::Error::other(why));
-            return false;
-        }
-        let opened = logs.add(index, &service).map_err(|log| {
-            let why = format!("cannot open the log {}: {}", log.path.display(), log.cause);
-            io::Error::other(why)
-        });
-        let name = Rc::clone(&service);
-        let active = opened.and_then(|()| Ok(self.household.activate(service, listener)?));
-        match active {
-            Ok(active) => {
-                self.daemon_log.show(&self.describe(&active));
-                self.services.insert(index, active);
-                true
-            }
-            Err(cause) => {
-                self.say_not_started(&name, &cause);
-                false
-            }
-        }
-    }
-
-    /// `-d`: the service as it is going to run, step by step.
-    fn describe(&self, active: &crate::monitor::services::Active) -> String {
-        if self.options.stage != Stage::Debug {
-            return String::new();
-        }
-        let service = &active.service;
-        let words: Vec<_> = active.image.argv().map(|w| w.to_string_lossy()).collect();
-        let steps: Vec<_> = active.steps.iter().map(ToString::to_string).collect();
-        format!(
-            "Service = {}\n  id     = {}\n  listen = {}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
-            service.name,
-            service.id,
-            service.socket,
-            service.program.path.display(),
-            words.join(" "),
-            steps.join(", "),
-        )
-    }
-
-    /// MSG-2's sentence, and what it is about.
-    pub(super) fn say_bind_failed(&self, service: &Service, cause: &io::Error) {
-        let (id, socket, place) = (&service.id, service.socket, &service.declared_at);
-        let cause = cause
-            .raw_os_error()
-            .map_or_else(|| cause.to_string(), |n| super::words(crate::sys::Errno::from_raw(n)));
-        tracing::error!("bind failed ({cause}). service = {id}; {socket}, {place}");
-    }
-
-    /// START-12: left out until the next reload.
-    pub(super) fn say_not_started(&self, service: &Service, cause: &io::Error) {
-        if cause.raw_os_error().is_some() {
-            self.say_bind_failed(service, cause);
-        } else {
-            tracing::error!("service {} ({}): {cause}", service.id, service.declared_at);
-        }
-        tracing::error!("Service {} failed to start and is deactivated.", service.id);
-    }
 }

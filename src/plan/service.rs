@@ -116,7 +116,7 @@ pub enum Groups {
 }
 
 /// What the server's environment is made of (SRV-5 to SRV-7).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EnvPlan {
     pub passed: Passed,
     /// Variables of `env`, in order, as name and value.
@@ -124,7 +124,7 @@ pub struct EnvPlan {
 }
 
 /// Which variables of the daemon a server gets (`passenv`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Passed {
     /// No `passenv`: all of them.
     #[default]

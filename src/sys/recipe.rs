@@ -5,10 +5,11 @@
 
 use nix::sys::resource::setrlimit;
 use nix::unistd::{setsid, write};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, NulError, OsStr};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
 
 use crate::sys::Errno;
 use crate::sys::fd;
@@ -101,46 +102,52 @@ impl Words {
     }
 }
 
-/// What is to be executed: path, arguments, environment.
+/// An environment, in the form that the kernel takes.
+#[derive(Debug)]
+pub struct Environment(Words);
+
+impl Environment {
+    /// Copies variables, given as name and value.
+    ///
+    /// # Errors
+    /// When one holds a NUL byte.
+    pub fn new<'a>(
+        variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
+    ) -> Result<Self, NulError> {
+        let pair = |(name, value): (&OsStr, &OsStr)| {
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
+        };
+        let words = variables.into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self(Words::new(words)))
+    }
+}
+
+/// What is to be executed: path, arguments, and an environment that others may share.
 #[derive(Debug)]
 pub struct Image {
     path: CString,
     argv: Words,
-    env: Words,
+    env: Rc<Environment>,
 }
 
 impl Image {
-    /// Copies everything into the form that the kernel takes.
+    /// Copies path and arguments into the form that the kernel takes.
     ///
     /// # Errors
     /// When a word holds a NUL byte.
     pub fn new<'a>(
         path: &OsStr,
         argv: impl IntoIterator<Item = &'a OsStr>,
-        env: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
-    ) -> Result<Self, std::ffi::NulError> {
-        let pair = |(name, value): (&OsStr, &OsStr)| {
-            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
-        };
-        Ok(Self {
-            path: CString::new(path.as_bytes())?,
-            argv: Words::new(
-                argv.into_iter()
-                    .map(|w| CString::new(w.as_bytes()))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
-            env: Words::new(env.into_iter().map(pair).collect::<Result<Vec<_>, _>>()?),
-        })
-    }
-
-    /// The environment, for `-d` and for tests.
-    pub fn env(&self) -> impl Iterator<Item = &OsStr> {
-        self.env.strings.iter().map(|s| OsStr::from_bytes(s.as_bytes()))
+        env: Rc<Environment>,
+    ) -> Result<Self, NulError> {
+        let argv = argv.into_iter().map(|word| CString::new(word.as_bytes()));
+        let argv = Words::new(argv.collect::<Result<Vec<_>, _>>()?);
+        Ok(Self { path: CString::new(path.as_bytes())?, argv, env })
     }
 
     /// The environment as execve(2) wants it, with one more variable at its end.
     pub(super) fn env_with(&self, extra: Option<&CString>) -> Vec<*const libc::c_char> {
-        let mut env = self.env.pointers.clone();
+        let mut env = self.env.0.pointers.clone();
         if let Some(extra) = extra {
             env.pop();
             env.push(extra.as_ptr());
@@ -294,6 +301,8 @@ mod tests {
 
     #[test]
     fn a_word_with_a_nul_byte_makes_no_image() {
-        assert!(Image::new(OsStr::new("/bin/a\0b"), [], []).is_err());
+        let empty = Rc::new(Environment::new([]).unwrap());
+        assert!(Image::new(OsStr::new("/bin/a\0b"), [], empty).is_err());
+        assert!(Environment::new([(OsStr::new("A"), OsStr::new("b\0"))]).is_err());
     }
 }

@@ -188,17 +188,19 @@ fn fork_child(errand: &Errand<'_>) -> Result<i32, Errno> {
 mod tests {
     use super::*;
     use crate::sys::process;
-    use crate::sys::recipe::{Image, Step};
+    use crate::sys::recipe::{Environment, Image, Step};
     use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     use nix::unistd::Pid;
     use std::ffi::{CString, OsStr};
     use std::io::Read;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
 
     fn sh(script: &str) -> Image {
         let argv = ["sh", "-c", script].map(OsStr::new);
-        Image::new(OsStr::new("/bin/sh"), argv, [(OsStr::new("A"), OsStr::new("1"))]).unwrap()
+        let env = Environment::new([(OsStr::new("A"), OsStr::new("1"))]).unwrap();
+        Image::new(OsStr::new("/bin/sh"), argv, Rc::new(env)).unwrap()
     }
 
     /// What a shell with this script writes to its standard output, and how it ends.
@@ -232,7 +234,8 @@ mod tests {
     fn a_step_that_fails_is_reported_with_its_place_and_the_child_ends() {
         let (_ours, theirs) = UnixStream::pair().unwrap();
         let (read, write) = process::mishap_pipe().unwrap();
-        let image = Image::new(OsStr::new("/no/such/program"), [], []).unwrap();
+        let env = Rc::new(Environment::new([]).unwrap());
+        let image = Image::new(OsStr::new("/no/such/program"), [], env).unwrap();
         let recipe = Recipe {
             steps: &PLAIN,
             image: &image,

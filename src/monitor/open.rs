@@ -1,0 +1,163 @@
+//! From the files to open services, and the words for those that stay out.
+
+use std::env;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::cli::Stage;
+use crate::config;
+use crate::config::system::System;
+use crate::config::{Loaded, Request, Verdict};
+use crate::diag::Severity;
+use crate::log::{ServiceLogs, Style};
+use crate::monitor::Monitor;
+use crate::monitor::bind;
+use crate::monitor::bind::Patience;
+use crate::monitor::services::Active;
+use crate::plan::LogTarget;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+
+/// Descriptors that are not for services: our own, and one for an order on its way (START-15).
+const RESERVED: u64 = 14;
+
+impl Monitor {
+    /// Reads the files and says what is wrong with them.
+    pub(super) fn read_configuration(&self) -> Loaded {
+        let (path, base) = (&self.options.config, &self.start_directory);
+        let request = Request { path, base, lookup: &System::new() };
+        let loaded = config::load(&request);
+        for note in &loaded.notes {
+            let line = match self.daemon_log.style() {
+                Style::Human { colour } => {
+                    self.daemon_log.show(&note.human(&loaded.sources, colour));
+                    continue;
+                }
+                Style::Short => note.short(&loaded.sources),
+                Style::Legacy => note.log_line(&loaded.sources),
+            };
+            match note.severity {
+                Severity::Error => tracing::error!("{line}"),
+                Severity::Warning => tracing::warn!("{line}"),
+                Severity::Note => tracing::debug!("{line}"),
+            }
+        }
+        loaded
+    }
+
+    /// The first configuration: what is wrong with it as a whole ends the start.
+    pub(super) fn open_all(&mut self) -> Result<(), Option<String>> {
+        let loaded = self.read_configuration();
+        match loaded.verdict {
+            Verdict::Good | Verdict::FaultyDefaults { fatal: false } => {}
+            Verdict::FaultyDefaults { fatal: true } => {
+                tracing::error!(
+                    critical = true,
+                    "A fatal error was encountered while parsing the default section. \
+                     xinetd will exit."
+                );
+                tracing::warn!("Exiting...");
+                return Err(None);
+            }
+            Verdict::Unreadable(why) => {
+                tracing::error!(critical = true, "{why}");
+                return Err(None);
+            }
+        }
+        for faulty in &loaded.faulty {
+            tracing::error!("service {} is left out: its entry has a mistake", faulty.id);
+        }
+        let delay = env::var("XINETD_BIND_DELAY").ok();
+        let patience = Patience::from_environment(delay.as_deref());
+        let (mut logs, unusable) =
+            ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
+        for service in loaded.plan.services {
+            if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
+                self.say_not_started(&service, &io::Error::other(log.to_string()));
+                continue;
+            }
+            match bind::bind(service.socket, service.options, patience) {
+                Ok(listener) => {
+                    let index = self.services.new_index();
+                    self.open(index, Rc::new(service), listener, &mut logs);
+                }
+                Err(cause) => self.say_not_started(&service, &cause),
+            }
+        }
+        self.logs = logs;
+        if self.services.count() == 0 && !self.options.stay_alive {
+            tracing::error!(critical = true, "no services. Exiting...");
+            return Err(None);
+        }
+        Ok(())
+    }
+
+    /// Puts a service in force, with its log; says why if that cannot be.
+    pub(super) fn open(
+        &mut self,
+        index: ServiceIndex,
+        service: Rc<Service>,
+        listener: OwnedFd,
+        logs: &mut ServiceLogs,
+    ) -> bool {
+        let taken = self.services.count() + logs.descriptors();
+        if taken as u64 >= self.descriptors.saturating_sub(RESERVED) {
+            let why = "the limit on descriptors leaves no room (RLIMIT_NOFILE)";
+            self.say_not_started(&service, &io::Error::other(why));
+            return false;
+        }
+        let opened = logs.add(index, &service).map_err(|log| io::Error::other(log.to_string()));
+        let name = Rc::clone(&service);
+        let active = opened.and_then(|()| Ok(self.household.activate(service, listener)?));
+        match active {
+            Ok(active) => {
+                self.daemon_log.show(&self.describe(&active));
+                self.services.insert(index, active);
+                true
+            }
+            Err(cause) => {
+                self.say_not_started(&name, &cause);
+                false
+            }
+        }
+    }
+
+    /// `-d`: the service as it is going to run, step by step.
+    fn describe(&self, active: &Active) -> String {
+        if self.options.stage != Stage::Debug {
+            return String::new();
+        }
+        let service = &active.service;
+        let words: Vec<_> = active.image.argv().map(|w| w.to_string_lossy()).collect();
+        let steps: Vec<_> = active.steps.iter().map(ToString::to_string).collect();
+        format!(
+            "Service = {}\n  id     = {}\n  listen = {}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
+            service.name,
+            service.id,
+            service.socket,
+            service.program.path.display(),
+            words.join(" "),
+            steps.join(", "),
+        )
+    }
+
+    /// MSG-2's sentence, and what it is about.
+    pub(super) fn say_bind_failed(&self, service: &Service, cause: &io::Error) {
+        let (id, socket, place) = (&service.id, service.socket, &service.declared_at);
+        let cause = cause
+            .raw_os_error()
+            .map_or_else(|| cause.to_string(), |n| super::words(crate::sys::Errno::from_raw(n)));
+        tracing::error!("bind failed ({cause}). service = {id}; {socket}, {place}");
+    }
+
+    /// START-12: left out until the next reload.
+    pub(super) fn say_not_started(&self, service: &Service, cause: &io::Error) {
+        if cause.raw_os_error().is_some() {
+            self.say_bind_failed(service, cause);
+        } else {
+            tracing::error!("service {} ({}): {cause}", service.id, service.declared_at);
+        }
+        tracing::error!("Service {} failed to start and is deactivated.", service.id);
+    }
+}
