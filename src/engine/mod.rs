@@ -114,7 +114,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Outcome::MonitorGone => ExitCode::SUCCESS,
         Outcome::Unable => ExitCode::FAILURE,
-        Outcome::Violation => ExitCode::from(u8::try_from(VIOLATION_STATUS).unwrap_or(1)),
+        Outcome::Violation => ExitCode::from(VIOLATION_STATUS),
     }
 }
 

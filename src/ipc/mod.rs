@@ -22,8 +22,9 @@ pub const ENGINE_ARGUMENT: &str = "--engine";
 /// Where an engine finds its end of the channel.
 pub const ENGINE_CHANNEL: RawFd = 3;
 
-/// The exit status of an engine that was sent something it must not be sent.
-pub const VIOLATION_STATUS: i32 = 3;
+/// The exit status of an engine that was sent something it must not be sent, and of a daemon
+/// that ends because of it or because its engine did the like.
+pub const VIOLATION_STATUS: u8 = 3;
 
 /// Tells builds apart: the first words of an engine must carry the monitor's own number.
 pub const BUILD: u64 = fnv1a(env!("CARGO_PKG_VERSION").as_bytes());

@@ -44,9 +44,9 @@ impl Exit {
     pub(super) fn code(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
-            Self::Interrupted | Self::NoServices | Self::EngineLost | Self::Violation => {
-                ExitCode::FAILURE
-            }
+            Self::Interrupted | Self::NoServices | Self::EngineLost => ExitCode::FAILURE,
+            // A status of its own: a service manager must not start this again by itself.
+            Self::Violation => ExitCode::from(crate::ipc::VIOLATION_STATUS),
         }
     }
 }
@@ -173,7 +173,7 @@ impl Monitor {
         if let Some((_, exit)) = self.stop_at {
             return Err(exit);
         }
-        if end == End::Status(crate::ipc::VIOLATION_STATUS) {
+        if end == End::Status(crate::ipc::VIOLATION_STATUS.into()) {
             tracing::error!(critical = true, "the engine refused our messages; stopping");
             return Err(Exit::Violation);
         }

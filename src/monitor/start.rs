@@ -179,6 +179,12 @@ fn write_pid_file(path: std::path::PathBuf) -> Option<PidFile> {
 /// Options and files that mean something to the original and nothing here yet.
 fn warn_about(options: &Options) {
     for word in &options.unknown {
+        if word == "-shutdownprocs" {
+            // CLI-15: on stderr, whatever the log is.
+            writeln!(io::stderr(), "{}: {word} is deprecated and does nothing", options.program)
+                .ok();
+            continue;
+        }
         tracing::warn!("option {word} is not known and ignored");
     }
     if options.inetd_compat && Path::new("/etc/inetd.conf").exists() {
