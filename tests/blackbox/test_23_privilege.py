@@ -63,6 +63,7 @@ def test_with_an_account_of_its_own_the_engine_uses_it(xd, etc):
     assert (field(e, "Uid"), field(e, "Gid")) == (["4711"] * 4, ["4712"] * 4)
 
 
+@root
 def test_the_engine_can_write_no_log_and_no_configuration(xd):
     a, e = up(xd)
     assert talk(a, b"x") == b"x"
