@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import selectors
 import socket
+import time
 
 from harness import *
 from procs import daemon_processes, fds, reset_on_close, rss, zombies

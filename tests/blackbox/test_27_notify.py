@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 
