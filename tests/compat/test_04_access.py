@@ -21,6 +21,14 @@ def who(port, clients=SRC, **kw):
     return "".join("y" if attempt(port, b"x", src=c, **kw) == b"x" else "n" for c in clients)
 
 
+def session(port):
+    """A client that an echo service has begun to serve."""
+    s = connect(port)
+    s.sendall(b"1")
+    assert s.recv(1) == b"1"
+    return s
+
+
 # one daemon for the whole table keeps this quick
 V4_RULES = [
     ("127.0.0.1", "ynnnn", "ADDR-3"), ("127.0.0.0", "yyyyy", "ADDR-3"), ("127.0.1.0", "nnnyn", "ADDR-3"),
@@ -137,12 +145,7 @@ def test_cps_comes_before_load(xd):
 def test_instances(xd, ports):
     a, b = ports(2)
     xd.boot(logdefaults(xd), cat("a", a, instances="2"), cat("z", b, instances="0"), up=[a, b])
-    cs = []
-    for _ in range(2):
-        s = connect(a)
-        s.sendall(b"1")
-        assert s.recv(1) == b"1"
-        cs.append(s)
+    cs = [session(a) for _ in range(2)]
     assert talk(a, b"x") == b"" and talk(a, b"x", src="127.0.0.2") == b""
     cs.pop().close()
     xd.wait_log("^EXIT: a")
@@ -166,9 +169,7 @@ def test_instances_do_not_limit_non_forking_services(xd):
 def test_per_source_on_dual_stack(xd):
     a = free_port()
     xd.boot(cat("a", a, bind=None, per_source="1"), up=[a])
-    s = connect(a)
-    s.sendall(b"1")
-    assert s.recv(1) == b"1"
+    s = session(a)
     assert talk(a, b"x") == b""
     assert talk(a, b"x", src="127.0.0.2") == b"x"
     assert talk(a, b"x", addr="::1") == b"x"
@@ -198,9 +199,7 @@ def test_cps_stop_keeps_running_servers_and_survives_reload(xd):
     a = free_port()
     xd.boot(cat("a", a, cps="2 4"), up=[a])
     early_in_a_second()
-    s = connect(a)
-    s.sendall(b"1")
-    assert s.recv(1) == b"1"
+    s = session(a)
     for _ in range(2):
         attempt(a, b"x")
     xd.wait_closed(a, 1)
@@ -218,12 +217,7 @@ def test_cps_restart_keeps_the_instance_count(xd):
     a = free_port()
     xd.boot(logdefaults(xd), cat("a", a, cps="2 1", instances="2"), up=[a])
     early_in_a_second()
-    cs = []
-    for _ in range(2):
-        s = connect(a)
-        s.sendall(b"1")
-        assert s.recv(1) == b"1"
-        cs.append(s)
+    cs = [session(a) for _ in range(2)]
     attempt(a, b"x")
     xd.wait_closed(a, 1)
     assert wait_until(lambda: listening(a), 4)
