@@ -11,6 +11,7 @@ sys.dont_write_bytecode = True
 
 import harness  # noqa: E402
 
+os.umask(0o022)                     # scripts and configurations are for other users too
 harness.enter_sandbox()
 
 OUTCOMES = {}                       # nodeid -> passed, failed, skipped, xfailed

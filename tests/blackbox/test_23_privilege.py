@@ -63,6 +63,7 @@ def test_with_an_account_of_its_own_the_engine_uses_it(xd, etc):
     assert (field(e, "Uid"), field(e, "Gid")) == (["4711"] * 4, ["4712"] * 4)
 
 
+@root
 def test_the_engine_can_write_no_log_and_no_configuration(xd):
     a, e = up(xd)
     assert talk(a, b"x") == b"x"
@@ -104,8 +105,8 @@ def test_nobody_who_reads_from_a_client_is_root(xd, ports):
 def test_a_connection_that_waits_to_be_judged_is_the_engines(xd):
     """The listening sockets that root holds are never read from."""
     a, e = up(xd)
-    with_listener = holders(tcp_inode(a), xd.proc.pid)
-    assert set(with_listener) == {xd.proc.pid, e}
+    inode = tcp_inode(a)
+    assert wait_until(lambda: set(holders(inode, xd.proc.pid)) == {xd.proc.pid, e})
     polled = [t for t in fds(xd.proc.pid).items() if "eventpoll" in t[1]]
     for fd, _ in polled:
         with open("/proc/%d/fdinfo/%d" % (xd.proc.pid, fd)) as f:

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 
@@ -148,6 +149,7 @@ def test_under_the_journal_every_line_has_its_priority(xd):
     a = free_port()
     pipe = journal_start(xd, cat("a", a, frobnicate="yes") + cat("b", free_port(), wait="maybe"), True)
     xd.wait_port(a)
+    assert talk(a, b"x") == b"x"            # it has started
     lines = [l for l in lines_until_exit(xd, pipe) if l]
     assert lines and all(re.match(r"<[0-7]>\S", l) for l in lines), lines
     assert any(re.match(r"<5>.*Started working: 1 available service", l) for l in lines), lines
@@ -161,6 +163,7 @@ def test_a_stream_that_is_not_the_journal_gets_no_priorities(xd, syslog):
     a = free_port()
     pipe = journal_start(xd, cat("a", a), False)
     xd.wait_port(a)
+    assert talk(a, b"x") == b"x"            # it has started
     assert not any(re.match(r"<\d>", l) for l in lines_until_exit(xd, pipe))
 
 

@@ -107,8 +107,14 @@ def wait_until(cond, timeout=5.0, step=0.01):
             return v
         if time.monotonic() > end:
             return v
-        time.sleep(step)
+        time.sleep(step)                # between two looks
         step = min(step * 1.3, 0.1)
+
+
+def early_in_a_second():
+    """For what has to happen within one second of the clock."""
+    while time.time() % 1 > 0.3:
+        time.sleep(0.02)                # the clock itself is what is waited for
 
 
 # ---------------------------------------------------------------- clients

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import sandbox
 from clients import *
@@ -116,19 +115,19 @@ class Xinetd:
 
     def boot(self, *entries, up=(), down=(), **kw):
         """Start with `entries` plus a sentinel service at the end; wait until
-        the sentinel and everything in `up` listens, then check that nothing
-        in `down` does."""
+        the sentinel and everything in `up` listens and the daemon says that it
+        has started, then check that nothing in `down` listens."""
         self.sentinel = free_port()
         self.start(config="".join(entries) + service("sentinel", self.sentinel, server="/bin/cat"), **kw)
         self.wait_port(self.sentinel)
+        self.wait_dlog("Started working: ", timeout=8.0)
         self.expect_ports(up, down)
         return self
 
     def expect_ports(self, up=(), down=()):
+        """For a daemon that has said that it is done: what it serves is settled."""
         for p in up:
             self.wait_port(p)
-        if down:
-            time.sleep(0.12)
         for p in down:
             proto, port = p if isinstance(p, tuple) else ("tcp", p)
             assert not listening(port, proto), "%s port %d should not be served\n%s" % (
@@ -274,10 +273,9 @@ def reap_orphans():
             _kill(p)
         for p in kids:
             try:
-                os.waitpid(p, os.WNOHANG)
+                os.waitpid(p, 0)
             except ChildProcessError:
                 pass
-        time.sleep(0.01)
 
 
 KNOWN = set()

@@ -125,5 +125,4 @@ def test_specific_then_wildcard_address(xd):
     a = free_port()
     xd.boot(service("a", a, server="/bin/echo", server_args="specific"),
             service("b", a, bind=None, server="/bin/echo", server_args="wild"), up=[a])
-    time.sleep(0.2)
     assert listeners(a) == {(4, "127.0.0.1")}

@@ -169,29 +169,27 @@ def test_nice(xd, base, value, want):
     assert got == min(cur + want, 19)
 
 
-@covers("SRV-15")
-@bug
-@root
-def test_negative_nice_for_a_user(xd):
+def gets_negative_nice(xd, user):
     try:
         os.nice(-1)
         os.nice(1)
     except OSError:
         pytest.skip("no permission for negative nice")
     cur = os.nice(0)
-    assert int(out(xd, server="/usr/bin/nice", nice="-3", user="nobody")) == cur - 3
+    assert int(out(xd, server="/usr/bin/nice", nice="-3", user=user)) == cur - 3
+
+
+@covers("SRV-15")
+@bug
+@root
+def test_negative_nice_for_a_user(xd):
+    gets_negative_nice(xd, "nobody")
 
 
 @covers("SRV-15", "SRV-16")
 @root
 def test_negative_nice_for_root(xd):
-    try:
-        os.nice(-1)
-        os.nice(1)
-    except OSError:
-        pytest.skip("no permission for negative nice")
-    cur = os.nice(0)
-    assert int(out(xd, server="/usr/bin/nice", nice="-3", user="root")) == cur - 3
+    gets_negative_nice(xd, "root")
 
 
 LIM = dict(server="/bin/cat", server_args="/proc/self/limits")

@@ -52,10 +52,8 @@ def test_success_options(xd, opts, want):
     xd.boot(defaults(log_type="FILE " + xd.svclog), service("a", a, server=sc, log_on_success=opts),
             cat("end", b, log_on_success="EXIT"), up=[a, b])
     talk(a, b"")
-    if any("EXIT" in w for w in want):
-        xd.wait_log("^EXIT: a")
-    else:
-        time.sleep(0.1)
+    for line in want:
+        xd.wait_log("^%s: a" % line.split(":")[0])
     talk(b, b"")
     xd.wait_log("^EXIT: end")
     assert [l for l in norm(xd.log()) if " end" not in l] == want
@@ -117,11 +115,13 @@ def test_files_are_created_and_appended(xd, ports):
 @covers("ATTR-52", "LOG-10")
 @pytest.mark.parametrize("spec,limited", [("300", False), ("1M", False), ("0 0", False), ("1k 2K", True)])
 def test_default_hard_limit(xd, spec, limited):
-    a = free_port()
-    xd.boot(internal("time", a, log_type="FILE %s %s" % (xd.svclog, spec), log_on_success="PID HOST", cps="0 0"), up=[a])
+    a, b, last = free_port(), free_port(), xd.path("last.log")
+    xd.boot(internal("time", a, log_type="FILE %s %s" % (xd.svclog, spec), log_on_success="PID HOST", cps="0 0"),
+            cat("last", b, log_type="FILE " + last, log_on_success="EXIT"), up=[a, b])
     for _ in range(60):
         talk(a)
-    time.sleep(0.1)
+    talk(b)
+    xd.wait_log("^EXIT: last", path=last)
     assert (len(xd.log()) < 60) == limited
 
 
@@ -132,8 +132,7 @@ def test_soft_limit_warning(xd):
     xd.boot(internal("time", a, log_type="FILE %s 300 100K" % xd.svclog, log_on_success="PID HOST"), up=[a])
     for _ in range(20):
         talk(a)
-    time.sleep(0.1)
-    assert "soft limit" in xd.dlog().lower()
+    xd.wait_dlog("(?i)soft limit", timeout=1)
 
 
 @covers("LOG-12", "RELOAD-9")
