@@ -84,9 +84,11 @@ pub struct Faulty {
 pub enum Verdict {
     /// Mistakes, if there are any, cost single services only.
     Good,
-    /// A mistake reaches beyond one service: in `defaults`, or where one was lost.
-    /// `fatal`: a value was rejected, so a start must not go on (DEF-6); else only a
-    /// line was left out (DEF-7). A reload keeps the old configuration in both cases.
+    /// A mistake reaches beyond one service, or may do so: in `defaults`, in an `include`
+    /// that is missing or unreadable, in a line that names no service.
+    /// `fatal`: a value of `defaults` was rejected, so a start must not go on (DEF-6);
+    /// else a start goes on without the line or the file (DEF-7, INC-1, INC-4).
+    /// A reload keeps the old configuration in both cases: a typo never ends sessions.
     FaultyDefaults { fatal: bool },
     /// The main file could not be read (START-14); says why. The plan is empty.
     Unreadable(String),

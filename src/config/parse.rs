@@ -1,14 +1,14 @@
 //! Lines into entries; after a mistake it goes on at the next line or the next brace.
 
+mod stray;
+
+pub(super) use stray::KEPT;
+
 use crate::config::ast::{Assignment, Ast, Body, Ending, Item, Operator, Word};
 use crate::config::code;
 use crate::config::lex::{Line, Lines, Malformed};
-use crate::config::near::did_you_mean;
 use crate::config::value::COMMENT;
 use crate::diag::{Diagnostic, FileId, Span};
-
-/// The words a line outside entries may begin with.
-const KEYWORDS: [&str; 4] = ["service", "defaults", "include", "includedir"];
 
 /// Reads one file. Every mistake goes to `notes`; what can be used is returned.
 #[must_use]
@@ -122,39 +122,6 @@ impl Parser<'_, '_> {
             Some(Header::IncludeDir(path)) => self.ast.items.push(Item::IncludeDir(path)),
             Some(Header::Incomplete(keyword)) => self.incomplete(&keyword),
             None => self.stray(&words),
-        }
-    }
-
-    /// PARSE-21, and its like for includes.
-    fn incomplete(&mut self, keyword: &Word) {
-        let (code, what, legacy) = if keyword.is("service") {
-            (code::MISSING_NAME, "the name of the service", "service name missing")
-        } else {
-            (code::MISSING_PATH, "a path", "Unable to open included configuration file: ")
-        };
-        let message = format!("`{}` needs {what} on the same line", keyword.text());
-        self.notes.push(Diagnostic::error(code, keyword.span, message).legacy(legacy));
-        self.skip_block();
-    }
-
-    /// PARSE-20: a block is skipped only where one begins.
-    fn stray(&mut self, words: &[Word]) {
-        let Some(word) = words.first() else { return };
-        let text = word.text();
-        let message = format!("`{text}` begins neither an entry nor an `include`");
-        let hint = did_you_mean(&text, KEYWORDS);
-        let note = Diagnostic::error(code::STRAY_LINE, word.span, message)
-            .label("not known here")
-            .maybe_help(hint)
-            .legacy("missing service keyword");
-        self.notes.push(note);
-        self.skip_block();
-    }
-
-    fn skip_block(&mut self) {
-        if self.lines.peek().is_some_and(|line| line.is_open()) {
-            let closed = self.lines.find(Line::is_close);
-            debug_assert!(closed.is_none_or(|line| line.is_close()));
         }
     }
 
@@ -293,11 +260,13 @@ impl Parser<'_, '_> {
         let body = Body { ending: Ending::Broken, ..Body::default() };
         match inner {
             Header::Service(name) => Some(Item::Service { name, body }),
-            Header::Defaults(_) | Header::Include(_) | Header::IncludeDir(_) => {
-                self.ast.swallowed = true;
+            Header::Defaults(_)
+            | Header::Include(_)
+            | Header::IncludeDir(_)
+            | Header::Incomplete(_) => {
+                self.ast.incomplete = true;
                 None
             }
-            Header::Incomplete(_) => None,
         }
     }
 }
@@ -410,14 +379,16 @@ mod tests {
     #[test]
     fn a_stray_line_skips_a_block_only_where_one_begins() {
         assert_eq!(services("foo\nservice a\n{\n}\n").len(), 1, "PARSE-20");
-        assert_eq!(services("servce b\n{\nservice = x\n}\nservice a\n{\n}\n").len(), 1);
+        let text = "servce b\n{\nid = x\n}\nservice a\n{\n}\n";
+        let wanted = [("b".into(), Ending::Broken), ("a".into(), Ending::Closed)];
+        assert_eq!(services(text), wanted, "PARSE-20");
     }
 
     #[test]
     fn a_swallowed_defaults_or_include_is_remembered() {
         for text in ["defaults\n{\n}\n", "includedir /etc/xinetd.d\n}\n"] {
             let text = format!("service a\n{{\n{text}");
-            assert!(read(text.as_bytes()).0.swallowed, "PARSE-22");
+            assert!(read(text.as_bytes()).0.incomplete, "PARSE-22");
         }
     }
 

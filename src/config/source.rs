@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Ast, Body, Item, Word};
 use crate::config::code;
-use crate::config::parse::parse;
+use crate::config::parse::{KEPT, parse};
 use crate::diag::{Diagnostic, Sources, Span};
 
 /// All entries of all files, in reading order.
@@ -16,7 +16,7 @@ use crate::diag::{Diagnostic, Sources, Span};
 pub(super) struct Files {
     pub sources: Sources,
     pub entries: Vec<Entry>,
-    /// A part was lost that reaches beyond one service: see [`Ast::swallowed`].
+    /// A part was lost that reaches beyond one service: see [`Ast::incomplete`].
     pub incomplete: bool,
 }
 
@@ -61,7 +61,7 @@ impl Reading<'_> {
     }
 
     fn items(&mut self, ast: Ast) {
-        self.files.incomplete |= ast.swallowed;
+        self.files.incomplete |= ast.incomplete;
         let mut defaults: Option<Span> = None;
         for item in ast.items {
             match item {
@@ -141,12 +141,14 @@ impl Reading<'_> {
         self.notes.push(note);
     }
 
+    /// A start goes on without it; for a reload, services may have been in there.
     fn unreadable(&mut self, word: &Word, path: &Path, error: &io::Error, legacy: &str) {
         let path = path.display();
-        let message = format!("cannot read {path}: {error}");
+        let message = format!("cannot read {path}: {error}; {KEPT}");
         let note = Diagnostic::error(code::UNREADABLE, word.span, message)
-            .legacy(format!("{legacy}: {path}: {error}"));
+            .legacy(format!("{legacy}: {path}: {error}; {KEPT}"));
         self.notes.push(note);
+        self.files.incomplete = true;
     }
 }
 
@@ -220,6 +222,8 @@ mod tests {
         fs::write(directory.path().join("main"), text).unwrap();
         let (names, notes) = load(directory.path());
         assert_eq!((names.len(), notes), (1, vec![code::UNREADABLE; 2]), "INC-1, INC-4");
+        let (main, base) = (directory.path().join("main"), directory.path());
+        assert!(read(&main, base, &mut Vec::new()).unwrap().incomplete);
         assert!(read(Path::new("/nonexistent"), Path::new("/"), &mut Vec::new()).is_err());
     }
 

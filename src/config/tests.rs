@@ -236,6 +236,24 @@ fn the_second_service_on_a_socket_is_left_out() {
 }
 
 #[test]
+fn a_misspelt_header_makes_its_service_faulty_by_its_id() {
+    let text =
+        "servce a\n{\nid = one\n}\nservce b\n{\nid = x y\nid=z\n}\nservce c\n{\ndisable = yes\n}\n";
+    let loaded = loaded(text);
+    assert_eq!(ids(&loaded).1, ["one", "b"], "PARSE-20");
+    let names: Vec<_> = loaded.faulty.iter().map(|faulty| faulty.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn the_id_of_a_faulty_entry_is_its_name_where_the_line_is_faulty() {
+    for line in ["id = x y", "id += x", "id =", "id=x"] {
+        let text = entry("a", 1001, &format!("{line}\nnice = x"));
+        assert_eq!(ids(&loaded(&text)).1, ["a"], "{line}");
+    }
+}
+
+#[test]
 fn the_verdict_tells_lines_from_values() {
     let service = entry("a", 1001, "");
     let verdict = |text: &str| loaded(&(text.to_owned() + &service)).verdict;
@@ -244,6 +262,13 @@ fn the_verdict_tells_lines_from_values() {
     let fatal = |fatal| Verdict::FaultyDefaults { fatal };
     assert_eq!(verdict(&defaults("instances=5")), fatal(false), "DEF-7");
     assert_eq!(verdict(&defaults("instances = lots")), fatal(true), "DEF-6");
+    for text in ["include /nonexistent\n", "includedir /nonexistent\n", "defualts\n{\n}\n"] {
+        assert_eq!(verdict(text), fatal(false), "INC-1, INC-4: {text}");
+    }
+    for text in ["include\n", "service\n", "includdir /etc/xinetd.d\n", "servce\n{\n}\n"] {
+        assert_eq!(verdict(text), fatal(false), "PARSE-21: {text}");
+    }
+    assert_eq!(verdict("servce b\n{\n}\nfrobnicate\n"), Verdict::Good, "PARSE-20");
     let twice = "log_type = SYSLOG mail\nlog_type = SYSLOG mail";
     assert_eq!(verdict(&defaults(twice)), fatal(true), "DEF-9");
     let nowhere =
