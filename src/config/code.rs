@@ -32,6 +32,10 @@ codes! {
     UNREADABLE = "unreadable-include";
     /// A file that includes itself (INC-6).
     INCLUDE_CYCLE = "include-cycle";
+    /// More files, or files inside files, than any configuration needs.
+    INCLUDE_LIMIT = "include-limit";
+    /// More mistakes than anybody reads.
+    TOO_MANY = "too-many-mistakes";
     /// A second `defaults` in one file (DEF-1).
     SECOND_DEFAULTS = "second-defaults";
     /// A name that no attribute has (PARSE-12).

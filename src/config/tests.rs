@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::config::lookup::{Table, User};
-use crate::config::{Loaded, Request, Verdict, load};
+use crate::config::{Loaded, Request, Verdict, code, load};
 use crate::plan::{
     Credentials, Groups, Limit, LogField, LogTarget, Origin, Passed, Plan, RateLimit, Service,
 };
@@ -290,4 +290,17 @@ fn large_files_are_read_in_time_that_grows_with_their_length() {
     let lines = loaded.notes.iter().map(|note| note.short(&loaded.sources).len()).sum::<usize>();
     assert!(lines > 0 && start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     assert_eq!((loaded.plan.services.len(), loaded.faulty.len()), (5001, 5000));
+}
+
+#[test]
+fn of_too_many_mistakes_the_worst_are_kept() {
+    let unknown = "nonsense = 1\n".repeat(100_000);
+    let text = entry("a", 1001, &unknown) + &entry("b", 1002, "nice = x") + &"frob\n".repeat(500);
+    let loaded = loaded(&text);
+    let count = |code| loaded.notes.iter().filter(|note| note.code == code).count();
+    assert_eq!((loaded.notes.len(), count(code::STRAY_LINE)), (1001, 500));
+    assert_eq!((count(code::BAD_NUMBER), count(code::TOO_MANY)), (1, 1));
+    let last = loaded.notes.last().unwrap();
+    assert_eq!(last.message, "too many mistakes: 99501 more are not shown");
+    assert_eq!(ids(&loaded), (vec!["a"], vec!["b"]));
 }
