@@ -11,6 +11,9 @@ use crate::config::near::did_you_mean;
 use crate::config::value::{COMMENT, Outcome};
 use crate::diag::Diagnostic;
 
+/// After so many notes nobody is told any more what a word was meant to be.
+const MOST_HINTS: usize = 1000;
+
 /// Where a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Section {
@@ -60,7 +63,7 @@ impl Reader<'_> {
         let name = line.name.text();
         let here = |row: &&Row| self.section != Section::Defaults || row.scope != Scope::Service;
         let names = attr::TABLE.iter().filter(here).flat_map(|row| row.names.iter().copied());
-        let help = did_you_mean(&name, names);
+        let help = if self.notes.len() < MOST_HINTS { did_you_mean(&name, names) } else { None };
         let message = format!("`{name}` is not an attribute; the line is ignored");
         let note = Diagnostic::warning(code::UNKNOWN_ATTRIBUTE, line.name.span, message)
             .label("not known")

@@ -14,6 +14,9 @@ use crate::config::{Faulty, Request, Verdict, addr};
 use crate::diag::{Diagnostic, Sources};
 use crate::plan::{AccessList, LogField, Place, Plan, ServiceId};
 
+/// How many pairs of ids are compared to find out which one was meant.
+const MOST_COMPARISONS: usize = 100_000;
+
 /// The plan, and who is missing in it.
 pub(super) struct Resolved {
     pub plan: Plan,
@@ -155,17 +158,16 @@ impl<'d> Selection<'d> {
 
     /// An id that nobody has is probably misspelt.
     fn report_unknown(&self, ids: &HashSet<String>, notes: &mut Vec<Diagnostic>) {
-        for at in &self.named {
+        let unknown = self.named.iter().filter(|at| !ids.contains(&at.value.to_ascii_lowercase()));
+        let mut candidates: Vec<_> = ids.iter().map(String::as_str).collect();
+        candidates.sort_unstable();
+        for (number, at) in unknown.enumerate() {
             let id = &at.value;
-            if ids.contains(&id.to_ascii_lowercase()) {
-                continue;
-            }
-            let mut candidates: Vec<_> = ids.iter().map(String::as_str).collect();
-            candidates.sort_unstable();
+            let hint = (number * candidates.len() < MOST_COMPARISONS)
+                .then(|| did_you_mean(id, candidates.iter().copied()));
             let message = format!("there is no service with the id `{id}`");
-            let note = Diagnostic::warning(code::UNKNOWN_ID, at.span, message)
-                .maybe_help(did_you_mean(id, candidates));
-            notes.push(note);
+            let note = Diagnostic::warning(code::UNKNOWN_ID, at.span, message);
+            notes.push(note.maybe_help(hint.flatten()));
         }
     }
 }

@@ -304,3 +304,18 @@ fn of_too_many_mistakes_the_worst_are_kept() {
     assert_eq!(last.message, "too many mistakes: 99501 more are not shown");
     assert_eq!(ids(&loaded), (vec!["a"], vec!["b"]));
 }
+
+#[test]
+fn thousands_of_unknown_words_are_compared_with_thousands_in_time() {
+    let unknown: Vec<_> = (0..5000).map(|n| format!("service-{n}-x")).collect();
+    let services: String =
+        (0..5000).map(|n| format!("service service-{n}\n{{\nuser = root\n}}\n")).collect();
+    let lines: String = (0..100_000).map(|n| format!("only_fr{n} = x\n")).collect();
+    let text = defaults(&format!("enabled = {} a", unknown.join(" ")))
+        + &services
+        + &entry("a", 1001, &lines);
+    let start = std::time::Instant::now();
+    let loaded = loaded(&text);
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert_eq!(ids(&loaded), (vec!["a"], vec![]));
+}
