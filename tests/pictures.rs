@@ -19,7 +19,7 @@ fn machine() -> Table {
         groups: [("root".into(), 0), ("mail".into(), 8)].into(),
         ports: [(("pop3".into(), "tcp".into()), 110), (("tftp".into(), "udp".into()), 69)].into(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
-        hosts: [("dual.example.org".into(), vec!["192.0.2.1".parse().unwrap()])].into(),
+        hosts: [("dual.example.org".into(), vec!["192.0.2.1:0".parse().unwrap()])].into(),
         executables: ["/usr/sbin/pop3d".into(), "/bin/cat".into()].into(),
         variables: ["PATH".into()].into(),
         ..Table::default()

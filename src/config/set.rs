@@ -1,6 +1,6 @@
 //! What each attribute does with its values; the table in `attr` names these functions.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::config::addr::{self, AddrPattern, Unread};
@@ -159,12 +159,14 @@ pub(super) fn bind(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
     let text = word.text();
     let value = match text.parse::<IpAddr>() {
-        Ok(address) => vec![address],
+        Ok(address) => vec![SocketAddr::new(address, 0)],
         Err(_) => reader.lookup.addresses(&text),
     };
     if value.is_empty() {
         let message = format!("`{text}` is neither an address nor a host that can be found");
+        let interface = text.split_once('%').map(|(_, name)| format!("is `{name}` an interface?"));
         let note = Diagnostic::error(code::UNKNOWN_HOST, word.span, message)
+            .maybe_help(interface)
             .legacy(format!("failed to parse {text}"));
         return Err(Box::new(note));
     }

@@ -1,6 +1,6 @@
 //! Whole configurations into plans: what the contract says about defaults, ports, sockets.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::config::lookup::{Table, User};
@@ -11,7 +11,7 @@ use crate::plan::{
 
 fn machine() -> Table {
     let user = |name: &str, uid, gid| User { name: name.into(), uid, gid };
-    let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
     Table {
         users: vec![user("root", 0, 0), user("games", 5, 60)],
         groups: [("daemon".into(), 1)].into(),
@@ -19,8 +19,10 @@ fn machine() -> Table {
         ports: [(("http".into(), "tcp".into()), 80)].into(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
         hosts: [
-            ("dual".into(), vec![address("192.0.2.1"), address("2001:db8::1")]),
-            ("four".into(), vec![address("192.0.2.8"), address("192.0.2.9")]),
+            ("dual".into(), vec![address("192.0.2.1:0"), address("[2001:db8::1]:0")]),
+            ("four".into(), vec![address("192.0.2.8:0"), address("192.0.2.9:0")]),
+            ("fe80::1%eth0".into(), vec![address("[fe80::1%2]:0")]),
+            ("fe80::1%eth1".into(), vec![address("[fe80::1%3]:0")]),
         ]
         .into(),
         executables: [PathBuf::from("/bin/cat")].into(),
@@ -153,6 +155,8 @@ fn the_address_follows_bind_and_the_family_flags() {
         ("bind = dual", Some("[2001:db8::1]:1001")),
         ("bind = dual\nflags = IPv4", Some("192.0.2.1:1001")),
         ("bind = four", Some("192.0.2.8:1001")),
+        ("bind = fe80::1%eth0", Some("[fe80::1%2]:1001")),
+        ("bind = fe80::1%eth9", None),
         ("bind = ::1\nflags = IPv4", None),
         ("bind = 127.0.0.1\nflags = IPv6", None),
         ("bind = 127.0.0.1 127.0.0.2", None),
@@ -231,8 +235,14 @@ fn the_second_service_on_a_socket_is_left_out() {
         + &entry("b", 1001, "")
         + &entry("c", 1001, "bind = 127.0.0.1")
         + &entry("d", 0, "")
-        + &entry("e", 0, "");
-    assert_eq!(ids(&loaded(&text)), (vec!["a", "c", "d", "e"], vec!["b"]), "CHK-4, CHK-6, BIND-8");
+        + &entry("e", 0, "")
+        + &entry("f", 1002, "bind = fe80::1%eth0")
+        + &entry("g", 1002, "bind = fe80::1%eth1");
+    assert_eq!(
+        ids(&loaded(&text)),
+        (vec!["a", "c", "d", "e", "f", "g"], vec!["b"]),
+        "CHK-4, CHK-6, BIND-8"
+    );
 }
 
 #[test]
