@@ -7,12 +7,24 @@ use crate::config::attr::{self, Effect, Miscount, Operators, Row, Scope, Setter}
 use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
-use crate::config::near::did_you_mean;
+use crate::config::near::nearest;
 use crate::config::value::{COMMENT, Outcome};
 use crate::diag::Diagnostic;
 
 /// After so many notes nobody is told any more what a word was meant to be.
 const MOST_HINTS: usize = 1000;
+
+/// Attributes that keep clients out: without them more is open than was meant.
+const PROTECTIVE: [&str; 8] = [
+    "only_from",
+    "no_access",
+    "instances",
+    "per_source",
+    "cps",
+    "bind",
+    "interface",
+    "access_times",
+];
 
 /// Where a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +75,14 @@ impl Reader<'_> {
         let name = line.name.text();
         let here = |row: &&Row| self.section != Section::Defaults || row.scope != Scope::Service;
         let names = attr::TABLE.iter().filter(here).flat_map(|row| row.names.iter().copied());
-        let help = if self.notes.len() < MOST_HINTS { did_you_mean(&name, names) } else { None };
-        let message = format!("`{name}` is not an attribute; the line is ignored");
+        let meant = if self.notes.len() < MOST_HINTS { nearest(&name, names) } else { None };
+        let protects = meant.is_some_and(|meant| PROTECTIVE.contains(&meant));
+        let cost = if protects { ": it is NOT in force" } else { "" };
+        let message = format!("`{name}` is not an attribute; the line is ignored{cost}");
         let note = Diagnostic::warning(code::UNKNOWN_ATTRIBUTE, line.name.span, message)
             .label("not known")
-            .maybe_help(help)
-            .legacy(format!("bad service attribute: {name}"));
+            .maybe_help(meant.map(|meant| format!("did you mean `{meant}`?")))
+            .legacy(format!("bad service attribute: {name}{cost}"));
         self.notes.push(note);
     }
 

@@ -17,6 +17,9 @@ use crate::plan::{AccessList, LogField, Place, Plan, ServiceId};
 /// How many pairs of ids are compared to find out which one was meant.
 const MOST_COMPARISONS: usize = 100_000;
 
+/// What a rejected value in `defaults` costs (DEF-6).
+const FATAL: &str = "xinetd does not start, and a reload keeps the old configuration";
+
 /// The plan, and who is missing in it.
 pub(super) struct Resolved {
     pub plan: Plan,
@@ -69,6 +72,8 @@ pub(super) fn resolve(
             Some(service) => resolved.plan.services.push(service),
             None => resolved.faulty.push(faulty),
         }
+        let cost = format!("service `{}` is left out", name.text());
+        found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));
         notes.append(&mut found);
     }
     selection.report_unknown(&ids, notes);
@@ -105,7 +110,8 @@ fn read_defaults(
         }
     }
     let draft = reader.draft;
-    let fatal = notes.iter().skip(before).any(Diagnostic::is_error);
+    let errors = notes.iter_mut().skip(before).filter(|note| note.is_error());
+    let fatal = errors.map(|note| note.cost(FATAL)).count() > 0;
     let verdict = if fatal || broken { Verdict::FaultyDefaults { fatal } } else { Verdict::Good };
     let on_success = draft.on_success.apply(None).map(|mut fields| {
         fields.retain(|field| *field != LogField::Traffic);
