@@ -220,9 +220,10 @@ pub(super) fn cps(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 
 pub(super) fn only_from(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let patterns = addresses(reader, line, |word, message| {
-        Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, message)
+        let effect = "it matches nobody";
+        Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, format!("{message}: {effect}"))
             .label("does not match anybody")
-            .legacy(format!("bad address: {}", word.text()))
+            .legacy(format!("failed to parse {}: {NO_NAMES}: {effect}", word.text()))
     });
     let operator = reader.operator(line);
     reader.draft.only_from.push(operator, patterns);
@@ -234,12 +235,15 @@ pub(super) fn no_access(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let patterns = addresses(reader, line, |word, message| {
         Diagnostic::error(code::NOT_AN_ADDRESS, word.span, message)
             .label("cannot be kept out")
-            .legacy(format!("bad address: {}", word.text()))
+            .legacy(format!("failed to parse {}: {NO_NAMES}", word.text()))
     });
     let operator = reader.operator(line);
     reader.draft.no_access.push(operator, patterns);
     Ok(())
 }
+
+/// ADDR-13 to ADDR-16 are for a later version.
+const NO_NAMES: &str = "names are not supported by this version";
 
 fn addresses(
     reader: &mut Reader<'_>,
@@ -266,8 +270,7 @@ fn addresses(
                     .legacy(format!("Bad address: {text}"))
             }
             Err(Unread::Name) => {
-                let message =
-                    format!("`{text}` is not an address; names are not supported by this version");
+                let message = format!("`{text}` is not an address; {NO_NAMES}");
                 name(word, message).help(instead_of(&text))
             }
         };
