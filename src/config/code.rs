@@ -96,6 +96,8 @@ codes! {
     NEEDS_ANOTHER = "needs-another";
     /// Two services on one socket (CHK-4, CHK-6).
     DUPLICATE = "duplicate-socket";
+    /// All addresses, and one of them (CHK-4).
+    OVERLAP = "overlapping-sockets";
     /// An id in `enabled` or `disabled` that no service has.
     UNKNOWN_ID = "unknown-id";
 }

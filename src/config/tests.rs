@@ -233,16 +233,35 @@ fn limits_of_zero_are_left_out() {
 fn the_second_service_on_a_socket_is_left_out() {
     let text = entry("a", 1001, "")
         + &entry("b", 1001, "")
-        + &entry("c", 1001, "bind = 127.0.0.1")
         + &entry("d", 0, "")
         + &entry("e", 0, "")
         + &entry("f", 1002, "bind = fe80::1%eth0")
         + &entry("g", 1002, "bind = fe80::1%eth1");
     assert_eq!(
         ids(&loaded(&text)),
-        (vec!["a", "c", "d", "e", "f", "g"], vec!["b"]),
+        (vec!["a", "d", "e", "f", "g"], vec!["b"]),
         "CHK-4, CHK-6, BIND-8"
     );
+}
+
+#[test]
+fn all_addresses_beside_one_of_them_are_a_warning() {
+    for (first, second, warned) in [
+        ("", "bind = 127.0.0.1", true),
+        ("bind = ::1", "", true),
+        ("flags = IPv4", "", true),
+        ("flags = IPv4", "bind = 127.0.0.1", true),
+        ("flags = IPv4", "bind = ::1", false),
+        ("v6only = yes", "bind = 127.0.0.1", false),
+        ("v6only = yes", "flags = IPv4", false),
+        ("v6only = yes", "bind = ::1", true),
+        ("bind = 127.0.0.2", "bind = 127.0.0.1", false),
+    ] {
+        let loaded = loaded(&(entry("a", 1001, first) + &entry("b", 1001, second)));
+        let codes: Vec<_> = loaded.notes.iter().map(|note| note.code).collect();
+        assert_eq!(codes.contains(&code::OVERLAP), warned, "{first}, {second}");
+        assert_eq!(ids(&loaded), (vec!["a", "b"], vec![]), "the system decides");
+    }
 }
 
 #[test]
