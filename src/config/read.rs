@@ -66,7 +66,7 @@ impl Reader<'_> {
         let Effect::Set(Setter(set)) = row.effect else { return };
         match set(self, line) {
             Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
-            Err(note) => self.refuse(row, *note),
+            Err(note) => self.refuse(row.name(), *note),
         }
     }
 
@@ -208,10 +208,10 @@ impl Reader<'_> {
     }
 
     /// PARSE-17: a value that the attribute rejects.
-    fn refuse(&mut self, row: &Row, note: Diagnostic) {
+    pub(super) fn refuse(&mut self, name: &'static str, note: Diagnostic) {
         let reason = note.legacy.as_ref().unwrap_or(&note.message).clone();
-        let legacy = self.rejected(row.name(), &reason);
-        self.draft.refused.push(row.name());
+        let legacy = self.rejected(name, &reason);
+        self.draft.refused.push(name);
         self.notes.push(note.legacy(legacy));
     }
 
@@ -235,7 +235,7 @@ impl Reader<'_> {
     /// comment only the first.
     pub(super) fn each<T>(
         &mut self,
-        row: &str,
+        name: &'static str,
         line: &Assignment,
         read: impl Fn(&Word) -> Outcome<T>,
     ) -> Vec<At<T>> {
@@ -244,9 +244,7 @@ impl Reader<'_> {
             match read(word) {
                 Ok(value) => values.push(At { value, span: word.span }),
                 Err(note) => {
-                    if let Some(row) = attr::named(row) {
-                        self.refuse(row, *note);
-                    }
+                    self.refuse(name, *note);
                     if word.bytes.starts_with(b"#") {
                         break;
                     }

@@ -369,7 +369,7 @@ pub(super) fn log_on_failure(reader: &mut Reader<'_>, line: &Assignment) -> Resu
 
 fn fields(
     reader: &mut Reader<'_>,
-    name: &str,
+    name: &'static str,
     line: &Assignment,
     keywords: Keywords<LogField>,
 ) -> Vec<LogField> {
