@@ -8,7 +8,7 @@ use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
 use crate::config::near::nearest;
-use crate::config::value::{COMMENT, Outcome};
+use crate::config::value::{COMMA, COMMENT, Outcome};
 use crate::diag::Diagnostic;
 
 /// After so many notes nobody is told any more what a word was meant to be.
@@ -187,6 +187,7 @@ impl Reader<'_> {
         let message = format!("`{name}` takes {takes}, {given_text} given");
         let span = line.values_span();
         let comment = line.values.iter().any(|word| word.bytes.starts_with(b"#"));
+        let comma = line.values.iter().any(|word| word.bytes.contains(&b','));
         let mut note = match row.values.miscount {
             Miscount::Ignored => {
                 let message = format!("{message}: it is NOT in force");
@@ -202,6 +203,8 @@ impl Reader<'_> {
         };
         if comment {
             note = note.help(COMMENT);
+        } else if comma {
+            note = note.help(COMMA);
         }
         self.notes.push(note);
         false

@@ -10,6 +10,7 @@ use crate::config::draft::{At, Draft};
 use crate::config::near::did_you_mean;
 use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
+use crate::config::value::COMMA;
 use crate::config::{Faulty, Request, Verdict, addr};
 use crate::diag::{Diagnostic, Sources};
 use crate::plan::{AccessList, LogField, Place, Plan, ServiceId};
@@ -169,11 +170,14 @@ impl<'d> Selection<'d> {
         candidates.sort_unstable();
         for (number, at) in unknown.enumerate() {
             let id = &at.value;
-            let hint = (number * candidates.len() < MOST_COMPARISONS)
-                .then(|| did_you_mean(id, candidates.iter().copied()));
+            let hint = match number * candidates.len() < MOST_COMPARISONS {
+                _ if id.contains(',') => Some(COMMA.to_owned()),
+                true => did_you_mean(id, candidates.iter().copied()),
+                false => None,
+            };
             let message = format!("there is no service with the id `{id}`");
             let note = Diagnostic::warning(code::UNKNOWN_ID, at.span, message);
-            notes.push(note.maybe_help(hint.flatten()));
+            notes.push(note.maybe_help(hint));
         }
     }
 }
