@@ -10,6 +10,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// A file of another kind, or in UTF-16.
+    NOT_TEXT = "not-text";
     /// Neither an entry nor an `include` (PARSE-20).
     STRAY_LINE = "stray-line";
     /// `service` alone (PARSE-21).

@@ -13,11 +13,29 @@ use crate::diag::{Diagnostic, FileId, Span};
 /// Reads one file. Every mistake goes to `notes`; what can be used is returned.
 #[must_use]
 pub fn parse(file: FileId, text: &[u8], notes: &mut Vec<Diagnostic>) -> Ast {
+    if let Some(note) = unlike_text(file, text) {
+        notes.push(note);
+        return Ast { items: Vec::new(), incomplete: true };
+    }
     let mut parser = Parser { lines: Lines::new(file, text), ast: Ast::default(), notes };
     while let Some(line) = parser.lines.next() {
         parser.outside(&line);
     }
     parser.ast
+}
+
+/// One message for a file of another kind, instead of one for each of its lines.
+fn unlike_text(file: FileId, text: &[u8]) -> Option<Diagnostic> {
+    let head = text.get(..4096).unwrap_or(text);
+    let odd = head.iter().filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127)).count();
+    let (what, help) = match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("is in UTF-16", "save it as UTF-8"),
+        _ if odd * 10 > head.len() => ("is no text", "include only configuration files"),
+        _ => return None,
+    };
+    let message = format!("the file {what}: nothing of it is read; {KEPT}");
+    let span = Span { file, start: 0, end: 0 };
+    Some(Diagnostic::error(code::NOT_TEXT, span, message).help(help))
 }
 
 struct Parser<'t, 'n> {
@@ -382,6 +400,19 @@ mod tests {
         let text = "servce b\n{\nid = x\n}\nservice a\n{\n}\n";
         let wanted = [("b".into(), Ending::Broken), ("a".into(), Ending::Closed)];
         assert_eq!(services(text), wanted, "PARSE-20");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_one_mistake() {
+        let utf16: Vec<u8> =
+            "service a\n{\n}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let elf =
+            [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; 500], b"\nservice a\n".to_vec()].concat();
+        for text in [[vec![0xff, 0xfe], utf16.clone()].concat(), utf16, elf] {
+            let (ast, notes) = read(&text);
+            assert!(ast.incomplete && ast.items.is_empty());
+            assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), [code::NOT_TEXT]);
+        }
     }
 
     #[test]
