@@ -19,7 +19,7 @@ fn machine() -> Table {
         groups: [("root".into(), 0), ("mail".into(), 8)].into(),
         ports: [(("pop3".into(), "tcp".into()), 110), (("tftp".into(), "udp".into()), 69)].into(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
-        hosts: [("dual.example.org".into(), vec!["192.0.2.1".parse().unwrap()])].into(),
+        hosts: [("dual.example.org".into(), vec!["192.0.2.1:0".parse().unwrap()])].into(),
         executables: ["/usr/sbin/pop3d".into(), "/bin/cat".into()].into(),
         variables: ["PATH".into()].into(),
         ..Table::default()
@@ -78,11 +78,15 @@ fn diagnostics_look_as_drawn() {
     assert!(wrong.is_empty(), "not as drawn (BLESS=1 to redraw):\n{}", wrong.join("\n"));
 }
 
+/// Codes whose mistake is too long to be drawn; unit tests have them.
+const TOO_LONG: [&str; 2] = [config::code::INCLUDE_LIMIT, config::code::TOO_MANY];
+
 #[test]
 fn every_code_is_drawn_once_at_least() {
     let drawn: BTreeSet<_> =
         samples().iter().flat_map(|path| load(path).notes).map(|note| note.code).collect();
-    let all: BTreeSet<_> = config::code::ALL.iter().copied().collect();
+    let all: BTreeSet<_> =
+        config::code::ALL.iter().copied().filter(|code| !TOO_LONG.contains(code)).collect();
     let missing: Vec<_> = all.difference(&drawn).collect();
     assert!(missing.is_empty(), "no picture shows {missing:?}");
 }

@@ -10,8 +10,9 @@ use crate::diag::Span;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ast {
     pub items: Vec<Item>,
-    /// An `include` or a `defaults` was swallowed by an entry without its `}`.
-    pub swallowed: bool,
+    /// Something was lost that reaches beyond one service: an `include`, a `defaults`,
+    /// or nobody knows what.
+    pub incomplete: bool,
 }
 
 /// What may stand outside entries.

@@ -1,7 +1,7 @@
 //! One draft and the defaults into a service, with everything that must hold inside it.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::ast::Word;
 use crate::config::draft::{Account, At, Draft, Edits, Protocol};
@@ -207,29 +207,34 @@ impl Case<'_> {
         let draft = self.draft;
         let (v4, v6) = (draft.flag(Flag::Ipv4), draft.flag(Flag::Ipv6));
         let bind = draft.bind.as_ref().or(self.defaults.draft.bind.as_ref());
-        let ip = match (bind, v4, v6) {
-            (None, Some(_), None) => Ipv4Addr::UNSPECIFIED.into(),
-            (None, _, _) => Ipv6Addr::UNSPECIFIED.into(),
-            (Some(at), Some(flag), None) => self.of_family(at, flag, "IPv4", IpAddr::is_ipv4)?,
-            (Some(at), None, Some(flag)) => self.of_family(at, flag, "IPv6", IpAddr::is_ipv6)?,
+        let mut address = match (bind, v4, v6) {
+            (None, Some(_), None) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            (None, _, _) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+            (Some(at), Some(flag), None) => {
+                self.of_family(at, flag, "IPv4", SocketAddr::is_ipv4)?
+            }
+            (Some(at), None, Some(flag)) => {
+                self.of_family(at, flag, "IPv6", SocketAddr::is_ipv6)?
+            }
             (Some(at), _, _) => {
-                let first = at.value.iter().find(|ip| ip.is_ipv6()).or(at.value.first());
+                let first = at.value.iter().find(|one| one.is_ipv6()).or(at.value.first());
                 *first?
             }
         };
-        let v6only = draft.v6only.or(self.defaults.draft.v6only) == Some(true) && ip.is_ipv6();
+        address.set_port(port);
+        let v6only = draft.v6only.or(self.defaults.draft.v6only) == Some(true) && address.is_ipv6();
         let any_family = bind.is_none() && v4.is_none() && v6.is_none() && !v6only;
-        Some(SocketKey { address: SocketAddr::new(ip, port), v6only, any_family })
+        Some(SocketKey { address, v6only, any_family })
     }
 
     /// BIND-4: never listen where nobody asked for.
     fn of_family(
         &mut self,
-        bind: &At<Vec<IpAddr>>,
+        bind: &At<Vec<SocketAddr>>,
         flag: Span,
         family: &str,
-        fits: fn(&IpAddr) -> bool,
-    ) -> Option<IpAddr> {
+        fits: fn(&SocketAddr) -> bool,
+    ) -> Option<SocketAddr> {
         let found = bind.value.iter().copied().find(fits);
         if found.is_none() {
             let message = format!("the flag {family} contradicts `bind`");

@@ -10,6 +10,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// A file of another kind, or in UTF-16.
+    NOT_TEXT = "not-text";
     /// Neither an entry nor an `include` (PARSE-20).
     STRAY_LINE = "stray-line";
     /// `service` alone (PARSE-21).
@@ -32,6 +34,10 @@ codes! {
     UNREADABLE = "unreadable-include";
     /// A file that includes itself (INC-6).
     INCLUDE_CYCLE = "include-cycle";
+    /// More files, or files inside files, than any configuration needs.
+    INCLUDE_LIMIT = "include-limit";
+    /// More mistakes than anybody reads.
+    TOO_MANY = "too-many-mistakes";
     /// A second `defaults` in one file (DEF-1).
     SECOND_DEFAULTS = "second-defaults";
     /// A name that no attribute has (PARSE-12).
@@ -92,6 +98,8 @@ codes! {
     NEEDS_ANOTHER = "needs-another";
     /// Two services on one socket (CHK-4, CHK-6).
     DUPLICATE = "duplicate-socket";
+    /// All addresses, and one of them (CHK-4).
+    OVERLAP = "overlapping-sockets";
     /// An id in `enabled` or `disabled` that no service has.
     UNKNOWN_ID = "unknown-id";
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::addr::AddrPattern;
@@ -41,7 +41,8 @@ pub(super) struct Draft {
     pub server: Option<PathBuf>,
     pub server_args: Vec<OsString>,
     pub port: Option<At<u16>>,
-    pub bind: Option<At<Vec<IpAddr>>>,
+    /// With port 0.
+    pub bind: Option<At<Vec<SocketAddr>>>,
     pub v6only: Option<bool>,
     pub instances: Option<Limit>,
     pub per_source: Option<Limit>,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A passwd(5) entry as far as a service needs it.
@@ -26,8 +26,9 @@ pub trait Lookup {
     fn port(&self, name: &str, protocol: &str) -> Option<u16>;
     /// The number of `name` in protocols(5).
     fn protocol(&self, name: &str) -> Option<i32>;
-    /// Every address of a host name, in the resolver's order.
-    fn addresses(&self, host: &str) -> Vec<IpAddr>;
+    /// Every address of a host name, in the resolver's order, with port 0. Of an address
+    /// such as `fe80::1%eth0` the scope is the number of the interface.
+    fn addresses(&self, host: &str) -> Vec<SocketAddr>;
     /// access(2) with `X_OK` (ATTR-48: a directory passes).
     fn is_executable(&self, path: &Path) -> bool;
     /// Whether the daemon has this variable in its environment (ATTR-44).
@@ -44,7 +45,7 @@ pub struct Table {
     /// Ports by name and protocol.
     pub ports: HashMap<(String, String), u16>,
     pub protocols: HashMap<String, i32>,
-    pub hosts: HashMap<String, Vec<IpAddr>>,
+    pub hosts: HashMap<String, Vec<SocketAddr>>,
     pub executables: HashSet<PathBuf>,
     pub variables: HashSet<OsString>,
 }
@@ -75,7 +76,7 @@ impl Lookup for Table {
         self.protocols.get(name).copied()
     }
 
-    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+    fn addresses(&self, host: &str) -> Vec<SocketAddr> {
         self.hosts.get(host).cloned().unwrap_or_default()
     }
 

@@ -84,9 +84,11 @@ pub struct Faulty {
 pub enum Verdict {
     /// Mistakes, if there are any, cost single services only.
     Good,
-    /// A mistake reaches beyond one service: in `defaults`, or where one was lost.
-    /// `fatal`: a value was rejected, so a start must not go on (DEF-6); else only a
-    /// line was left out (DEF-7). A reload keeps the old configuration in both cases.
+    /// A mistake reaches beyond one service, or may do so: in `defaults`, in an `include`
+    /// that is missing or unreadable, in a line that names no service.
+    /// `fatal`: a value of `defaults` was rejected, so a start must not go on (DEF-6);
+    /// else a start goes on without the line or the file (DEF-7, INC-1, INC-4).
+    /// A reload keeps the old configuration in both cases: a typo never ends sessions.
     FaultyDefaults { fatal: bool },
     /// The main file could not be read (START-14); says why. The plan is empty.
     Unreadable(String),
@@ -106,7 +108,29 @@ pub fn load(request: &Request<'_>) -> Loaded {
         }
     };
     let resolved = resolve::resolve(request, &files, &mut notes);
-    notes.sort_by_key(|note| (note.span.file, note.span.start));
+    let notes = limited(notes);
     let (plan, faulty, verdict) = (resolved.plan, resolved.faulty, resolved.verdict);
     Loaded { plan, faulty, verdict, sources: files.sources, notes }
+}
+
+/// How many notes are worth keeping: nobody reads more, and all of them go to syslog.
+const MOST_NOTES: usize = 1000;
+
+/// The notes in the order of the files; of too many the worst ones.
+fn limited(mut notes: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let place = |note: &Diagnostic| (note.span.file, note.span.start);
+    if notes.len() <= MOST_NOTES {
+        notes.sort_by_key(place);
+        return notes;
+    }
+    notes.sort_by_key(|note| (note.severity, place(note)));
+    let more = notes.split_off(MOST_NOTES);
+    notes.sort_by_key(place);
+    if let (Some(last), Some(worst)) = (notes.last().map(|note| note.span), more.first()) {
+        let message = format!("too many mistakes: {} more are not shown", more.len());
+        let mut note = Diagnostic::warning(code::TOO_MANY, last, message);
+        note.severity = worst.severity;
+        notes.push(note);
+    }
+    notes
 }

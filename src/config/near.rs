@@ -1,24 +1,37 @@
 //! "Did you mean": the word that a misspelt one was meant to be.
 
-/// The candidate that differs least from `word`, if it differs by little enough.
+/// No longer word gets a hint: it is no slip of the finger.
+const LONGEST: usize = 64;
+
+/// The candidate that differs least from `word`, if it differs by little enough; of
+/// equals one that begins like it.
 ///
-/// Capitals do not count. Costs the product of the lengths for every candidate.
+/// Capitals do not count. The words are compared letter by letter only where their
+/// lengths and the letters in them leave a chance.
 pub(super) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
-    let allowed = match word.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
+    if word.len() > LONGEST {
+        return None;
+    }
+    let word = Letters::of(word);
+    let allowed = match word.letters.len() {
+        0..=4 => 1,
+        5..=7 => 2,
         _ => 3,
     };
-    let word = word.to_ascii_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let rank = |candidate: &'c str| {
+        if candidate.len().abs_diff(word.bytes) > 4 * allowed {
+            return None;
+        }
+        let other = Letters::of(candidate);
+        let distance = word.distance(&other, allowed)?;
+        let alike = word.letters.first() == other.letters.first();
+        (distance < other.letters.len()).then_some((distance, !alike, candidate))
+    };
+    let ranked = candidates.into_iter().filter_map(rank);
+    ranked.min_by_key(|(distance, unlike, _)| (*distance, *unlike)).map(|(.., best)| best)
 }
 
 /// [`nearest`] as the help of a diagnostic.
@@ -29,21 +42,48 @@ pub(super) fn did_you_mean<'c>(
     nearest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
-/// Letters to insert, remove, replace or swap with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+/// A word as it is compared.
+struct Letters {
+    /// In small letters.
+    letters: Vec<char>,
+    /// Its length as it is written.
+    bytes: usize,
+    /// A bit for each letter that occurs.
+    present: u32,
+}
+
+impl Letters {
+    fn of(word: &str) -> Self {
+        let letters: Vec<char> = word.chars().map(|letter| letter.to_ascii_lowercase()).collect();
+        let present = letters.iter().fold(0, |bits, letter| bits | 1 << (u32::from(*letter) % 32));
+        Self { letters, bytes: word.len(), present }
+    }
+
+    /// Letters to insert, remove, replace or swap with their neighbour: `None` if more
+    /// than `allowed`. One of these changes two kinds of letters at most.
+    fn distance(&self, other: &Self, allowed: usize) -> Option<usize> {
+        let kinds = usize::try_from((self.present ^ other.present).count_ones()).ok()?;
+        let lengths = self.letters.len().abs_diff(other.letters.len());
+        if kinds > 2 * allowed || lengths > allowed {
+            return None;
+        }
+        Some(distance(&self.letters, &other.letters)).filter(|distance| *distance <= allowed)
+    }
+}
+
+fn distance(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     let mut last = None;
-    for (row, from) in a.chars().enumerate() {
+    for (row, from) in a.iter().enumerate() {
         let mut line = vec![row + 1];
         for (column, to) in b.iter().enumerate() {
             let at =
                 |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX);
-            let mut cost = (at(&above, column) + usize::from(from != *to))
+            let mut cost = (at(&above, column) + usize::from(from != to))
                 .min(at(&above, column + 1) + 1)
                 .min(at(&line, column) + 1);
-            let swapped = column > 0 && last == Some(*to) && b.get(column - 1) == Some(&from);
+            let swapped = column > 0 && last == Some(to) && b.get(column - 1) == Some(from);
             if swapped {
                 cost = cost.min(at(&before, column - 1) + 1);
             }
@@ -67,6 +107,9 @@ mod tests {
             ("onlyfrom", Some("only_from")),
             ("prot", Some("port")),
             ("nodeley", Some("NODELAY")),
+            ("waits", Some("wait")),
+            ("pert", Some("port")),
+            ("tore", None),
             ("frobnicate", None),
             ("x", None),
         ] {
@@ -75,11 +118,18 @@ mod tests {
     }
 
     #[test]
+    fn of_equals_the_one_that_begins_alike_is_meant() {
+        assert_eq!(nearest("pot", ["hot", "port"]), Some("port"));
+        assert_eq!(nearest("only_from".repeat(8).as_str(), ["only_from"]), None);
+    }
+
+    #[test]
     fn distances_are_those_of_the_book() {
         for (a, b, wanted) in
             [("", "abc", 3), ("kitten", "sitting", 3), ("form", "from", 1), ("a", "a", 0)]
         {
-            assert_eq!(distance(a, b), wanted, "{a} {b}");
+            let (from, to) = (Letters::of(a).letters, Letters::of(b).letters);
+            assert_eq!(distance(&from, &to), wanted, "{a} {b}");
         }
     }
 }

@@ -1,23 +1,41 @@
 //! Lines into entries; after a mistake it goes on at the next line or the next brace.
 
+mod stray;
+
+pub(super) use stray::KEPT;
+
 use crate::config::ast::{Assignment, Ast, Body, Ending, Item, Operator, Word};
 use crate::config::code;
 use crate::config::lex::{Line, Lines, Malformed};
-use crate::config::near::did_you_mean;
 use crate::config::value::COMMENT;
 use crate::diag::{Diagnostic, FileId, Span};
-
-/// The words a line outside entries may begin with.
-const KEYWORDS: [&str; 4] = ["service", "defaults", "include", "includedir"];
 
 /// Reads one file. Every mistake goes to `notes`; what can be used is returned.
 #[must_use]
 pub fn parse(file: FileId, text: &[u8], notes: &mut Vec<Diagnostic>) -> Ast {
+    if let Some(note) = unlike_text(file, text) {
+        notes.push(note);
+        return Ast { items: Vec::new(), incomplete: true };
+    }
     let mut parser = Parser { lines: Lines::new(file, text), ast: Ast::default(), notes };
     while let Some(line) = parser.lines.next() {
         parser.outside(&line);
     }
     parser.ast
+}
+
+/// One message for a file of another kind, instead of one for each of its lines.
+fn unlike_text(file: FileId, text: &[u8]) -> Option<Diagnostic> {
+    let head = text.get(..4096).unwrap_or(text);
+    let odd = head.iter().filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127)).count();
+    let (what, help) = match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("is in UTF-16", "save it as UTF-8"),
+        _ if odd * 10 > head.len() => ("is no text", "include only configuration files"),
+        _ => return None,
+    };
+    let message = format!("the file {what}: nothing of it is read; {KEPT}");
+    let span = Span { file, start: 0, end: 0 };
+    Some(Diagnostic::error(code::NOT_TEXT, span, message).help(help))
 }
 
 struct Parser<'t, 'n> {
@@ -122,39 +140,6 @@ impl Parser<'_, '_> {
             Some(Header::IncludeDir(path)) => self.ast.items.push(Item::IncludeDir(path)),
             Some(Header::Incomplete(keyword)) => self.incomplete(&keyword),
             None => self.stray(&words),
-        }
-    }
-
-    /// PARSE-21, and its like for includes.
-    fn incomplete(&mut self, keyword: &Word) {
-        let (code, what, legacy) = if keyword.is("service") {
-            (code::MISSING_NAME, "the name of the service", "service name missing")
-        } else {
-            (code::MISSING_PATH, "a path", "Unable to open included configuration file: ")
-        };
-        let message = format!("`{}` needs {what} on the same line", keyword.text());
-        self.notes.push(Diagnostic::error(code, keyword.span, message).legacy(legacy));
-        self.skip_block();
-    }
-
-    /// PARSE-20: a block is skipped only where one begins.
-    fn stray(&mut self, words: &[Word]) {
-        let Some(word) = words.first() else { return };
-        let text = word.text();
-        let message = format!("`{text}` begins neither an entry nor an `include`");
-        let hint = did_you_mean(&text, KEYWORDS);
-        let note = Diagnostic::error(code::STRAY_LINE, word.span, message)
-            .label("not known here")
-            .maybe_help(hint)
-            .legacy("missing service keyword");
-        self.notes.push(note);
-        self.skip_block();
-    }
-
-    fn skip_block(&mut self) {
-        if self.lines.peek().is_some_and(|line| line.is_open()) {
-            let closed = self.lines.find(Line::is_close);
-            debug_assert!(closed.is_none_or(|line| line.is_close()));
         }
     }
 
@@ -293,11 +278,13 @@ impl Parser<'_, '_> {
         let body = Body { ending: Ending::Broken, ..Body::default() };
         match inner {
             Header::Service(name) => Some(Item::Service { name, body }),
-            Header::Defaults(_) | Header::Include(_) | Header::IncludeDir(_) => {
-                self.ast.swallowed = true;
+            Header::Defaults(_)
+            | Header::Include(_)
+            | Header::IncludeDir(_)
+            | Header::Incomplete(_) => {
+                self.ast.incomplete = true;
                 None
             }
-            Header::Incomplete(_) => None,
         }
     }
 }
@@ -410,14 +397,29 @@ mod tests {
     #[test]
     fn a_stray_line_skips_a_block_only_where_one_begins() {
         assert_eq!(services("foo\nservice a\n{\n}\n").len(), 1, "PARSE-20");
-        assert_eq!(services("servce b\n{\nservice = x\n}\nservice a\n{\n}\n").len(), 1);
+        let text = "servce b\n{\nid = x\n}\nservice a\n{\n}\n";
+        let wanted = [("b".into(), Ending::Broken), ("a".into(), Ending::Closed)];
+        assert_eq!(services(text), wanted, "PARSE-20");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_one_mistake() {
+        let utf16: Vec<u8> =
+            "service a\n{\n}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let elf =
+            [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; 500], b"\nservice a\n".to_vec()].concat();
+        for text in [[vec![0xff, 0xfe], utf16.clone()].concat(), utf16, elf] {
+            let (ast, notes) = read(&text);
+            assert!(ast.incomplete && ast.items.is_empty());
+            assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), [code::NOT_TEXT]);
+        }
     }
 
     #[test]
     fn a_swallowed_defaults_or_include_is_remembered() {
         for text in ["defaults\n{\n}\n", "includedir /etc/xinetd.d\n}\n"] {
             let text = format!("service a\n{{\n{text}");
-            assert!(read(text.as_bytes()).0.swallowed, "PARSE-22");
+            assert!(read(text.as_bytes()).0.incomplete, "PARSE-22");
         }
     }
 

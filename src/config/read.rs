@@ -7,9 +7,24 @@ use crate::config::attr::{self, Effect, Miscount, Operators, Row, Scope, Setter}
 use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
-use crate::config::near::did_you_mean;
-use crate::config::value::{COMMENT, Outcome};
+use crate::config::near::nearest;
+use crate::config::value::{COMMA, COMMENT, Outcome};
 use crate::diag::Diagnostic;
+
+/// After so many notes nobody is told any more what a word was meant to be.
+const MOST_HINTS: usize = 1000;
+
+/// Attributes that keep clients out: without them more is open than was meant.
+const PROTECTIVE: [&str; 8] = [
+    "only_from",
+    "no_access",
+    "instances",
+    "per_source",
+    "cps",
+    "bind",
+    "interface",
+    "access_times",
+];
 
 /// Where a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +66,7 @@ impl Reader<'_> {
         let Effect::Set(Setter(set)) = row.effect else { return };
         match set(self, line) {
             Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
-            Err(note) => self.refuse(row, *note),
+            Err(note) => self.refuse(row.name(), *note),
         }
     }
 
@@ -60,12 +75,14 @@ impl Reader<'_> {
         let name = line.name.text();
         let here = |row: &&Row| self.section != Section::Defaults || row.scope != Scope::Service;
         let names = attr::TABLE.iter().filter(here).flat_map(|row| row.names.iter().copied());
-        let help = did_you_mean(&name, names);
-        let message = format!("`{name}` is not an attribute; the line is ignored");
+        let meant = if self.notes.len() < MOST_HINTS { nearest(&name, names) } else { None };
+        let protects = meant.is_some_and(|meant| PROTECTIVE.contains(&meant));
+        let cost = if protects { ": it is NOT in force" } else { "" };
+        let message = format!("`{name}` is not an attribute; the line is ignored{cost}");
         let note = Diagnostic::warning(code::UNKNOWN_ATTRIBUTE, line.name.span, message)
             .label("not known")
-            .maybe_help(help)
-            .legacy(format!("bad service attribute: {name}"));
+            .maybe_help(meant.map(|meant| format!("did you mean `{meant}`?")))
+            .legacy(format!("bad service attribute: {name}{cost}"));
         self.notes.push(note);
     }
 
@@ -170,6 +187,7 @@ impl Reader<'_> {
         let message = format!("`{name}` takes {takes}, {given_text} given");
         let span = line.values_span();
         let comment = line.values.iter().any(|word| word.bytes.starts_with(b"#"));
+        let comma = line.values.iter().any(|word| word.bytes.contains(&b','));
         let mut note = match row.values.miscount {
             Miscount::Ignored => {
                 let message = format!("{message}: it is NOT in force");
@@ -185,16 +203,18 @@ impl Reader<'_> {
         };
         if comment {
             note = note.help(COMMENT);
+        } else if comma {
+            note = note.help(COMMA);
         }
         self.notes.push(note);
         false
     }
 
     /// PARSE-17: a value that the attribute rejects.
-    fn refuse(&mut self, row: &Row, note: Diagnostic) {
+    pub(super) fn refuse(&mut self, name: &'static str, note: Diagnostic) {
         let reason = note.legacy.as_ref().unwrap_or(&note.message).clone();
-        let legacy = self.rejected(row.name(), &reason);
-        self.draft.refused.push(row.name());
+        let legacy = self.rejected(name, &reason);
+        self.draft.refused.push(name);
         self.notes.push(note.legacy(legacy));
     }
 
@@ -218,7 +238,7 @@ impl Reader<'_> {
     /// comment only the first.
     pub(super) fn each<T>(
         &mut self,
-        row: &str,
+        name: &'static str,
         line: &Assignment,
         read: impl Fn(&Word) -> Outcome<T>,
     ) -> Vec<At<T>> {
@@ -227,9 +247,7 @@ impl Reader<'_> {
             match read(word) {
                 Ok(value) => values.push(At { value, span: word.span }),
                 Err(note) => {
-                    if let Some(row) = attr::named(row) {
-                        self.refuse(row, *note);
-                    }
+                    self.refuse(name, *note);
                     if word.bytes.starts_with(b"#") {
                         break;
                     }

@@ -10,9 +10,16 @@ use crate::config::draft::{At, Draft};
 use crate::config::near::did_you_mean;
 use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
+use crate::config::value::COMMA;
 use crate::config::{Faulty, Request, Verdict, addr};
 use crate::diag::{Diagnostic, Sources};
 use crate::plan::{AccessList, LogField, Place, Plan, ServiceId};
+
+/// How many pairs of ids are compared to find out which one was meant.
+const MOST_COMPARISONS: usize = 100_000;
+
+/// What a rejected value in `defaults` costs (DEF-6).
+const FATAL: &str = "xinetd does not start, and a reload keeps the old configuration";
 
 /// The plan, and who is missing in it.
 pub(super) struct Resolved {
@@ -66,6 +73,8 @@ pub(super) fn resolve(
             Some(service) => resolved.plan.services.push(service),
             None => resolved.faulty.push(faulty),
         }
+        let cost = format!("service `{}` is left out", name.text());
+        found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));
         notes.append(&mut found);
     }
     selection.report_unknown(&ids, notes);
@@ -102,7 +111,8 @@ fn read_defaults(
         }
     }
     let draft = reader.draft;
-    let fatal = notes.iter().skip(before).any(Diagnostic::is_error);
+    let errors = notes.iter_mut().skip(before).filter(|note| note.is_error());
+    let fatal = errors.map(|note| note.cost(FATAL)).count() > 0;
     let verdict = if fatal || broken { Verdict::FaultyDefaults { fatal } } else { Verdict::Good };
     let on_success = draft.on_success.apply(None).map(|mut fields| {
         fields.retain(|field| *field != LogField::Traffic);
@@ -155,17 +165,19 @@ impl<'d> Selection<'d> {
 
     /// An id that nobody has is probably misspelt.
     fn report_unknown(&self, ids: &HashSet<String>, notes: &mut Vec<Diagnostic>) {
-        for at in &self.named {
+        let unknown = self.named.iter().filter(|at| !ids.contains(&at.value.to_ascii_lowercase()));
+        let mut candidates: Vec<_> = ids.iter().map(String::as_str).collect();
+        candidates.sort_unstable();
+        for (number, at) in unknown.enumerate() {
             let id = &at.value;
-            if ids.contains(&id.to_ascii_lowercase()) {
-                continue;
-            }
-            let mut candidates: Vec<_> = ids.iter().map(String::as_str).collect();
-            candidates.sort_unstable();
+            let hint = match number * candidates.len() < MOST_COMPARISONS {
+                _ if id.contains(',') => Some(COMMA.to_owned()),
+                true => did_you_mean(id, candidates.iter().copied()),
+                false => None,
+            };
             let message = format!("there is no service with the id `{id}`");
-            let note = Diagnostic::warning(code::UNKNOWN_ID, at.span, message)
-                .maybe_help(did_you_mean(id, candidates));
-            notes.push(note);
+            let note = Diagnostic::warning(code::UNKNOWN_ID, at.span, message);
+            notes.push(note.maybe_help(hint));
         }
     }
 }

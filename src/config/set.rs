@@ -1,6 +1,6 @@
 //! What each attribute does with its values; the table in `attr` names these functions.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::config::addr::{self, AddrPattern, Unread};
@@ -112,8 +112,12 @@ pub(super) fn group(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 
 fn unknown(word: &Word, code: &'static str, what: &str) -> Box<Diagnostic> {
     let name = word.text();
+    let help = match name.split_once(':') {
+        Some((user, group)) => format!("write `user = {user}` and `group = {group}`, a line each"),
+        None => format!("create it (`{what}add {name}`), or name another {what}"),
+    };
     let note = Diagnostic::error(code, word.span, format!("there is no {what} `{name}`"))
-        .help(format!("create it (`{what}add {name}`), or name another {what}"))
+        .help(help)
         .legacy(format!("Unknown {what}: {name}"));
     Box::new(note)
 }
@@ -159,12 +163,14 @@ pub(super) fn bind(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
     let text = word.text();
     let value = match text.parse::<IpAddr>() {
-        Ok(address) => vec![address],
+        Ok(address) => vec![SocketAddr::new(address, 0)],
         Err(_) => reader.lookup.addresses(&text),
     };
     if value.is_empty() {
         let message = format!("`{text}` is neither an address nor a host that can be found");
+        let interface = text.split_once('%').map(|(_, name)| format!("is `{name}` an interface?"));
         let note = Diagnostic::error(code::UNKNOWN_HOST, word.span, message)
+            .maybe_help(interface)
             .legacy(format!("failed to parse {text}"));
         return Err(Box::new(note));
     }
@@ -218,9 +224,10 @@ pub(super) fn cps(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 
 pub(super) fn only_from(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let patterns = addresses(reader, line, |word, message| {
-        Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, message)
+        let effect = "it matches nobody";
+        Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, format!("{message}: {effect}"))
             .label("does not match anybody")
-            .legacy(format!("bad address: {}", word.text()))
+            .legacy(format!("failed to parse {}: {NO_NAMES}: {effect}", word.text()))
     });
     let operator = reader.operator(line);
     reader.draft.only_from.push(operator, patterns);
@@ -232,12 +239,15 @@ pub(super) fn no_access(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let patterns = addresses(reader, line, |word, message| {
         Diagnostic::error(code::NOT_AN_ADDRESS, word.span, message)
             .label("cannot be kept out")
-            .legacy(format!("bad address: {}", word.text()))
+            .legacy(format!("failed to parse {}: {NO_NAMES}", word.text()))
     });
     let operator = reader.operator(line);
     reader.draft.no_access.push(operator, patterns);
     Ok(())
 }
+
+/// ADDR-13 to ADDR-16 are for a later version.
+const NO_NAMES: &str = "names are not supported by this version";
 
 fn addresses(
     reader: &mut Reader<'_>,
@@ -260,12 +270,13 @@ fn addresses(
                     .help("write all four numbers, without leading zeros")
             }
             Err(Unread::Wrong(why)) => {
+                let listed = text.contains(',') && !text.contains(['{', '}']);
                 Diagnostic::error(code::BAD_ADDRESS, word.span, format!("`{text}`: {why}"))
+                    .maybe_help(listed.then(|| value::COMMA.to_owned()))
                     .legacy(format!("Bad address: {text}"))
             }
             Err(Unread::Name) => {
-                let message =
-                    format!("`{text}` is not an address; names are not supported by this version");
+                let message = format!("`{text}` is not an address; {NO_NAMES}");
                 name(word, message).help(instead_of(&text))
             }
         };
@@ -279,6 +290,10 @@ fn instead_of(text: &str) -> String {
     match text {
         _ if text.starts_with('#') => value::COMMENT.into(),
         _ if text.eq_ignore_ascii_case("all") => "everybody is `0.0.0.0 ::/0`".into(),
+        _ if text.contains('*') && text.contains(|c: char| c.is_ascii_alphabetic()) => {
+            let domain = text.trim_start_matches(['*', '.']);
+            format!("write the addresses of the hosts of `{domain}`, or their network")
+        }
         _ if text.contains('*') => {
             let known = text.split('.').take_while(|part| *part != "*").count();
             let network = text.replace('*', "0");
@@ -292,8 +307,8 @@ pub(super) fn log_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let kind = value::keyword(line.first(), "a kind of log", value::LOG_KINDS)?;
     let rest = line.values.get(1..).unwrap_or_default();
     let target = match (kind, rest) {
-        (LogKind::Syslog, [facility]) => syslog(facility, None)?,
-        (LogKind::Syslog, [facility, level]) => syslog(facility, Some(level))?,
+        (LogKind::Syslog, [facility]) => syslog(reader, facility, None)?,
+        (LogKind::Syslog, [facility, level]) => syslog(reader, facility, Some(level))?,
         (LogKind::File, [path, sizes @ ..]) if sizes.len() <= 2 => {
             LogTarget::File(FileLog { path: reader.path(path), limits: file_limits(sizes)? })
         }
@@ -310,13 +325,18 @@ fn log_form(line: &Assignment, form: &str) -> Box<Diagnostic> {
     Box::new(note.help(format!("write `log_type = {form}`")))
 }
 
-fn syslog(facility: &Word, level: Option<&Word>) -> Outcome<LogTarget> {
-    let facility = value::keyword(facility, "a syslog facility", value::FACILITIES)?;
-    let level = match level {
-        Some(level) => value::keyword(level, "a syslog level", value::LEVELS)?,
-        None => Level::Info,
-    };
-    Ok(LogTarget::Syslog { facility, level })
+/// Of two mistakes both are reported.
+fn syslog(reader: &mut Reader<'_>, facility: &Word, level: Option<&Word>) -> Outcome<LogTarget> {
+    let facility = value::keyword(facility, "a syslog facility", value::FACILITIES);
+    let level = level.map(|level| value::keyword(level, "a syslog level", value::LEVELS));
+    match (facility, level.unwrap_or(Ok(Level::Info))) {
+        (Ok(facility), Ok(level)) => Ok(LogTarget::Syslog { facility, level }),
+        (Err(first), Err(second)) => {
+            reader.refuse("log_type", *first);
+            Err(second)
+        }
+        (Err(only), Ok(_)) | (Ok(_), Err(only)) => Err(only),
+    }
 }
 
 /// ATTR-52: hard is soft and one percent, but at least 5 KiB and at most 20 KiB more.
@@ -364,11 +384,19 @@ pub(super) fn log_on_failure(reader: &mut Reader<'_>, line: &Assignment) -> Resu
 
 fn fields(
     reader: &mut Reader<'_>,
-    name: &str,
+    name: &'static str,
     line: &Assignment,
     keywords: Keywords<LogField>,
 ) -> Vec<LogField> {
-    let read = |word: &Word| value::keyword(word, "a log option", keywords);
+    let read = |word: &Word| {
+        value::keyword(word, "a log option", keywords).map_err(|mut note| {
+            if word.is("RECORD") {
+                let history = "RECORD was a word of `log_on_failure`; xinetd has it no more";
+                note.help = Some(history.into());
+            }
+            note
+        })
+    };
     let fields = reader.each(name, line, read);
     for at in fields.iter().filter(|at| at.value == LogField::UserId) {
         if line.operator != Operator::Remove {

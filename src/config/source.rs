@@ -1,6 +1,6 @@
 //! The files of a configuration: the main one and what it includes, in reading order.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,15 +8,23 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Ast, Body, Item, Word};
 use crate::config::code;
-use crate::config::parse::parse;
+use crate::config::parse::{KEPT, parse};
 use crate::diag::{Diagnostic, Sources, Span};
+use crate::sys::fd::open_regular;
+
+/// How deep files may include one another.
+const MOST_DEEP: usize = 64;
+/// How many files a configuration may have.
+const MOST_FILES: usize = 4096;
+/// How long a file may be.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// All entries of all files, in reading order.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub sources: Sources,
     pub entries: Vec<Entry>,
-    /// A part was lost that reaches beyond one service: see [`Ast::swallowed`].
+    /// A part was lost that reaches beyond one service: see [`Ast::incomplete`].
     pub incomplete: bool,
 }
 
@@ -32,7 +40,8 @@ pub(super) enum Entry {
 /// # Errors
 /// When `path` itself cannot be read (START-14); other files are reported and left out.
 pub(super) fn read(path: &Path, base: &Path, notes: &mut Vec<Diagnostic>) -> io::Result<Files> {
-    let mut reading = Reading { base, open: Vec::new(), files: Files::default(), notes };
+    let files = Files::default();
+    let mut reading = Reading { base, open: Vec::new(), read: 0, files, notes };
     reading.file(path)?;
     Ok(reading.files)
 }
@@ -41,17 +50,16 @@ struct Reading<'a> {
     base: &'a Path,
     /// Device and inode of what is being read, the main file first.
     open: Vec<(u64, u64)>,
+    /// How many files were read.
+    read: usize,
     files: Files,
     notes: &'a mut Vec<Diagnostic>,
 }
 
 impl Reading<'_> {
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = File::open(path)?;
-        let identity = file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        drop(file);
+        let (bytes, identity) = contents(path)?;
+        self.read += 1;
         let id = self.files.sources.add(path, bytes);
         let ast = parse(id, self.files.sources.bytes(id), self.notes);
         self.open.push(identity);
@@ -61,7 +69,7 @@ impl Reading<'_> {
     }
 
     fn items(&mut self, ast: Ast) {
-        self.files.incomplete |= ast.swallowed;
+        self.files.incomplete |= ast.incomplete;
         let mut defaults: Option<Span> = None;
         for item in ast.items {
             match item {
@@ -94,17 +102,17 @@ impl Reading<'_> {
     /// INC-1, INC-5
     fn include(&mut self, word: &Word) {
         let path = self.base.join(word.os());
-        if self.is_open(&path) {
-            return self.cycle(word);
-        }
-        if let Err(error) = self.file(&path) {
-            self.unreadable(word, &path, &error, "Unable to open included configuration file");
+        if !self.is_beyond_limits(word) {
+            self.included(word, &path);
         }
     }
 
     /// INC-2 to INC-4
     fn include_dir(&mut self, word: &Word) {
         let path = self.base.join(word.os());
+        if self.is_beyond_limits(word) {
+            return;
+        }
         if self.is_open(&path) {
             return self.cycle(word);
         }
@@ -117,15 +125,42 @@ impl Reading<'_> {
         let identity = fs::metadata(&path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
         self.open.extend(identity);
         for path in names {
-            if self.is_open(&path) {
-                self.cycle(word);
-            } else if let Err(error) = self.file(&path) {
-                self.unreadable(word, &path, &error, "Unable to open included configuration file");
+            if self.is_beyond_limits(word) {
+                break;
             }
+            self.included(word, &path);
         }
         if identity.is_some() {
             self.open.pop();
         }
+    }
+
+    fn included(&mut self, word: &Word, path: &Path) {
+        if self.is_open(path) {
+            self.cycle(word);
+        } else if let Err(error) = self.file(path) {
+            self.unreadable(word, path, &error, "Unable to open included configuration file");
+        }
+    }
+
+    /// Whether nothing more can be read here; says so, and about the number of files
+    /// only once.
+    fn is_beyond_limits(&mut self, word: &Word) -> bool {
+        let text = word.text();
+        let message = if self.open.len() >= MOST_DEEP {
+            format!("files include one another more than {MOST_DEEP} deep; `{text}` is not read")
+        } else if self.read < MOST_FILES {
+            return false;
+        } else if self.read == MOST_FILES {
+            format!("more than {MOST_FILES} files; `{text}` and what follows is not read")
+        } else {
+            return true;
+        };
+        self.read += usize::from(self.read == MOST_FILES);
+        let note = Diagnostic::error(code::INCLUDE_LIMIT, word.span, format!("{message}; {KEPT}"));
+        self.notes.push(note.label("too many"));
+        self.files.incomplete = true;
+        true
     }
 
     /// INC-6: whether reading `path` now would never end.
@@ -141,13 +176,39 @@ impl Reading<'_> {
         self.notes.push(note);
     }
 
+    /// A start goes on without it; for a reload, services may have been in there.
     fn unreadable(&mut self, word: &Word, path: &Path, error: &io::Error, legacy: &str) {
         let path = path.display();
-        let message = format!("cannot read {path}: {error}");
+        let message = format!("cannot read {path}: {error}; {KEPT}");
         let note = Diagnostic::error(code::UNREADABLE, word.span, message)
-            .legacy(format!("{legacy}: {path}: {error}"));
+            .legacy(format!("{legacy}: {path}: {error}; {KEPT}"));
         self.notes.push(note);
+        self.files.incomplete = true;
     }
+}
+
+/// All of a file, and its device and inode.
+///
+/// # Errors
+/// As open(2), and for what is no regular file, because reading that may never end;
+/// only /dev/null is known to be empty.
+fn contents(path: &Path) -> io::Result<(Vec<u8>, (u64, u64))> {
+    let found = fs::metadata(path)?;
+    let identity = |found: &Metadata| (found.dev(), found.ino());
+    if !found.is_file() {
+        let null = fs::metadata("/dev/null").is_ok_and(|null| identity(&null) == identity(&found));
+        return match null {
+            true => Ok((Vec::new(), identity(&found))),
+            false => Err(io::Error::other("not a regular file")),
+        };
+    }
+    let mut file = File::from(open_regular(path)?).take(MOST_BYTES + 1);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MOST_BYTES) {
+        return Err(io::Error::other(format!("longer than {} MiB", MOST_BYTES >> 20)));
+    }
+    Ok((bytes, identity(&file.get_ref().metadata()?)))
 }
 
 /// The files of a directory that count as configuration, in byte order (INC-2, INC-3).
@@ -220,7 +281,49 @@ mod tests {
         fs::write(directory.path().join("main"), text).unwrap();
         let (names, notes) = load(directory.path());
         assert_eq!((names.len(), notes), (1, vec![code::UNREADABLE; 2]), "INC-1, INC-4");
+        let (main, base) = (directory.path().join("main"), directory.path());
+        assert!(read(&main, base, &mut Vec::new()).unwrap().incomplete);
         assert!(read(Path::new("/nonexistent"), Path::new("/"), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn files_that_include_one_another_too_deep_are_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("main"), "include 1\n").unwrap();
+        for depth in 1..=MOST_DEEP {
+            let text = format!("include {}\n{}", depth + 1, service(&depth.to_string()));
+            fs::write(at(&depth.to_string()), text).unwrap();
+        }
+        let (names, notes) = load(directory.path());
+        assert_eq!((names.len(), notes), (MOST_DEEP - 1, vec![code::INCLUDE_LIMIT]));
+    }
+
+    #[test]
+    fn too_many_files_are_reported_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("main"), "include twice\n".repeat(MOST_FILES) + "includedir /\n").unwrap();
+        fs::write(at("twice"), service("a")).unwrap();
+        let (names, notes) = load(directory.path());
+        assert_eq!((names.len(), notes), (MOST_FILES - 1, vec![code::INCLUDE_LIMIT]));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let made = io::pipe().unwrap();
+        let pipe = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&made.0));
+        let text = format!("include {pipe}\ninclude /dev/zero\ninclude /\ninclude /dev/null\n");
+        fs::write(at("main"), text).unwrap();
+        let (_, notes) = load(directory.path());
+        assert_eq!(notes, [code::UNREADABLE; 3]);
+        let main = read(Path::new(&pipe), directory.path(), &mut Vec::new()).unwrap_err();
+        assert_eq!(main.to_string(), "not a regular file", "START-14");
+        File::create(at("long")).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        let long = contents(&at("long")).unwrap_err();
+        assert_eq!(long.to_string(), "longer than 64 MiB");
     }
 
     #[test]

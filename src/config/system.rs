@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::Hash;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
 use crate::config::lookup::{Lookup, User};
@@ -22,7 +22,7 @@ pub struct System {
     members: RefCell<HashMap<(OsString, u32), Vec<u32>>>,
     ports: RefCell<HashMap<(String, String), Option<u16>>>,
     protocols: RefCell<HashMap<String, Option<i32>>>,
-    hosts: RefCell<HashMap<String, Vec<IpAddr>>>,
+    hosts: RefCell<HashMap<String, Vec<SocketAddr>>>,
 }
 
 impl System {
@@ -76,12 +76,12 @@ impl Lookup for System {
         once(&self.protocols, name.to_owned(), |name| names::protocol(name))
     }
 
-    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+    fn addresses(&self, host: &str) -> Vec<SocketAddr> {
         once(&self.hosts, host.to_owned(), |host| {
-            let mut addresses: Vec<IpAddr> = Vec::new();
+            let mut addresses: Vec<SocketAddr> = Vec::new();
             for address in (host.as_str(), 0).to_socket_addrs().into_iter().flatten() {
-                if !addresses.contains(&address.ip()) {
-                    addresses.push(address.ip());
+                if !addresses.contains(&address) {
+                    addresses.push(address);
                 }
             }
             addresses
@@ -119,7 +119,9 @@ mod tests {
         assert!(system.user_by_name(OsStr::new("no-such-user")).is_none());
         assert!(system.is_executable(Path::new("/bin/sh")));
         assert!(!system.is_executable(Path::new("/etc/passwd")));
-        assert_eq!(system.addresses("127.1"), [IpAddr::from([127, 0, 0, 1])]);
+        assert_eq!(system.addresses("127.1"), [SocketAddr::from(([127, 0, 0, 1], 0))]);
+        assert_eq!(system.addresses("fe80::1%lo"), ["[fe80::1%1]:0".parse().unwrap()]);
+        assert!(system.addresses("fe80::1%no-such-if").is_empty());
         assert!(system.addresses("no.such.host.invalid").is_empty());
     }
 }

@@ -1,17 +1,17 @@
 //! Whole configurations into plans: what the contract says about defaults, ports, sockets.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::config::lookup::{Table, User};
-use crate::config::{Loaded, Request, Verdict, load};
+use crate::config::{Loaded, Request, Verdict, code, load};
 use crate::plan::{
     Credentials, Groups, Limit, LogField, LogTarget, Origin, Passed, Plan, RateLimit, Service,
 };
 
 fn machine() -> Table {
     let user = |name: &str, uid, gid| User { name: name.into(), uid, gid };
-    let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
     Table {
         users: vec![user("root", 0, 0), user("games", 5, 60)],
         groups: [("daemon".into(), 1)].into(),
@@ -19,8 +19,10 @@ fn machine() -> Table {
         ports: [(("http".into(), "tcp".into()), 80)].into(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
         hosts: [
-            ("dual".into(), vec![address("192.0.2.1"), address("2001:db8::1")]),
-            ("four".into(), vec![address("192.0.2.8"), address("192.0.2.9")]),
+            ("dual".into(), vec![address("192.0.2.1:0"), address("[2001:db8::1]:0")]),
+            ("four".into(), vec![address("192.0.2.8:0"), address("192.0.2.9:0")]),
+            ("fe80::1%eth0".into(), vec![address("[fe80::1%2]:0")]),
+            ("fe80::1%eth1".into(), vec![address("[fe80::1%3]:0")]),
         ]
         .into(),
         executables: [PathBuf::from("/bin/cat")].into(),
@@ -153,6 +155,8 @@ fn the_address_follows_bind_and_the_family_flags() {
         ("bind = dual", Some("[2001:db8::1]:1001")),
         ("bind = dual\nflags = IPv4", Some("192.0.2.1:1001")),
         ("bind = four", Some("192.0.2.8:1001")),
+        ("bind = fe80::1%eth0", Some("[fe80::1%2]:1001")),
+        ("bind = fe80::1%eth9", None),
         ("bind = ::1\nflags = IPv4", None),
         ("bind = 127.0.0.1\nflags = IPv6", None),
         ("bind = 127.0.0.1 127.0.0.2", None),
@@ -229,10 +233,53 @@ fn limits_of_zero_are_left_out() {
 fn the_second_service_on_a_socket_is_left_out() {
     let text = entry("a", 1001, "")
         + &entry("b", 1001, "")
-        + &entry("c", 1001, "bind = 127.0.0.1")
         + &entry("d", 0, "")
-        + &entry("e", 0, "");
-    assert_eq!(ids(&loaded(&text)), (vec!["a", "c", "d", "e"], vec!["b"]), "CHK-4, CHK-6, BIND-8");
+        + &entry("e", 0, "")
+        + &entry("f", 1002, "bind = fe80::1%eth0")
+        + &entry("g", 1002, "bind = fe80::1%eth1");
+    assert_eq!(
+        ids(&loaded(&text)),
+        (vec!["a", "d", "e", "f", "g"], vec!["b"]),
+        "CHK-4, CHK-6, BIND-8"
+    );
+}
+
+#[test]
+fn all_addresses_beside_one_of_them_are_a_warning() {
+    for (first, second, warned) in [
+        ("", "bind = 127.0.0.1", true),
+        ("bind = ::1", "", true),
+        ("flags = IPv4", "", true),
+        ("flags = IPv4", "bind = 127.0.0.1", true),
+        ("flags = IPv4", "bind = ::1", false),
+        ("v6only = yes", "bind = 127.0.0.1", false),
+        ("v6only = yes", "flags = IPv4", false),
+        ("v6only = yes", "bind = ::1", true),
+        ("bind = 127.0.0.2", "bind = 127.0.0.1", false),
+    ] {
+        let loaded = loaded(&(entry("a", 1001, first) + &entry("b", 1001, second)));
+        let codes: Vec<_> = loaded.notes.iter().map(|note| note.code).collect();
+        assert_eq!(codes.contains(&code::OVERLAP), warned, "{first}, {second}");
+        assert_eq!(ids(&loaded), (vec!["a", "b"], vec![]), "the system decides");
+    }
+}
+
+#[test]
+fn a_misspelt_header_makes_its_service_faulty_by_its_id() {
+    let text =
+        "servce a\n{\nid = one\n}\nservce b\n{\nid = x y\nid=z\n}\nservce c\n{\ndisable = yes\n}\n";
+    let loaded = loaded(text);
+    assert_eq!(ids(&loaded).1, ["one", "b"], "PARSE-20");
+    let names: Vec<_> = loaded.faulty.iter().map(|faulty| faulty.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn the_id_of_a_faulty_entry_is_its_name_where_the_line_is_faulty() {
+    for line in ["id = x y", "id += x", "id =", "id=x"] {
+        let text = entry("a", 1001, &format!("{line}\nnice = x"));
+        assert_eq!(ids(&loaded(&text)).1, ["a"], "{line}");
+    }
 }
 
 #[test]
@@ -244,6 +291,13 @@ fn the_verdict_tells_lines_from_values() {
     let fatal = |fatal| Verdict::FaultyDefaults { fatal };
     assert_eq!(verdict(&defaults("instances=5")), fatal(false), "DEF-7");
     assert_eq!(verdict(&defaults("instances = lots")), fatal(true), "DEF-6");
+    for text in ["include /nonexistent\n", "includedir /nonexistent\n", "defualts\n{\n}\n"] {
+        assert_eq!(verdict(text), fatal(false), "INC-1, INC-4: {text}");
+    }
+    for text in ["include\n", "service\n", "includdir /etc/xinetd.d\n", "servce\n{\n}\n"] {
+        assert_eq!(verdict(text), fatal(false), "PARSE-21: {text}");
+    }
+    assert_eq!(verdict("servce b\n{\n}\nfrobnicate\n"), Verdict::Good, "PARSE-20");
     let twice = "log_type = SYSLOG mail\nlog_type = SYSLOG mail";
     assert_eq!(verdict(&defaults(twice)), fatal(true), "DEF-9");
     let nowhere =
@@ -265,4 +319,32 @@ fn large_files_are_read_in_time_that_grows_with_their_length() {
     let lines = loaded.notes.iter().map(|note| note.short(&loaded.sources).len()).sum::<usize>();
     assert!(lines > 0 && start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     assert_eq!((loaded.plan.services.len(), loaded.faulty.len()), (5001, 5000));
+}
+
+#[test]
+fn of_too_many_mistakes_the_worst_are_kept() {
+    let unknown = "nonsense = 1\n".repeat(100_000);
+    let text = entry("a", 1001, &unknown) + &entry("b", 1002, "nice = x") + &"frob\n".repeat(500);
+    let loaded = loaded(&text);
+    let count = |code| loaded.notes.iter().filter(|note| note.code == code).count();
+    assert_eq!((loaded.notes.len(), count(code::STRAY_LINE)), (1001, 500));
+    assert_eq!((count(code::BAD_NUMBER), count(code::TOO_MANY)), (1, 1));
+    let last = loaded.notes.last().unwrap();
+    assert_eq!(last.message, "too many mistakes: 99501 more are not shown");
+    assert_eq!(ids(&loaded), (vec!["a"], vec!["b"]));
+}
+
+#[test]
+fn thousands_of_unknown_words_are_compared_with_thousands_in_time() {
+    let unknown: Vec<_> = (0..5000).map(|n| format!("service-{n}-x")).collect();
+    let services: String =
+        (0..5000).map(|n| format!("service service-{n}\n{{\nuser = root\n}}\n")).collect();
+    let lines: String = (0..100_000).map(|n| format!("only_fr{n} = x\n")).collect();
+    let text = defaults(&format!("enabled = {} a", unknown.join(" ")))
+        + &services
+        + &entry("a", 1001, &lines);
+    let start = std::time::Instant::now();
+    let loaded = loaded(&text);
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert_eq!(ids(&loaded), (vec!["a"], vec![]));
 }

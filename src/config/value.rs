@@ -154,6 +154,7 @@ pub(super) fn keyword<T: Copy>(word: &Word, what: &str, keywords: Keywords<T>) -
     let names = || keywords.iter().map(|(name, _)| *name);
     let help = match nearest(&text, names()) {
         _ if text.starts_with('#') => COMMENT.into(),
+        _ if text.contains(',') => COMMA.into(),
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("one of: {}", names().collect::<Vec<_>>().join(", ")),
     };
@@ -163,6 +164,9 @@ pub(super) fn keyword<T: Copy>(word: &Word, what: &str, keywords: Keywords<T>) -
 
 /// What to say about a word that was meant as a comment (PARSE-3).
 pub(super) const COMMENT: &str = "`#` begins a comment only at the beginning of a line";
+
+/// What to say about words with commas between them (PARSE-4).
+pub(super) const COMMA: &str = "separate words by blanks, not by commas";
 
 /// `yes` or `no`.
 ///
@@ -334,6 +338,8 @@ mod tests {
         assert_eq!(keyword(&word("ipV6"), "a flag", FLAGS).unwrap(), Flag::Ipv6, "PARSE-27");
         let refused = keyword(&word("NODELEY"), "a flag", FLAGS).unwrap_err();
         assert_eq!(refused.help.as_deref(), Some("did you mean `NODELAY`?"));
+        let refused = keyword(&word("REUSE,NODELAY"), "a flag", FLAGS).unwrap_err();
+        assert_eq!(refused.help.as_deref(), Some(COMMA));
         let refused = yes_no(&word("perhaps")).unwrap_err();
         assert_eq!(refused.help.as_deref(), Some("one of: yes, no"));
     }

@@ -112,6 +112,17 @@ impl Diagnostic {
         self
     }
 
+    /// Says what this costs, in the log too, unless that is said already.
+    pub fn cost(&mut self, cost: &str) {
+        if !self.message.contains("left out") {
+            self.message = format!("{}; {cost}", self.message);
+        }
+        let legacy = self.legacy.as_mut();
+        if let Some(old) = legacy.filter(|old| !old.contains("DISABLING") && !old.contains(cost)) {
+            *old = format!("{old}; {cost}");
+        }
+    }
+
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

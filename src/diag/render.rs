@@ -1,6 +1,7 @@
 //! The three texts of a diagnostic: for people, for editors, for the log.
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -12,12 +13,14 @@ impl Diagnostic {
     /// Ends in a newline. `colour` adds ANSI escapes.
     #[must_use]
     pub fn human(&self, sources: &Sources, colour: bool) -> String {
+        let (message, label) = (printable(&self.message), printable(&self.label));
+        let help = self.help.as_deref().map(printable);
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let title = level.primary_title(self.message.as_str()).id(self.code);
+        let title = level.primary_title(&*message).id(self.code);
         let primary = Quote::new(sources, self.span);
         let elsewhere = self.related.as_ref().map(|(span, label)| (span, label.as_str()));
         let line = sources.line_span(self.span);
@@ -29,13 +32,13 @@ impl Diagnostic {
             Some((span, label)) => (None, Some((Quote::new(sources, *span), label))),
             None => (None, None),
         };
-        let quoted = primary.snippet(AnnotationKind::Primary, &self.label).annotations(same_line);
+        let quoted = primary.snippet(AnnotationKind::Primary, &label).annotations(same_line);
         let mut group = title.element(quoted);
         if let Some((quote, label)) = &other_line {
             group = group.element(quote.snippet(AnnotationKind::Context, label));
         }
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+        if let Some(help) = &help {
+            group = group.element(Level::HELP.message(&**help));
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let groups: [Group<'_>; 1] = [group];
@@ -53,7 +56,7 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             let _ = write!(text, "; {help}");
         }
-        text
+        printable(&text).into_owned()
     }
 
     /// The form for the log: the old sentence if there is one, and the suffix that
@@ -66,8 +69,21 @@ impl Diagnostic {
         }
         let (path, line) = (sources.path(self.span.file).display(), sources.line(self.span));
         let _ = write!(text, " [file={path}] [line={line}]");
-        text
+        printable(&text).into_owned()
     }
+}
+
+/// `text` with its control characters as `\x1b`: a file name or a word must neither
+/// begin a line of its own in a log nor give orders to a terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escape = |to: String, letter: char| match letter.is_control() {
+        true => format!("{to}\\x{:02x}", u32::from(letter)),
+        false => to + letter.encode_utf8(&mut [0; 4]),
+    };
+    text.chars().fold(String::new(), escape).into()
 }
 
 /// One line of a file as text.
@@ -85,7 +101,7 @@ impl Quote {
         let line = sources.line_span(span);
         let bytes = sources.text(line).to_vec();
         let mut quote = Self {
-            path: sources.path(span.file).display().to_string(),
+            path: printable(&sources.path(span.file).display().to_string()).into_owned(),
             number: usize::try_from(sources.line(span)).unwrap_or(usize::MAX),
             line,
             text: String::from_utf8_lossy(&bytes).into_owned(),
@@ -178,6 +194,24 @@ warning[unknown-attribute]: `only_form` is not an attribute; the line is ignored
              [file=/etc/xinetd.d/tftp] [line=4]",
             "PARSE-28"
         );
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        let mut sources = Sources::default();
+        let file = sources.add("/etc/x\ny", b"a\x1b[2Jb\x07 = 1".to_vec());
+        let span = Span { file, start: 0, end: 7 };
+        let diagnostic = Diagnostic::error("code", span, "`a\x1b[2Jb` is odd")
+            .label("a\x1b")
+            .help("not \x07")
+            .legacy("bad a\u{9b}2J");
+        let log = diagnostic.log_line(&sources);
+        assert_eq!(log, r"bad a\x9b2J (not \x07) [file=/etc/x\x0ay] [line=1]");
+        let human = diagnostic.human(&sources, false);
+        for text in [diagnostic.short(&sources), human.replace('\n', "")] {
+            assert!(text.contains(r"`a\x1b[2Jb` is odd"), "{text}");
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 
     #[test]
