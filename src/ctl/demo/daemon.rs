@@ -93,7 +93,7 @@ impl Daemon {
     ) -> io::Result<Self> {
         let mut child = signals.pass(|| start_daemon(stage, xinetd))?;
         let messages = child.stderr.take();
-        let daemon = Self {
+        let mut daemon = Self {
             child,
             signals,
             messages,
@@ -104,6 +104,11 @@ impl Daemon {
         if let Some(messages) = &daemon.messages {
             // Our end of the pipe alone; the daemon's stays as it is.
             fcntl::fcntl(messages, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        // A SIGCHLD that came while the signals were let through is lost.
+        daemon.ended = daemon.child.try_wait()?;
+        if daemon.ended.is_some() {
+            daemon.read()?;
         }
         Ok(daemon)
     }
