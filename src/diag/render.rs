@@ -86,6 +86,13 @@ fn printable(text: &str) -> Cow<'_, str> {
     text.chars().fold(String::new(), escape).into()
 }
 
+/// Bytes of a file as text. The renderer shows ASCII control characters as pictures;
+/// those of Unicode (U+0080 to U+009F), which terminals obey too, are replaced here.
+fn as_text(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.replace(|letter: char| letter.is_control() && !letter.is_ascii(), "\u{fffd}")
+}
+
 /// One line of a file as text.
 struct Quote {
     path: String,
@@ -104,7 +111,7 @@ impl Quote {
             path: printable(&sources.path(span.file).display().to_string()).into_owned(),
             number: usize::try_from(sources.line(span)).unwrap_or(usize::MAX),
             line,
-            text: String::from_utf8_lossy(&bytes).into_owned(),
+            text: as_text(&bytes),
             bytes,
             range: 0..0,
         };
@@ -116,7 +123,7 @@ impl Quote {
     fn range(&self, span: Span) -> Range<usize> {
         let text_offset = |at: u32| {
             let bytes = usize::try_from(at.saturating_sub(self.line.start)).unwrap_or(usize::MAX);
-            String::from_utf8_lossy(self.bytes.get(..bytes).unwrap_or(&self.bytes)).len()
+            as_text(self.bytes.get(..bytes).unwrap_or(&self.bytes)).len()
         };
         text_offset(span.start)..text_offset(span.end)
     }
@@ -199,8 +206,8 @@ warning[unknown-attribute]: `only_form` is not an attribute; the line is ignored
     #[test]
     fn control_characters_are_shown_and_not_obeyed() {
         let mut sources = Sources::default();
-        let file = sources.add("/etc/x\ny", b"a\x1b[2Jb\x07 = 1".to_vec());
-        let span = Span { file, start: 0, end: 7 };
+        let file = sources.add("/etc/x\ny", b"\xc2\x9b2J a\x1b[2Jb\x07 = 1\x7f".to_vec());
+        let span = Span { file, start: 5, end: 12 };
         let diagnostic = Diagnostic::error("code", span, "`a\x1b[2Jb` is odd")
             .label("a\x1b")
             .help("not \x07")
