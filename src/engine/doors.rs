@@ -113,7 +113,7 @@ impl Engine {
             return;
         };
         let _ = self.ready.remove(&state.listener);
-        socket::stop_listening(&state.listener).ok();
+        socket::hold_port(&state.listener).ok();
         let pause = Duration::from_secs(u64::from(state.door.policy.rate.pause));
         state.is_paused = true;
         self.paused.push((Instant::now() + pause, index));

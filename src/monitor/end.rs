@@ -109,6 +109,8 @@ impl Monitor {
             tracing::trace!("unknown child process {pid} died");
             return;
         };
+        // First the engine: who reads the line and comes back finds the place free.
+        self.tell_engine(&ToEngine::Exited { ticket: server.ticket });
         let in_force = self.services.find(server.index).map(|active| Rc::clone(&active.service));
         let service = in_force.unwrap_or(server.service);
         let seconds = server.started.elapsed().as_secs();
@@ -116,7 +118,6 @@ impl Monitor {
         if let Some(line) = line {
             self.logs.line(server.index, &service, &line);
         }
-        self.tell_engine(&ToEngine::Exited { ticket: server.ticket });
         if self.stop_at.is_some_and(|(_, exit)| exit == Exit::NoServices) {
             self.leave_when_quiet();
         }

@@ -78,7 +78,9 @@ impl Monitor {
     fn prepare(&mut self, loaded: Loaded) -> Result<(Vec<Ready>, ServiceLogs), String> {
         match &loaded.verdict {
             Verdict::Good => {}
-            Verdict::FaultyDefaults { .. } => return Err("`defaults` has a mistake".to_owned()),
+            Verdict::FaultyDefaults { .. } => {
+                return Err("a mistake reaches beyond one service".to_owned());
+            }
             Verdict::Unreadable(why) => return Err(why.clone()),
         }
         let (logs, unusable) = ServiceLogs::open(&loaded.plan.common_log, &self.options.program);

@@ -51,18 +51,24 @@ pub fn send_now(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(send(fd.as_fd().as_raw_fd(), bytes, flags)?)
 }
 
-/// Ends the listening state without giving the port away: connects are refused until
-/// [`listen`] is called again (Linux).
-///
-/// With SO_REUSEADDR still set somebody else could bind a port on which nobody listens.
+/// Ends the listening state: connects are refused until [`listen`] is called again (Linux).
+/// Another socket with SO_REUSEADDR may now be bound to the port.
 ///
 /// # Errors
 /// `ENOTCONN` when it was not listening.
 pub fn stop_listening(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
-    let socket = SockRef::from(&fd);
-    socket.set_reuse_address(false)?;
-    socket.shutdown(Shutdown::Both)
+    SockRef::from(&fd).shutdown(Shutdown::Both)
+}
+
+/// As [`stop_listening`], but nobody else may have the port meanwhile.
+///
+/// # Errors
+/// `ENOTCONN` when it was not listening.
+pub fn hold_port(fd: impl AsFd) -> io::Result<()> {
+    let fd = fd.as_fd();
+    SockRef::from(&fd).set_reuse_address(false)?;
+    stop_listening(fd)
 }
 
 /// listen(2) with the longest queue that the system allows (`net.core.somaxconn`): the
