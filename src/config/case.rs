@@ -129,7 +129,10 @@ impl Case<'_> {
     }
 
     fn not_supported(&mut self, span: Span, what: &str) {
-        let message = format!("{what} are not supported yet; `{}` is left out", self.name.text());
+        let message = format!(
+            "{what} are not supported yet; this entry of `{}` is left out",
+            self.name.text()
+        );
         self.notes.push(Diagnostic::error(code::NOT_SUPPORTED, span, message));
     }
 

@@ -73,7 +73,8 @@ pub(super) fn resolve(
             Some(service) => resolved.plan.services.push(service),
             None => resolved.faulty.push(faulty),
         }
-        let cost = format!("service `{}` is left out", name.text());
+        // Not the service: at a reload it may go on with its old entry.
+        let cost = format!("this entry of `{}` is left out", name.text());
         found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));
         notes.append(&mut found);
     }
