@@ -116,6 +116,9 @@ mod tests {
         assert_eq!(system.user_by_uid(0).unwrap(), root);
         assert_eq!(system.group_by_name(OsStr::new("root")), Some(0));
         assert!(system.groups_of(&root, 0).contains(&0));
+        let local = names::local_user("root").unwrap();
+        assert_eq!((local.uid, local.gid), (0, 0));
+        assert!(names::local_user("no-such-user").is_none());
         assert!(system.user_by_name(OsStr::new("no-such-user")).is_none());
         assert!(system.is_executable(Path::new("/bin/sh")));
         assert!(!system.is_executable(Path::new("/etc/passwd")));

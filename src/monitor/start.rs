@@ -214,9 +214,8 @@ fn choose_account() -> Option<Account> {
         );
         return None;
     }
-    let account = |name: &str| {
-        names::user_by_name(name.as_ref()).map(|user| Account { uid: user.uid, gid: user.gid })
-    };
+    let account =
+        |name: &str| names::local_user(name).map(|user| Account { uid: user.uid, gid: user.gid });
     let account = account("xinetd").or_else(|| {
         tracing::warn!("there is no user `xinetd`: the engine runs as `nobody`");
         account("nobody")

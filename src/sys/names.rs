@@ -29,6 +29,19 @@ pub fn user_by_name(name: &OsStr) -> Option<User> {
     nix::unistd::User::from_name(name.to_str()?).ok().flatten().map(User::from)
 }
 
+/// The entry of a system account in `/etc/passwd` itself. Such accounts are local, and asking
+/// for one that is missing would load every name service there is into this process for good.
+#[must_use]
+pub fn local_user(name: &str) -> Option<User> {
+    let entry = |line: &str| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then_some(())?;
+        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some(User { name: name.into(), uid, gid })
+    };
+    std::fs::read_to_string("/etc/passwd").ok()?.lines().find_map(entry)
+}
+
 /// getpwuid(3)
 #[must_use]
 pub fn user_by_uid(uid: u32) -> Option<User> {
