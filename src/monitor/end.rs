@@ -164,12 +164,20 @@ impl Monitor {
         }
     }
 
+    /// Takes everything that a dead engine has sent. What we still owed it goes first: as long
+    /// as something waits to be sent, nothing is heard.
+    pub(super) fn hear_last_words(&mut self) -> Result<(), Exit> {
+        while let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) {
+            engine.pump(&self.services);
+            self.hear_engine()?;
+        }
+        Ok(())
+    }
+
     /// The engine is dead: what it sent is carried out, then a new one takes over, while
     /// servers run on and clients wait in the backlog.
     fn replace_engine(&mut self, end: End) -> Result<(), Exit> {
-        while self.engine.as_ref().is_some_and(|engine| !engine.ended) {
-            self.hear_engine()?;
-        }
+        self.hear_last_words()?;
         self.engine = None;
         if let Some((_, exit)) = self.stop_at {
             return Err(exit);

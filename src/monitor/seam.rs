@@ -178,6 +178,21 @@ fn an_engine_that_does_not_read_its_answers_is_not_heard() {
 }
 
 #[test]
+fn the_last_words_of_a_dead_engine_are_heard_however_much_it_was_owed() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let ask = ToMonitor::Banner { number: 1, service: ServiceIndex(1), kind: BannerKind::Fail };
+    for _ in 0..2000 {
+        port.send(&ask, None);
+        port.flush();
+        monitor.hear_engine().unwrap();
+    }
+    assert!(!monitor.engine.as_ref().unwrap().is_heard());
+    drop(port);
+    assert_eq!(monitor.hear_last_words(), Ok(()));
+    assert!(monitor.engine.as_ref().unwrap().ended);
+}
+
+#[test]
 fn sigterm_before_the_greeting_is_no_violation() {
     let (mut monitor, mut port) = monitor(State::Stopping, vec![plain()]);
     let hello = ToMonitor::Hello { build: BUILD };
