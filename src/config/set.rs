@@ -3,17 +3,22 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::config::addr::{self, AddrPattern, Unread};
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::code;
 use crate::config::draft::{Account, At, Draft, Protocol};
 use crate::config::read::Reader;
-use crate::config::value::{self, Flag, Keywords, LogKind, Outcome};
+use crate::config::value::{self, Flag, Outcome};
 use crate::diag::Diagnostic;
-use crate::plan::{FileLog, Level, LogField, LogTarget, RateLimit, Resource, Rlimit};
+use crate::plan::{RateLimit, Resource, Rlimit};
 
 /// Largest number of a user or group; the one above means "none" to the system.
 const ID: std::ops::RangeInclusive<i64> = 0..=4_294_967_294;
+
+mod access;
+mod log;
+
+pub(super) use access::{no_access, only_from};
+pub(super) use log::{log_on_failure, log_on_success, log_type};
 
 type Result = Outcome<()>;
 
@@ -220,191 +225,6 @@ pub(super) fn cps(reader: &mut Reader<'_>, line: &Assignment) -> Result {
         reader.draft.rate = Some(RateLimit { per_second, pause });
     }
     Ok(())
-}
-
-pub(super) fn only_from(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let patterns = addresses(reader, line, |word, message| {
-        let effect = "it matches nobody";
-        Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, format!("{message}: {effect}"))
-            .label("does not match anybody")
-            .legacy(format!("failed to parse {}: {NO_NAMES}: {effect}", word.text()))
-    });
-    let operator = reader.operator(line);
-    reader.draft.only_from.push(operator, patterns);
-    Ok(())
-}
-
-/// ADDR-17: skipping a word here would let somebody in.
-pub(super) fn no_access(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let patterns = addresses(reader, line, |word, message| {
-        Diagnostic::error(code::NOT_AN_ADDRESS, word.span, message)
-            .label("cannot be kept out")
-            .legacy(format!("failed to parse {}: {NO_NAMES}", word.text()))
-    });
-    let operator = reader.operator(line);
-    reader.draft.no_access.push(operator, patterns);
-    Ok(())
-}
-
-/// ADDR-13 to ADDR-16 are for a later version.
-const NO_NAMES: &str = "names are not supported by this version";
-
-fn addresses(
-    reader: &mut Reader<'_>,
-    line: &Assignment,
-    name: impl Fn(&Word, String) -> Diagnostic,
-) -> Vec<AddrPattern> {
-    let mut patterns = Vec::with_capacity(line.values.len());
-    let mut comment = false; // the words of a comment need no message each
-    for word in &line.values {
-        let text = word.text();
-        let said = comment;
-        comment |= text.starts_with('#');
-        let note = match addr::read(&text) {
-            Err(_) if said => continue,
-            Ok(meaning) => {
-                patterns.extend(meaning.patterns);
-                let Some(plainly) = meaning.plainly else { continue };
-                let message = format!("`{text}` means {plainly}");
-                Diagnostic::warning(code::SURPRISING_ADDRESS, word.span, message)
-                    .help("write all four numbers, without leading zeros")
-            }
-            Err(Unread::Wrong(why)) => {
-                let listed = text.contains(',') && !text.contains(['{', '}']);
-                Diagnostic::error(code::BAD_ADDRESS, word.span, format!("`{text}`: {why}"))
-                    .maybe_help(listed.then(|| value::COMMA.to_owned()))
-                    .legacy(format!("Bad address: {text}"))
-            }
-            Err(Unread::Name) => {
-                let message = format!("`{text}` is not an address; {NO_NAMES}");
-                name(word, message).help(instead_of(&text))
-            }
-        };
-        reader.notes.push(note);
-    }
-    patterns
-}
-
-/// What to write instead of a word that is no address.
-fn instead_of(text: &str) -> String {
-    match text {
-        _ if text.starts_with('#') => value::COMMENT.into(),
-        _ if text.eq_ignore_ascii_case("all") => "everybody is `0.0.0.0 ::/0`".into(),
-        _ if text.contains('*') && text.contains(|c: char| c.is_ascii_alphabetic()) => {
-            let domain = text.trim_start_matches(['*', '.']);
-            format!("write the addresses of the hosts of `{domain}`, or their network")
-        }
-        _ if text.contains('*') => {
-            let known = text.split('.').take_while(|part| *part != "*").count();
-            let network = text.replace('*', "0");
-            format!("a network is written with its bits: `{network}/{}`", 8 * known)
-        }
-        _ => "write addresses: `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`".into(),
-    }
-}
-
-pub(super) fn log_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let kind = value::keyword(line.first(), "a kind of log", value::LOG_KINDS)?;
-    let rest = line.values.get(1..).unwrap_or_default();
-    let target = match (kind, rest) {
-        (LogKind::Syslog, [facility]) => syslog(reader, facility, None)?,
-        (LogKind::Syslog, [facility, level]) => syslog(reader, facility, Some(level))?,
-        (LogKind::File, [path, sizes @ ..]) if sizes.len() <= 2 => {
-            LogTarget::File(FileLog { path: reader.path(path), limits: file_limits(sizes)? })
-        }
-        (LogKind::Syslog, _) => return Err(log_form(line, "SYSLOG FACILITY [LEVEL]")),
-        (LogKind::File, _) => return Err(log_form(line, "FILE PATH [SOFT [HARD]]")),
-    };
-    reader.draft.log_type = Some(target);
-    Ok(())
-}
-
-fn log_form(line: &Assignment, form: &str) -> Box<Diagnostic> {
-    let message = "the words of `log_type` do not fit together";
-    let note = Diagnostic::error(code::WRONG_COUNT, line.values_span(), message);
-    Box::new(note.help(format!("write `log_type = {form}`")))
-}
-
-/// Of two mistakes both are reported.
-fn syslog(reader: &mut Reader<'_>, facility: &Word, level: Option<&Word>) -> Outcome<LogTarget> {
-    let facility = value::keyword(facility, "a syslog facility", value::FACILITIES);
-    let level = level.map(|level| value::keyword(level, "a syslog level", value::LEVELS));
-    match (facility, level.unwrap_or(Ok(Level::Info))) {
-        (Ok(facility), Ok(level)) => Ok(LogTarget::Syslog { facility, level }),
-        (Err(first), Err(second)) => {
-            reader.refuse("log_type", *first);
-            Err(second)
-        }
-        (Err(only), Ok(_)) | (Ok(_), Err(only)) => Err(only),
-    }
-}
-
-/// ATTR-52: hard is soft and one percent, but at least 5 KiB and at most 20 KiB more.
-fn file_limits(sizes: &[Word]) -> Outcome<Option<(u64, u64)>> {
-    let mut sizes = sizes.iter();
-    let Some(word) = sizes.next() else { return Ok(None) };
-    let soft = value::size(word)?;
-    let hard = match sizes.next() {
-        Some(word) => {
-            let hard = value::size(word)?;
-            if hard < soft {
-                let message = "the hard limit is below the soft one";
-                return Err(Box::new(Diagnostic::error(code::LIMITS_REVERSED, word.span, message)));
-            }
-            hard
-        }
-        None => soft.saturating_add((soft / 100).clamp(5 * 1024, 20 * 1024)),
-    };
-    Ok((soft > 0).then_some((soft, hard)))
-}
-
-pub(super) fn log_on_success(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let fields = fields(reader, "log_on_success", line, value::SUCCESS_FIELDS);
-    let operator = reader.operator(line);
-    reader.draft.on_success.push(operator, fields);
-    Ok(())
-}
-
-/// ATTR-40: RECORD was taken out of xinetd, but not out of everybody's files.
-pub(super) fn log_on_failure(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let (record, rest): (Vec<_>, Vec<_>) =
-        line.values.iter().cloned().partition(|word| word.is("RECORD"));
-    for word in record {
-        let message = "RECORD was removed from xinetd; the word is ignored";
-        let note = Diagnostic::warning(code::HISTORIC_WORD, word.span, message)
-            .legacy("Bad log_on_failure flag: RECORD");
-        reader.notes.push(note);
-    }
-    let line = Assignment { values: rest, ..line.clone() };
-    let fields = fields(reader, "log_on_failure", &line, value::FAILURE_FIELDS);
-    let operator = reader.operator(&line);
-    reader.draft.on_failure.push(operator, fields);
-    Ok(())
-}
-
-fn fields(
-    reader: &mut Reader<'_>,
-    name: &'static str,
-    line: &Assignment,
-    keywords: Keywords<LogField>,
-) -> Vec<LogField> {
-    let read = |word: &Word| {
-        value::keyword(word, "a log option", keywords).map_err(|mut note| {
-            if word.is("RECORD") {
-                let history = "RECORD was a word of `log_on_failure`; xinetd has it no more";
-                note.help = Some(history.into());
-            }
-            note
-        })
-    };
-    let fields = reader.each(name, line, read);
-    for at in fields.iter().filter(|at| at.value == LogField::UserId) {
-        if line.operator != Operator::Remove {
-            let message = "USERID has no effect: clients are not asked by this version";
-            reader.notes.push(Diagnostic::note(code::NO_EFFECT, at.span, message));
-        }
-    }
-    fields.into_iter().map(|at| at.value).collect()
 }
 
 pub(super) fn nice(reader: &mut Reader<'_>, line: &Assignment) -> Result {
