@@ -1,5 +1,11 @@
 //! What each attribute does with its values; the table in `attr` names these functions.
 
+mod access;
+mod log;
+
+pub(super) use access::{no_access, only_from};
+pub(super) use log::{log_on_failure, log_on_success, log_type};
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -13,12 +19,6 @@ use crate::plan::{RateLimit, Resource, Rlimit};
 
 /// Largest number of a user or group; the one above means "none" to the system.
 const ID: std::ops::RangeInclusive<i64> = 0..=4_294_967_294;
-
-mod access;
-mod log;
-
-pub(super) use access::{no_access, only_from};
-pub(super) use log::{log_on_failure, log_on_success, log_type};
 
 type Result = Outcome<()>;
 
