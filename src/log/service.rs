@@ -20,6 +20,8 @@ pub struct ServiceLogs {
     common: LogTarget,
     common_file: Option<LogFile>,
     own_files: HashMap<ServiceIndex, LogFile>,
+    /// Whose own files have lines to be flushed: nobody looks at the others.
+    written: Vec<ServiceIndex>,
     syslog: Syslog,
     stamps: Stamps,
 }
@@ -55,6 +57,7 @@ impl ServiceLogs {
             common: common.clone(),
             common_file,
             own_files: HashMap::new(),
+            written: Vec::new(),
             syslog: Syslog::new(ident),
             stamps: Stamps::default(),
         };
@@ -99,10 +102,14 @@ impl ServiceLogs {
             LogTarget::Syslog { facility, level } => self.syslog.line(*facility, *level, text),
             LogTarget::File(_) => {
                 let is_own = service.log.target != LogTarget::Common;
-                let file =
-                    if is_own { self.own_files.get_mut(&index) } else { self.common_file.as_mut() };
+                let (file, name) = if is_own {
+                    self.written.push(index);
+                    (self.own_files.get_mut(&index), service.id.0.as_str())
+                } else {
+                    (self.common_file.as_mut(), "common")
+                };
                 if let Some(file) = file {
-                    tell(file.line(self.stamps.file(), text), &service.id.0);
+                    tell(file.line(self.stamps.file(), text), name);
                 }
             }
         }
@@ -110,8 +117,13 @@ impl ServiceLogs {
 
     /// Writes what has been taken.
     pub fn flush(&mut self) {
-        for file in self.own_files.values_mut().chain(self.common_file.as_mut()) {
-            tell(file.flush(), "service");
+        if let Some(file) = &mut self.common_file {
+            tell(file.flush(), "common");
+        }
+        for index in self.written.drain(..) {
+            if let Some(file) = self.own_files.get_mut(&index) {
+                tell(file.flush(), "service");
+            }
         }
     }
 }
