@@ -310,3 +310,55 @@ impl Monitor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::recipe::tests::service;
+    use crate::plan::ServiceId;
+
+    fn at(id: &str, address: &str) -> Service {
+        let mut service = service();
+        service.id = ServiceId(id.into());
+        service.socket.address = address.parse().unwrap();
+        service
+    }
+
+    fn changes(old: &[Service], new: &[Service]) -> Vec<Change> {
+        let numbered: Vec<_> = (0..).map(ServiceIndex).zip(old).collect();
+        plan::changes(&numbered, new)
+    }
+
+    #[test]
+    fn reload_2_a_service_is_known_by_id_and_port() {
+        let old = [at("a", "127.0.0.1:1"), at("b", "127.0.0.1:2"), at("c", "127.0.0.1:3")];
+        let new = [at("c", "127.0.0.1:3"), at("a", "127.0.0.1:9"), at("b", "127.0.0.2:2")];
+        assert_eq!(
+            changes(&old, &new),
+            [
+                Change::Drop(ServiceIndex(0)),
+                Change::Keep(ServiceIndex(2), 0),
+                Change::Open(1),
+                Change::Rebind(ServiceIndex(1), 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn chk_5_twins_of_one_id_and_port_keep_their_own_sockets() {
+        let old = [at("a", "127.0.0.1:1"), at("a", "127.0.0.2:1")];
+        let new = [at("a", "127.0.0.3:1"), at("a", "127.0.0.2:1")];
+        assert_eq!(
+            changes(&old, &new),
+            [Change::Rebind(ServiceIndex(0), 0), Change::Keep(ServiceIndex(1), 1)]
+        );
+    }
+
+    #[test]
+    fn reload_8_v6only_is_a_part_of_the_socket() {
+        let mut new = at("a", "[::]:1");
+        new.socket.v6only = true;
+        let changes = changes(&[at("a", "[::]:1")], &[new]);
+        assert_eq!(changes, [Change::Rebind(ServiceIndex(0), 0)]);
+    }
+}

@@ -1,6 +1,8 @@
 //! From the running services and a new plan to the list of what a reload has to do.
 
-use crate::plan::{Service, ServiceIndex};
+use std::collections::HashMap;
+
+use crate::plan::{Origin, Service, ServiceId, ServiceIndex};
 
 /// One step of a reload. `usize` is a position in the new plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,27 +23,27 @@ pub enum Change {
 /// service can take over the port of its predecessor (RELOAD-3).
 #[must_use]
 pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Change> {
-    let mut left: Vec<_> = running.to_vec();
+    let mut left: HashMap<Identity<'_>, Vec<(ServiceIndex, &Service)>> = HashMap::new();
+    for (index, service) in running {
+        left.entry(identity(service)).or_default().push((*index, service));
+    }
     let mut found: Vec<Option<Change>> = vec![None; new.len()];
     for exact in [true, false] {
         for (position, (slot, service)) in found.iter_mut().zip(new).enumerate() {
-            if slot.is_some() {
+            let Some(same) = left.get_mut(&identity(service)).filter(|_| slot.is_none()) else {
                 continue;
-            }
-            let same = |old: &Service| {
-                is_same_service(old, service) && (!exact || is_same_socket(old, service))
             };
-            if let Some(at) = left.iter().position(|(_, old)| same(old)) {
-                let (index, _) = left.remove(at);
-                *slot = Some(if exact {
-                    Change::Keep(index, position)
-                } else {
-                    Change::Rebind(index, position)
-                });
+            let fits = |(_, old): &(ServiceIndex, &Service)| !exact || is_same_socket(old, service);
+            if let Some(at) = same.iter().position(fits) {
+                let (index, _) = same.remove(at);
+                let change = if exact { Change::Keep } else { Change::Rebind };
+                *slot = Some(change(index, position));
             }
         }
     }
-    let drops = left.into_iter().map(|(index, _)| Change::Drop(index));
+    let mut gone: Vec<_> = left.into_values().flatten().map(|(index, _)| index).collect();
+    gone.sort_unstable();
+    let drops = gone.into_iter().map(Change::Drop);
     let rest = found
         .into_iter()
         .enumerate()
@@ -49,12 +51,12 @@ pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Cha
     drops.chain(rest).collect()
 }
 
-/// RELOAD-2: id, type, protocol, socket type, wait and port; the last four are one
-/// for every service there is today, but for the port.
-fn is_same_service(old: &Service, new: &Service) -> bool {
-    old.id == new.id
-        && old.origin == new.origin
-        && old.socket.address.port() == new.socket.address.port()
+/// RELOAD-2: id, type, protocol, socket type, wait and port; all but these three are the same
+/// for every service there is today.
+type Identity<'a> = (&'a ServiceId, Origin, u16);
+
+const fn identity(service: &Service) -> Identity<'_> {
+    (&service.id, service.origin, service.socket.address.port())
 }
 
 /// RELOAD-7, RELOAD-8: address, family and `v6only`.

@@ -58,7 +58,7 @@ impl fmt::Display for Place {
 }
 
 /// Where the port of a service comes from; part of its identity on a reload (RELOAD-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     Listed,
     Unlisted,
