@@ -34,6 +34,7 @@ use crate::ipc::Violation;
 use crate::log::DaemonLog;
 use crate::log::ServiceLogs;
 use crate::plan::Generation;
+use crate::plan::LogTarget;
 use crate::plan::ServiceIndex;
 use crate::sys::Errno;
 use crate::sys::poll;
@@ -89,7 +90,49 @@ pub struct Monitor {
     pid_file: Option<PidFile>,
 }
 
+/// What a monitor is given before it knows any service.
+struct Given {
+    options: Options,
+    daemon_log: Arc<DaemonLog>,
+    household: Household,
+    account: Option<Account>,
+    start_directory: PathBuf,
+    descriptors: u64,
+    signals: Signals,
+    spawner: Spawner,
+    mishaps: (OwnedFd, OwnedFd),
+    pid_file: Option<PidFile>,
+}
+
 impl Monitor {
+    fn new(given: Given) -> Self {
+        Self {
+            logs: ServiceLogs::open(&LogTarget::None, &given.options.program).0,
+            options: given.options,
+            daemon_log: given.daemon_log,
+            household: given.household,
+            account: given.account,
+            start_directory: given.start_directory,
+            descriptors: given.descriptors,
+            signals: given.signals,
+            spawner: given.spawner,
+            mishaps: given.mishaps,
+            services: Services::default(),
+            running: Running::default(),
+            engine: None,
+            crashes: Crashes::default(),
+            generation: Generation(1),
+            last_ticket: Ticket(0),
+            reload: None,
+            reload_again: false,
+            is_announced: false,
+            stop_at: None,
+            not_in_force: HashSet::new(),
+            next_check: None,
+            pid_file: given.pid_file,
+        }
+    }
+
     /// Serves until something ends it.
     fn serve(&mut self) -> Exit {
         loop {

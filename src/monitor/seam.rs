@@ -2,7 +2,6 @@
 //! somebody who says what an engine would say, or anything else.
 
 use proptest::prelude::*;
-use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -11,14 +10,13 @@ use std::sync::Arc;
 
 use crate::cli;
 use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
-use crate::log::{DaemonLog, Destination, ServiceLogs};
-use crate::monitor::Monitor;
-use crate::monitor::end::{Crashes, Exit};
+use crate::log::{DaemonLog, Destination};
+use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
-use crate::monitor::running::Running;
 use crate::monitor::services::{Household, Services};
-use crate::plan::{BannerKind, Generation, Limit, LogTarget, Service, ServiceIndex};
+use crate::monitor::{Given, Monitor};
+use crate::plan::{BannerKind, Generation, Limit, Service, ServiceIndex};
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
 use crate::sys::process;
@@ -67,7 +65,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         table.insert(index, active);
     }
     let log = DaemonLog::open("xinetd", Destination::File("/dev/null".into()), false);
-    let monitor = Monitor {
+    let mut monitor = Monitor::new(Given {
         options: *options,
         daemon_log: Arc::new(log.unwrap()),
         household,
@@ -77,21 +75,10 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         signals: Signals::only(&[]).unwrap(),
         spawner: Spawner::new(true),
         mishaps: process::mishap_pipe().unwrap(),
-        services: table,
-        logs: ServiceLogs::open(&LogTarget::None, "xinetd").0,
-        running: Running::default(),
-        engine: Some(EngineProcess::for_test(Port::new(ours), state)),
-        crashes: Crashes::default(),
-        generation: Generation(1),
-        last_ticket: Ticket(0),
-        reload: None,
-        reload_again: false,
-        is_announced: false,
-        stop_at: None,
-        not_in_force: HashSet::new(),
-        next_check: None,
         pid_file: None,
-    };
+    });
+    monitor.services = table;
+    monitor.engine = Some(EngineProcess::for_test(Port::new(ours), state));
     (monitor, Port::new(theirs))
 }
 

@@ -1,6 +1,5 @@
 //! The order of start-up, as a list (START-1).
 
-use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, absolute};
@@ -11,17 +10,12 @@ use std::{env, fs};
 
 use crate::cli::{Messages, Options, Stage};
 use crate::config;
-use crate::ipc::Ticket;
-use crate::log::{DaemonLog, Destination, ServiceLogs};
-use crate::monitor::Monitor;
-use crate::monitor::end::Crashes;
+use crate::log::{DaemonLog, Destination};
 use crate::monitor::engine_process::Account;
 use crate::monitor::pid_file::PidFile;
-use crate::monitor::running::Running;
-use crate::monitor::services::{Household, Services};
+use crate::monitor::services::Household;
+use crate::monitor::{Given, Monitor};
 use crate::plan::Facility;
-use crate::plan::Generation;
-use crate::plan::LogTarget;
 use crate::sys::fd;
 use crate::sys::names;
 use crate::sys::privilege;
@@ -71,8 +65,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
     let account = choose_account();
     let privileged = privilege::is_root();
     let mishaps = process::mishap_pipe().map_err(|e| early("cannot open a pipe", &e))?;
-    let mut monitor = Monitor {
-        logs: ServiceLogs::open(&LogTarget::None, &options.program).0,
+    let mut monitor = Monitor::new(Given {
         options,
         daemon_log,
         household: Household::new(environment, privileged),
@@ -82,20 +75,8 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         signals,
         spawner: Spawner::new(!privileged || privilege::has(Capability::Kill)),
         mishaps,
-        services: Services::default(),
-        running: Running::default(),
-        engine: None,
-        crashes: Crashes::default(),
-        generation: Generation(1),
-        last_ticket: Ticket(0),
-        reload: None,
-        reload_again: false,
-        is_announced: false,
-        stop_at: None,
-        not_in_force: HashSet::new(),
-        next_check: None,
         pid_file,
-    };
+    });
     monitor.open_all()?;
     env::set_current_dir("/").ok(); // START-9; it is there
     if monitor.options.check_interval > 0 {
