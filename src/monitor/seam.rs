@@ -187,6 +187,21 @@ fn sigterm_before_the_greeting_is_no_violation() {
 }
 
 #[test]
+fn an_order_that_lost_its_connection_is_refused_where_it_is_permitted_at_all() {
+    for (state, service, is_refused) in
+        [(State::Serving, 1, true), (State::Serving, 9, false), (State::Opening, 1, false)]
+    {
+        let (mut monitor, mut port) = monitor(state, vec![plain()]);
+        let heard = monitor.obey_stripped(start(1, service));
+        assert_eq!(heard.is_ok(), is_refused, "{state:?} {service}");
+        let answer = port.receive::<ToEngine>().unwrap();
+        let is_answered = matches!(answer, Incoming::Message(ToEngine::NotStarted { .. }, None));
+        assert_eq!(is_answered, is_refused, "{state:?} {service}");
+        assert_eq!(monitor.running.count(), 0);
+    }
+}
+
+#[test]
 fn a_ticket_is_good_once() {
     let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
     let (first, _client) = connection(&monitor);

@@ -47,10 +47,7 @@ impl Monitor {
         message: ToMonitor,
         with: Option<OwnedFd>,
     ) -> Result<(), Violation> {
-        let state = self.engine.as_ref().map_or(State::Greeting, |engine| engine.state);
-        if !state.permits(message.kind()) {
-            return Err(Violation::Forbidden(message.kind(), state));
-        }
+        self.check_permission(message.kind())?;
         match (message, with) {
             (ToMonitor::Start { ticket, service, peer }, Some(connection)) => {
                 self.start_server(ticket, service, peer, &connection)
@@ -71,12 +68,20 @@ impl Monitor {
         }
     }
 
+    /// The table of the seam: whether this may be said now.
+    fn check_permission(&self, kind: Kind) -> Result<(), Violation> {
+        let state = self.engine.as_ref().map_or(State::Greeting, |engine| engine.state);
+        if state.permits(kind) { Ok(()) } else { Err(Violation::Forbidden(kind, state)) }
+    }
+
     /// A connection that could not be delivered, because descriptors have run out here.
     pub(super) fn obey_stripped(&mut self, message: ToMonitor) -> Result<(), Violation> {
+        self.check_permission(message.kind())?;
         let ToMonitor::Start { ticket, service, peer } = message else {
             return Err(Violation::Descriptor(message.kind()));
         };
         self.take_ticket(ticket)?;
+        self.service(Kind::Start, service)?;
         tracing::error!("no available descriptors: a connection from {peer} is lost");
         self.not_started(ticket, Refusal { service, why: Denial::Fork, peer });
         Ok(())
