@@ -201,7 +201,7 @@ impl Monitor {
     pub(super) fn start_engine(&mut self) -> Result<(), Exit> {
         let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
         let offered = started.and_then(|mut engine| {
-            let all: Vec<_> = self.services.iter().map(|(index, _)| index).collect();
+            let all = self.services.iter().map(|(index, _)| index);
             let limit = self.options.process_limit;
             engine.offer(self.generation, &self.services, all, self.last_ticket, limit)?;
             engine.hand_down(&self.running);

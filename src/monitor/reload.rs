@@ -186,10 +186,7 @@ impl Monitor {
                 Change::Rebind(..) | Change::Keep(..) | Change::Open(_) => None,
             })
         };
-        let (address, v6only) = (service.socket.address, service.socket.v6only);
-        let heir = leaving(true).find(|old| {
-            old.service.socket.address == address && old.service.socket.v6only == v6only
-        });
+        let heir = leaving(true).find(|old| old.service.socket.is_same(service.socket));
         if let Some(old) = heir {
             let listener = fd::duplicate(&old.listener)?;
             bind::set_options(&listener, service.options)?;
@@ -199,7 +196,7 @@ impl Monitor {
         let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
         bind().or_else(|cause| {
             let same_port = |old: &&crate::monitor::services::Active| {
-                old.service.socket.address.port() == address.port()
+                old.service.socket.address.port() == service.socket.address.port()
             };
             let old: Vec<_> = leaving(false).filter(same_port).collect();
             if old.is_empty() || !in_the_way(&cause) {
@@ -223,7 +220,11 @@ impl Monitor {
         let mut fresh = Vec::new();
         for change in changes {
             match change {
-                Ready::Drop(index) => self.retire(index, &mut reload),
+                Ready::Drop(index) => {
+                    self.retire(index, &mut reload);
+                    // For the EXIT lines of its servers.
+                    logs.inherit(index, &mut self.logs);
+                }
                 Ready::Keep(index, service) => {
                     tracing::info!("readjusting service {}", service.id);
                     self.replace(index, service, None, &mut logs);
@@ -302,6 +303,7 @@ impl Monitor {
             self.running.end(*index, now);
         }
         self.household.tidy();
+        self.not_in_force.clear();
         let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
         tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
         notify::ready(self.services.count());

@@ -33,7 +33,8 @@ pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Cha
             let Some(same) = left.get_mut(&identity(service)).filter(|_| slot.is_none()) else {
                 continue;
             };
-            let fits = |(_, old): &(ServiceIndex, &Service)| !exact || is_same_socket(old, service);
+            let fits =
+                |(_, old): &(ServiceIndex, &Service)| !exact || old.socket.is_same(service.socket);
             if let Some(at) = same.iter().position(fits) {
                 let (index, _) = same.remove(at);
                 let change = if exact { Change::Keep } else { Change::Rebind };
@@ -57,9 +58,4 @@ type Identity<'a> = (&'a ServiceId, Origin, u16);
 
 const fn identity(service: &Service) -> Identity<'_> {
     (&service.id, service.origin, service.socket.address.port())
-}
-
-/// RELOAD-7, RELOAD-8: address, family and `v6only`.
-fn is_same_socket(old: &Service, new: &Service) -> bool {
-    old.socket.address == new.socket.address && old.socket.v6only == new.socket.v6only
 }

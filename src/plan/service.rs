@@ -74,6 +74,15 @@ pub struct SocketKey {
     pub any_family: bool,
 }
 
+impl SocketKey {
+    /// Whether a listening socket for one serves the other: address, family, `v6only`
+    /// (RELOAD-7, RELOAD-8).
+    #[must_use]
+    pub fn is_same(self, other: Self) -> bool {
+        self.address == other.address && self.v6only == other.v6only
+    }
+}
+
 impl fmt::Display for SocketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/tcp", self.address)

@@ -129,3 +129,14 @@ def test_sigchld_blocked_at_start_keeps_nobody_a_zombie(mk):
             preexec=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD]))
     talk(a, b"x")
     xd.wait_log("^EXIT: a status=0")
+
+
+@covers("RELOAD-5", "LOG-9")
+def test_the_last_exit_of_a_removed_service_is_in_its_own_log(mk):
+    xd, a = mk(), free_port()
+    own = xd.path("own.log")
+    xd.boot(logdefaults(xd), service("a", a, server=xd.script("sl", SLEEPER), log_type="FILE " + own), up=[a])
+    s, pid = start_sleeper(a)
+    xd.reload(logdefaults(xd), down=[a], timeout=10)
+    xd.wait_log(r"^EXIT: a signal=15 pid=%d " % pid, path=own)
+    s.close()
