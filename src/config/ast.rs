@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::diag::Span;
+use crate::diag::{Diagnostic, Span};
 
 /// One file, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,16 @@ pub enum Item {
 pub struct Body {
     pub lines: Vec<Assignment>,
     pub ending: Ending,
+    /// What follows `disable = yes`: read only if an overlay switches the service on.
+    pub rest: Option<Rest>,
+}
+
+/// The lines of an entry that nobody looks at while it is switched off (PARSE-19).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    pub lines: Vec<Assignment>,
+    /// The first line that is no attribute line.
+    pub malformed: Option<Box<Diagnostic>>,
 }
 
 /// How the reading of an entry ended.

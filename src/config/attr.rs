@@ -128,7 +128,7 @@ pub const TABLE: &[Row] = &[
         effect: Effect::Set(Setter(set::socket_type)),
         default: "stream with `protocol = tcp`, dgram with udp",
         summary: "the type of the socket",
-        text: "This version serves `stream` only.",
+        text: "A dgram service needs `wait = yes`, unless it is internal. This version serves `stream` only.",
         spec: "ATTR-1",
         ..SCALAR
     },
@@ -270,14 +270,14 @@ pub const TABLE: &[Row] = &[
         effect: Effect::Set(Setter(set::types)),
         default: "none",
         summary: "the kind of service",
-        text: "UNLISTED: the name need not be in services(5), and `port` is required. SPECIAL means nothing. The others are not served by this version.",
+        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service is behind tcpmux. SPECIAL means nothing. This version serves none of INTERNAL, RPC, TCPMUX and TCPMUXPLUS.",
         spec: "ATTR-15",
         ..SCALAR
     },
     Row {
         names: &["rpc_version"],
         form: "NUMBER[-NUMBER]",
-        effect: Effect::Later("RPC services are not served"),
+        effect: Effect::Set(Setter(set::rpc_version)),
         default: "required for RPC",
         summary: "the versions of an RPC service",
         spec: "ATTR-16",
@@ -286,7 +286,7 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["rpc_number"],
         form: "NUMBER",
-        effect: Effect::Later("RPC services are not served"),
+        effect: Effect::Set(Setter(set::rpc_number)),
         default: "from rpc(5)",
         summary: "the program number of an unlisted RPC service",
         spec: "ATTR-17",
@@ -339,7 +339,7 @@ pub const TABLE: &[Row] = &[
         effect: Effect::Set(Setter(set::flags)),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. REUSE, NORETRY and NOLIBWRAP mean nothing, INTERCEPT neither with `wait = no`; IDONLY is not in force; SENSOR and LABELED are not served by this version.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out for `deny_time`; not served by this version. REUSE means nothing; NORETRY, NOLIBWRAP and IDONLY mean nothing in this version, INTERCEPT nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
         spec: "ATTR-22",
         ..SCALAR
     },
@@ -356,7 +356,7 @@ pub const TABLE: &[Row] = &[
         names: &["redirect"],
         form: "HOST PORT",
         values: TWO,
-        effect: Effect::Later("connections are NOT passed on"),
+        effect: Effect::Set(Setter(set::redirect)),
         default: "none",
         summary: "another host that connections are passed on to",
         spec: "ATTR-24",
@@ -529,7 +529,7 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["deny_time"],
         form: "MINUTES | FOREVER | NEVER",
-        effect: Effect::Later("it is NOT in force, and nobody is locked out"),
+        effect: Effect::Set(Setter(set::deny_time)),
         default: "NEVER",
         summary: "how long a client that came to a SENSOR is locked out",
         spec: "ATTR-35",
@@ -548,7 +548,7 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["libwrap"],
         form: "WORD",
-        effect: Effect::Later("hosts.allow and hosts.deny are NOT in force"),
+        effect: Effect::Set(Setter(set::libwrap)),
         default: "the name of the server",
         summary: "the name looked up in hosts.allow and hosts.deny",
         spec: "ATTR-37",
@@ -577,7 +577,7 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["mdns"],
         form: "yes | no",
-        effect: Effect::Later("services are not announced"),
+        effect: Effect::Set(Setter(set::mdns)),
         default: "no",
         summary: "whether the service is announced by multicast DNS",
         spec: "ATTR-41",

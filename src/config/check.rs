@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use crate::config::ast::Word;
 use crate::config::code;
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Service, ServiceId, SocketKey};
+use crate::plan::{Protocol, Service, ServiceId, SocketKey};
 
 /// The sockets that are taken, and by whom (CHK-4, CHK-6).
 #[derive(Default)]
 pub(super) struct Sockets {
-    taken: HashMap<SocketAddr, Owner>,
+    taken: HashMap<(Protocol, SocketAddr), Owner>,
     /// By port, as two of one port may be in each other's way.
-    ports: HashMap<u16, Vec<(SocketKey, Span)>>,
+    ports: HashMap<(Protocol, u16), Vec<(SocketKey, Span)>>,
 }
 
 struct Owner {
@@ -38,7 +38,7 @@ impl Sockets {
         if service.socket.address.port() == 0 || notes.iter().any(Diagnostic::is_error) {
             return true;
         }
-        match self.taken.entry(service.socket.address) {
+        match self.taken.entry((service.socket.protocol, service.socket.address)) {
             Entry::Vacant(vacant) => {
                 vacant.insert(owner());
                 notes.extend(self.overlap(service, name));
@@ -55,7 +55,7 @@ impl Sockets {
     fn overlap(&mut self, service: &Service, name: &Word) -> Option<Diagnostic> {
         let key = service.socket;
         let everywhere = |key: SocketKey| key.address.ip().is_unspecified();
-        let others = self.ports.entry(key.address.port()).or_default();
+        let others = self.ports.entry((key.protocol, key.address.port())).or_default();
         let mut near = others.iter().take_while(|(other, _)| everywhere(key) || everywhere(*other));
         let found = near.find(|(other, _)| covers(*other, key) || covers(key, *other));
         let note = found.map(|(other, span)| {

@@ -38,6 +38,8 @@ codes! {
     INCLUDE_LIMIT = "include-limit";
     /// More mistakes than anybody reads.
     TOO_MANY = "too-many-mistakes";
+    /// `defaults` or `include` in an overlay.
+    NOT_IN_OVERLAY = "not-in-overlay";
     /// A second `defaults` in one file (DEF-1).
     SECOND_DEFAULTS = "second-defaults";
     /// A name that no attribute has (PARSE-12).
@@ -96,6 +98,10 @@ codes! {
     CONTRADICTION = "contradiction";
     /// An option that needs another one (CHK-10, CHK-13).
     NEEDS_ANOTHER = "needs-another";
+    /// An internal service that does not exist (CHK-7).
+    UNKNOWN_INTERNAL = "unknown-internal-service";
+    /// `flags = LABELED` (CHK-12).
+    LABELED = "labeled";
     /// Two services on one socket (CHK-4, CHK-6).
     DUPLICATE = "duplicate-socket";
     /// All addresses, and one of them (CHK-4).

@@ -4,14 +4,17 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::hash::Hash;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::config::addr::AddrPattern;
 use crate::config::ast::Operator;
 use crate::config::lookup::User;
-use crate::config::value::{Flag, ServiceType, SocketType};
+use crate::config::value::{Flag, ServiceType};
 use crate::diag::Span;
-use crate::plan::{Limit, LogField, LogTarget, RateLimit, Rlimit};
+use crate::plan::{
+    DenyTime, Limit, LogField, LogTarget, Protocol, RateLimit, Redirect, Rlimit, SocketType,
+};
 
 /// A value and the word it was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub(super) struct Draft {
     pub types: Vec<At<ServiceType>>,
     pub flags: Vec<At<Flag>>,
     pub socket_type: Option<At<SocketType>>,
-    pub protocol: Option<At<Protocol>>,
+    pub protocol: Option<At<NamedProtocol>>,
     /// `wait = yes`
     pub waits: Option<At<bool>>,
     pub user: Option<Account>,
@@ -40,7 +43,10 @@ pub(super) struct Draft {
     pub groups: Option<bool>,
     pub server: Option<PathBuf>,
     pub server_args: Vec<OsString>,
+    pub redirect: Option<Redirect>,
     pub port: Option<At<u16>>,
+    pub rpc_versions: Option<RangeInclusive<u32>>,
+    pub rpc_number: Option<u32>,
     /// With port 0.
     pub bind: Option<At<Vec<SocketAddr>>>,
     pub v6only: Option<bool>,
@@ -57,6 +63,8 @@ pub(super) struct Draft {
     pub env: Edits<(OsString, OsString)>,
     pub passenv: Edits<OsString>,
     pub rlimits: Vec<Rlimit>,
+    pub deny_time: Option<DenyTime>,
+    pub libwrap: Option<String>,
     pub banner: Option<PathBuf>,
     pub banner_success: Option<PathBuf>,
     pub banner_fail: Option<PathBuf>,
@@ -71,18 +79,11 @@ pub(super) enum Account {
     Number(u32),
 }
 
-/// An entry of protocols(5).
+/// A protocol with the name that services(5) is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Protocol {
+pub(super) struct NamedProtocol {
     pub name: String,
-    pub number: i32,
-}
-
-impl Protocol {
-    /// IPPROTO_TCP
-    pub(super) const TCP: i32 = 6;
-    /// IPPROTO_UDP
-    pub(super) const UDP: i32 = 17;
+    pub number: Protocol,
 }
 
 impl Draft {
@@ -95,6 +96,12 @@ impl Draft {
     #[must_use]
     pub(super) fn flag(&self, flag: Flag) -> Option<Span> {
         self.flags.iter().find(|at| at.value == flag).map(|at| at.span)
+    }
+
+    /// Whether `redirect` was given, with a good value or not.
+    #[must_use]
+    pub(super) fn is_redirected(&self) -> bool {
+        self.redirect.is_some() || self.refused.contains(&"redirect")
     }
 
     #[must_use]
@@ -118,6 +125,15 @@ impl<T: Clone + Eq + Hash> Edits<T> {
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a line of this entry puts `item` on the list.
+    #[must_use]
+    pub(super) fn mentions(&self, item: &T) -> bool {
+        let puts = |(operator, items): &(Operator, Vec<T>)| {
+            *operator != Operator::Remove && items.contains(item)
+        };
+        self.0.iter().any(puts)
     }
 
     /// Adds one line.

@@ -26,6 +26,8 @@ pub trait Lookup {
     fn port(&self, name: &str, protocol: &str) -> Option<u16>;
     /// The number of `name` in protocols(5).
     fn protocol(&self, name: &str) -> Option<i32>;
+    /// The program number of `name` (or an alias) in rpc(5).
+    fn rpc(&self, name: &str) -> Option<u32>;
     /// Every address of a host name, in the resolver's order, with port 0. Of an address
     /// such as `fe80::1%eth0` the scope is the number of the interface.
     fn addresses(&self, host: &str) -> Vec<SocketAddr>;
@@ -45,6 +47,7 @@ pub struct Table {
     /// Ports by name and protocol.
     pub ports: HashMap<(String, String), u16>,
     pub protocols: HashMap<String, i32>,
+    pub rpc: HashMap<String, u32>,
     pub hosts: HashMap<String, Vec<SocketAddr>>,
     pub executables: HashSet<PathBuf>,
     pub variables: HashSet<OsString>,
@@ -74,6 +77,10 @@ impl Lookup for Table {
 
     fn protocol(&self, name: &str) -> Option<i32> {
         self.protocols.get(name).copied()
+    }
+
+    fn rpc(&self, name: &str) -> Option<u32> {
+        self.rpc.get(name).copied()
     }
 
     fn addresses(&self, host: &str) -> Vec<SocketAddr> {

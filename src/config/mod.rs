@@ -21,6 +21,7 @@ mod check;
 mod draft;
 mod lex;
 mod near;
+mod overlay;
 mod parse;
 mod read;
 mod resolve;
@@ -36,8 +37,8 @@ pub use parse::parse;
 use std::path::Path;
 
 use crate::config::lookup::Lookup;
-use crate::diag::{Diagnostic, Sources};
-use crate::plan::{Facility, Plan, ServiceId};
+use crate::diag::{DIFFERS, Diagnostic, Differs, FileId, Sources, Span};
+use crate::plan::{Facility, Plan, Service, ServiceId};
 
 /// The syslog facility of this name, in any case (ATTR-11, CLI-4).
 #[must_use]
@@ -57,15 +58,66 @@ pub struct Request<'a> {
 }
 
 /// What came out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     pub plan: Plan,
+    /// Services without a mistake that this version cannot run yet. Each is in `faulty` too:
+    /// for the daemon that is the same.
+    pub unserved: Vec<Service>,
     pub faulty: Vec<Faulty>,
+    /// Every entry, in reading order, with what became of it.
+    pub declared: Vec<Declared>,
+    /// The attributes that `defaults` set, and where.
+    pub defaults: Vec<(&'static str, Span)>,
     pub verdict: Verdict,
     /// The files that were read; `notes` point into them.
     pub sources: Sources,
     /// Everything worth saying, in the order of the files.
     pub notes: Vec<Diagnostic>,
+    /// What xinetd 2.3.15 does with these files otherwise, in the same order.
+    pub differences: Vec<Difference>,
+}
+
+/// A place that xinetd 2.3.15 reads otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What it does, as a note that points there.
+    pub note: Diagnostic,
+    /// The statement of the compatibility contract.
+    pub spec: &'static str,
+    /// It does not understand this place at all.
+    pub extension: bool,
+}
+
+/// A `service` entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    pub id: ServiceId,
+    /// The word after `service`.
+    pub name: String,
+    /// Where that word stands.
+    pub span: Span,
+    pub fate: Fate,
+    /// The attributes that were set, in their order, and where: overlays come last. Empty
+    /// for an entry that was not looked into.
+    pub lines: Vec<(&'static str, Span)>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is the service at this position of the plan.
+    Starts(usize),
+    /// It is the service at this position of [`Loaded::unserved`].
+    Unserved(usize),
+    /// It has a mistake.
+    Faulty,
+    /// It says `disable = yes`.
+    Disabled,
+    /// `disabled` names it here.
+    InDisabled(Span),
+    /// `enabled` does not name it.
+    NotInEnabled,
 }
 
 /// An entry that is left out because of a mistake. Never one that is switched off.
@@ -80,9 +132,10 @@ pub struct Faulty {
 }
 
 /// What the files are worth as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     /// Mistakes, if there are any, cost single services only.
+    #[default]
     Good,
     /// A mistake reaches beyond one service, or may do so: in `defaults`, in an `include`
     /// that is missing or unreadable, in a line that names no service.
@@ -102,15 +155,42 @@ pub fn load(request: &Request<'_>) -> Loaded {
         Ok(files) => files,
         Err(error) => {
             let reason = format!("cannot read {}: {error}", request.path.display());
-            let (plan, sources) = (Plan::default(), Sources::default());
-            let verdict = Verdict::Unreadable(reason);
-            return Loaded { plan, faulty: Vec::new(), verdict, sources, notes };
+            return Loaded { verdict: Verdict::Unreadable(reason), ..Loaded::default() };
         }
     };
     let resolved = resolve::resolve(request, &files, &mut notes);
-    let notes = limited(notes);
-    let (plan, faulty, verdict) = (resolved.plan, resolved.faulty, resolved.verdict);
-    Loaded { plan, faulty, verdict, sources: files.sources, notes }
+    let (notes, differences) = sorted(notes);
+    Loaded {
+        plan: resolved.plan,
+        unserved: resolved.unserved,
+        faulty: resolved.faulty,
+        declared: resolved.declared,
+        defaults: resolved.defaults,
+        verdict: resolved.verdict,
+        sources: files.sources,
+        notes: limited(notes),
+        differences,
+    }
+}
+
+/// Apart: what is worth saying, and what is only another reading than the original's.
+fn sorted(notes: Vec<Diagnostic>) -> (Vec<Diagnostic>, Vec<Difference>) {
+    let mut differences: Vec<_> = notes.iter().filter_map(difference).collect();
+    differences.sort_by_key(|difference| place(&difference.note));
+    differences.dedup();
+    let notes = notes.into_iter().filter(|note| note.code != DIFFERS).collect();
+    (notes, differences)
+}
+
+fn difference(note: &Diagnostic) -> Option<Difference> {
+    let Differs { spec, deed, extension } = note.differs.as_ref()?;
+    let (spec, extension) = (*spec, *extension);
+    let note = Diagnostic::note(DIFFERS, note.span, format!("xinetd 2.3.15 {deed}"));
+    Some(Difference { note, spec, extension })
+}
+
+fn place(note: &Diagnostic) -> (FileId, u32) {
+    (note.span.file, note.span.start)
 }
 
 /// How many notes are worth keeping: nobody reads more, and all of them go to syslog.
@@ -118,7 +198,6 @@ const MOST_NOTES: usize = 1000;
 
 /// The notes in the order of the files; of too many the worst ones.
 fn limited(mut notes: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let place = |note: &Diagnostic| (note.span.file, note.span.start);
     if notes.len() <= MOST_NOTES {
         notes.sort_by_key(place);
         return notes;

@@ -6,7 +6,7 @@ mod tests;
 
 pub(super) use stray::KEPT;
 
-use crate::config::ast::{Assignment, Ast, Body, Ending, Item, Operator, Word};
+use crate::config::ast::{Assignment, Ast, Body, Ending, Item, Operator, Rest, Word};
 use crate::config::code;
 use crate::config::lex::{Line, Lines, Malformed};
 use crate::config::value::COMMENT;
@@ -163,6 +163,7 @@ impl Parser<'_, '_> {
                     body.lines.push(assignment);
                     if off {
                         body.ending = Ending::Disabled;
+                        body.rest = Some(Rest::default());
                         let lost = self.skip(None, opening, &mut body);
                         return (body, lost);
                     }
@@ -249,10 +250,14 @@ impl Parser<'_, '_> {
             match (line.assignment(), lost.last_mut()) {
                 (Ok(assignment), Some(Item::Service { body, .. })) => remember(assignment, body),
                 (Ok(assignment), _) => remember(assignment, body),
-                (Err(_), _) => {
-                    let inner = Header::read(&line.words());
-                    lost.extend(inner.and_then(|inner| self.swallowed(opening, inner)));
-                }
+                (Err(fault), _) => match (Header::read(&line.words()), &mut body.rest) {
+                    (Some(inner), _) => lost.extend(self.swallowed(opening, inner)),
+                    (None, Some(rest)) => {
+                        let note = || Box::new(explain(&fault, &opening.loss()));
+                        rest.malformed.get_or_insert_with(note);
+                    }
+                    (None, None) => {}
+                },
             }
             next = self.lines.next();
         }
@@ -291,13 +296,16 @@ impl Parser<'_, '_> {
     }
 }
 
-/// Of a lost entry only what names it and switches it off is of use.
+/// Of a lost entry only what names it and switches it off is of use; of one that is
+/// switched off, an overlay may use the rest.
 fn remember(assignment: Assignment, body: &mut Body) {
-    if turns_off(&assignment, body) {
-        body.ending = Ending::Disabled;
-    }
     if assignment.name.is("id") {
-        body.lines.push(assignment);
+        return body.lines.push(assignment);
+    }
+    if let Some(rest) = &mut body.rest {
+        rest.lines.push(assignment);
+    } else if turns_off(&assignment, body) {
+        body.ending = Ending::Disabled;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Drafts into a plan: who is selected, what the defaults add, what the numbers are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::config::ast::{Body, Ending, Operator, Word};
 use crate::config::case::Case;
@@ -8,12 +8,13 @@ use crate::config::check::Sockets;
 use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::near::did_you_mean;
+use crate::config::overlay::Overlays;
 use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
 use crate::config::value::COMMA;
-use crate::config::{Faulty, Request, Verdict, addr};
-use crate::diag::{Diagnostic, Sources};
-use crate::plan::{AccessList, LogField, Place, Plan, ServiceId};
+use crate::config::{Declared, Fate, Faulty, Request, Verdict, addr};
+use crate::diag::{Diagnostic, Sources, Span};
+use crate::plan::{AccessList, Place, Plan, Service, ServiceId};
 
 /// How many pairs of ids are compared to find out which one was meant.
 const MOST_COMPARISONS: usize = 100_000;
@@ -21,11 +22,21 @@ const MOST_COMPARISONS: usize = 100_000;
 /// What a rejected value in `defaults` costs (DEF-6).
 const FATAL: &str = "xinetd does not start, and a reload keeps the old configuration";
 
-/// The plan, and who is missing in it.
+/// What became of all entries.
 pub(super) struct Resolved {
     pub plan: Plan,
+    pub unserved: Vec<Service>,
     pub faulty: Vec<Faulty>,
+    pub declared: Vec<Declared>,
+    pub defaults: Vec<(&'static str, Span)>,
     pub verdict: Verdict,
+}
+
+impl Resolved {
+    fn new(verdict: Verdict) -> Self {
+        let (plan, unserved, faulty) = (Plan::default(), Vec::new(), Vec::new());
+        Self { plan, unserved, faulty, declared: Vec::new(), defaults: Vec::new(), verdict }
+    }
 }
 
 /// What every service inherits (DEF-14 to DEF-20), wherever it stands (DEF-10).
@@ -34,8 +45,6 @@ pub(super) struct Defaults {
     pub draft: Draft,
     pub only_from: Option<AccessList>,
     pub no_access: Option<AccessList>,
-    /// Without TRAFFIC, which nothing here can count (DEF-11).
-    pub on_success: Option<Vec<LogField>>,
 }
 
 /// CHK-1: everything is read first; then each entry, in order, becomes a service or not.
@@ -46,41 +55,117 @@ pub(super) fn resolve(
 ) -> Resolved {
     let (defaults, verdict) = read_defaults(request, files, notes);
     let selection = Selection::new(&defaults.draft);
-    let common_log = defaults.draft.log_type.clone().unwrap_or_default();
-    let mut resolved = Resolved { plan: Plan::default(), faulty: Vec::new(), verdict };
-    let mut sockets = Sockets::default();
-    let mut ids = HashSet::new();
+    let overlays = Overlays::new(&files.overlays);
+    let mut resolving = Resolving {
+        request,
+        sources: &files.sources,
+        defaults: &defaults,
+        sockets: Sockets::default(),
+        ids: HashSet::new(),
+        resolved: Resolved::new(verdict),
+    };
     for entry in &files.entries {
         let Entry::Service { name, body } = entry else { continue };
         let id = id_of(name, body);
-        ids.insert(id.to_ascii_lowercase());
-        if body.ending == Ending::Disabled || !selection.takes(&id) {
-            continue;
+        let body = overlays.over(&id, body, notes);
+        resolving.entry(name, id, &body, &selection, notes);
+    }
+    let Resolving { ids, mut resolved, .. } = resolving;
+    selection.report_unknown(&ids, notes);
+    overlays.report_unused(&ids, notes);
+    resolved.plan.common_log = defaults.draft.log_type.clone().unwrap_or_default();
+    resolved.defaults = defaults.draft.seen;
+    resolved
+}
+
+/// The entries on their way, one after the other.
+struct Resolving<'a> {
+    request: &'a Request<'a>,
+    sources: &'a Sources,
+    defaults: &'a Defaults,
+    sockets: Sockets,
+    /// In small letters.
+    ids: HashSet<String>,
+    resolved: Resolved,
+}
+
+impl Resolving<'_> {
+    fn entry(
+        &mut self,
+        name: &Word,
+        id: String,
+        body: &Body,
+        selection: &Selection<'_>,
+        notes: &mut Vec<Diagnostic>,
+    ) {
+        self.ids.insert(id.to_ascii_lowercase());
+        let mut declared = Declared {
+            id: ServiceId(id),
+            name: name.text().into_owned(),
+            span: name.span,
+            fate: Fate::Faulty,
+            lines: Vec::new(),
+        };
+        declared.fate = match body.ending {
+            Ending::Disabled => Fate::Disabled,
+            Ending::Closed | Ending::Broken => match selection.excludes(&declared.id.0) {
+                Some(fate) => fate,
+                None if body.ending == Ending::Broken => Fate::Faulty,
+                None => self.service(name, &mut declared, body, notes),
+            },
+        };
+        if matches!(declared.fate, Fate::Faulty | Fate::Unserved(_)) {
+            let (id, name) = (declared.id.clone(), declared.name.clone());
+            self.resolved.faulty.push(Faulty { id, name });
         }
-        let faulty = Faulty { id: ServiceId(id.clone()), name: name.text().into_owned() };
-        if body.ending == Ending::Broken {
-            resolved.faulty.push(faulty);
-            continue;
-        }
+        self.resolved.declared.push(declared);
+    }
+
+    fn service(
+        &mut self,
+        name: &Word,
+        declared: &mut Declared,
+        body: &Body,
+        notes: &mut Vec<Diagnostic>,
+    ) -> Fate {
         let mut found = Vec::new();
-        let draft = read(request, Section::Service(faulty.name.clone()), body, &mut found);
-        let place = place(&files.sources, name);
-        let (lookup, notes_here) = (request.lookup, &mut found);
-        let mut case =
-            Case { name, id, place, draft: &draft, defaults: &defaults, lookup, notes: notes_here };
-        let service = case.service().filter(|service| sockets.take(service, name, &mut found));
-        match service.filter(|_| !found.iter().any(Diagnostic::is_error)) {
-            Some(service) => resolved.plan.services.push(service),
-            None => resolved.faulty.push(faulty),
-        }
+        let section = Section::Service(declared.name.clone());
+        let draft = read(self.request, section, body, &mut found);
+        let mut case = Case {
+            name,
+            id: declared.id.0.clone(),
+            place: place(self.sources, name),
+            draft: &draft,
+            defaults: self.defaults,
+            lookup: self.request.lookup,
+            notes: &mut found,
+        };
+        let service = case.service();
+        let unserved = service.as_ref().and_then(|service| case.unserved(service));
+        let service = service.filter(|service| self.sockets.take(service, name, &mut found));
+        let fate = match service.filter(|_| !found.iter().any(Diagnostic::is_error)) {
+            None => Fate::Faulty,
+            Some(service) => {
+                let services = match unserved {
+                    None => &mut self.resolved.plan.services,
+                    Some(_) => &mut self.resolved.unserved,
+                };
+                services.push(service);
+                let position = services.len() - 1;
+                if unserved.is_some() { Fate::Unserved(position) } else { Fate::Starts(position) }
+            }
+        };
+        found.extend(unserved.filter(|_| fate != Fate::Faulty).map(|(span, what)| {
+            let message = format!("{what} are not supported yet");
+            Diagnostic::error(code::NOT_SUPPORTED, span, message)
+        }));
         // Not the service: at a reload it may go on with its old entry.
         let cost = format!("this entry of `{}` is left out", name.text());
         found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));
         notes.append(&mut found);
+        declared.lines = draft.seen;
+        fate
     }
-    selection.report_unknown(&ids, notes);
-    resolved.plan.common_log = common_log;
-    resolved
 }
 
 fn read(
@@ -115,21 +200,16 @@ fn read_defaults(
     let errors = notes.iter_mut().skip(before).filter(|note| note.is_error());
     let fatal = errors.map(|note| note.cost(FATAL)).count() > 0;
     let verdict = if fatal || broken { Verdict::FaultyDefaults { fatal } } else { Verdict::Good };
-    let on_success = draft.on_success.apply(None).map(|mut fields| {
-        fields.retain(|field| *field != LogField::Traffic);
-        fields
-    });
     let defaults = Defaults {
         only_from: draft.only_from.apply(None).map(|list| addr::compile(&list)),
         no_access: draft.no_access.apply(None).map(|list| addr::compile(&list)),
-        on_success,
         draft,
     };
     (defaults, verdict)
 }
 
 /// The id of an entry, also of one that is not read any further.
-fn id_of(name: &Word, body: &Body) -> String {
+pub(super) fn id_of(name: &Word, body: &Body) -> String {
     let given = body.lines.iter().find_map(|line| match line.values.as_slice() {
         [value] if line.name.is("id") && line.operator == Operator::Set => Some(value),
         _ => None,
@@ -145,23 +225,27 @@ fn place(sources: &Sources, name: &Word) -> Place {
 struct Selection<'d> {
     named: Vec<&'d At<String>>,
     enabled: Option<HashSet<String>>,
-    disabled: HashSet<String>,
+    disabled: HashMap<String, Span>,
 }
 
 impl<'d> Selection<'d> {
     fn new(defaults: &'d Draft) -> Self {
-        let set = |ids: &[At<String>]| ids.iter().map(|at| at.value.to_ascii_lowercase()).collect();
+        let small = |at: &At<String>| at.value.to_ascii_lowercase();
+        let enabled = defaults.enabled.as_ref();
         Self {
             named: defaults.enabled.iter().flatten().chain(&defaults.disabled).collect(),
-            enabled: defaults.enabled.as_deref().map(set),
-            disabled: set(&defaults.disabled),
+            enabled: enabled.map(|ids| ids.iter().map(small).collect()),
+            disabled: defaults.disabled.iter().map(|at| (small(at), at.span)).collect(),
         }
     }
 
-    fn takes(&self, id: &str) -> bool {
+    /// Why the service of this id does not start, if one of the lists says so.
+    fn excludes(&self, id: &str) -> Option<Fate> {
         let id = id.to_ascii_lowercase();
-        self.enabled.as_ref().is_none_or(|enabled| enabled.contains(&id))
-            && !self.disabled.contains(&id)
+        if let Some(span) = self.disabled.get(&id) {
+            return Some(Fate::InDisabled(*span));
+        }
+        self.enabled.as_ref().filter(|ids| !ids.contains(&id)).map(|_| Fate::NotInEnabled)
     }
 
     /// An id that nobody has is probably misspelt.

@@ -2,20 +2,22 @@
 
 mod access;
 mod log;
+mod redirect;
 
 pub(super) use access::{no_access, only_from};
 pub(super) use log::{log_on_failure, log_on_success, log_type};
+pub(super) use redirect::redirect;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::code;
-use crate::config::draft::{Account, At, Draft, Protocol};
+use crate::config::draft::{Account, At, Draft, NamedProtocol};
 use crate::config::read::Reader;
 use crate::config::value::{self, Flag, Outcome};
 use crate::diag::Diagnostic;
-use crate::plan::{RateLimit, Resource, Rlimit};
+use crate::plan::{Protocol, RateLimit, Resource, Rlimit};
 
 /// Largest number of a user or group; the one above means "none" to the system.
 const ID: std::ops::RangeInclusive<i64> = 0..=4_294_967_294;
@@ -38,7 +40,7 @@ pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     reader.draft.flags = reader.each("flags", line, read);
     for &(flag, message) in WITHOUT_EFFECT {
         let Some(span) = reader.draft.flag(flag) else { continue };
-        let harmless = matches!(flag, Flag::NoRetry | Flag::NoLibwrap);
+        let harmless = flag != Flag::IdOnly;
         let note = if harmless { Diagnostic::note } else { Diagnostic::warning };
         let note = note(code::NO_EFFECT, span, message);
         reader.notes.push(note);
@@ -46,11 +48,10 @@ pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     Ok(())
 }
 
-/// Flags that are accepted and do nothing; INTERCEPT by CHK-11.
+/// Flags that are accepted and do nothing in this version.
 const WITHOUT_EFFECT: &[(Flag, &str)] = &[
     (Flag::NoRetry, "NORETRY has no effect: a failed fork is never tried again"),
     (Flag::NoLibwrap, "NOLIBWRAP has no effect: hosts.allow and hosts.deny are never read"),
-    (Flag::Intercept, "INTERCEPT has no effect on services with `wait = no`"),
     (
         Flag::IdOnly,
         "IDONLY is not supported by this version: it is NOT in force, and nobody is asked",
@@ -65,22 +66,22 @@ pub(super) fn socket_type(reader: &mut Reader<'_>, line: &Assignment) -> Result 
 }
 
 /// Names that are known even where protocols(5) does not exist.
-const PROTOCOLS: [(&str, i32); 2] = [("tcp", Protocol::TCP), ("udp", Protocol::UDP)];
+const PROTOCOLS: [(&str, Protocol); 2] = [("tcp", Protocol::TCP), ("udp", Protocol::UDP)];
 
 pub(super) fn protocol(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
     let name = word.text();
     let known = || PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-    let Some(number) = reader.lookup.protocol(&name).or_else(known) else {
+    let Some(number) = reader.lookup.protocol(&name).map(Protocol).or_else(known) else {
         let message = format!("`{name}` is not a protocol of protocols(5)");
         let help = match name.as_ref() {
             "tcp6" | "tcp4" => "write `protocol = tcp` and `flags = IPv6` or `IPv4`",
-            _ => "services here use `tcp`",
+            _ => "most services use `tcp` or `udp`",
         };
         let note = Diagnostic::error(code::UNKNOWN_PROTOCOL, word.span, message).help(help);
         return Err(Box::new(note));
     };
-    let value = Protocol { name: name.into_owned(), number };
+    let value = NamedProtocol { name: name.into_owned(), number };
     reader.draft.protocol = Some(At { value, span: word.span });
     Ok(())
 }
@@ -289,6 +290,42 @@ pub(super) fn rlimit(reader: &mut Reader<'_>, line: &Assignment, resource: Resou
     if value != Some(0) {
         reader.draft.rlimits.push(Rlimit { resource, value });
     }
+    Ok(())
+}
+
+/// ATTR-16
+pub(super) fn rpc_version(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.rpc_versions = Some(value::versions(line.first())?);
+    Ok(())
+}
+
+/// ATTR-17; RFC 5531 has program numbers of 32 bits.
+pub(super) fn rpc_number(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.rpc_number = Some(value::count(line.first(), &(0..=i64::from(u32::MAX)))?);
+    Ok(())
+}
+
+/// ATTR-35
+pub(super) fn deny_time(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.deny_time = Some(value::deny_time(line.first())?);
+    Ok(())
+}
+
+/// ATTR-37
+pub(super) fn libwrap(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let word = line.first();
+    reader.draft.libwrap = Some(word.text().into_owned());
+    let message = "`libwrap` has no effect: hosts.allow and hosts.deny are never read";
+    reader.notes.push(Diagnostic::warning(code::NO_EFFECT, word.span, message));
+    Ok(())
+}
+
+/// ATTR-41: a word of other builds of xinetd.
+pub(super) fn mdns(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let message = "`mdns` has no effect: services are not announced";
+    let note = Diagnostic::note(code::NO_EFFECT, line.name.span, message)
+        .legacy("bad service attribute: mdns");
+    reader.notes.push(note);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Ast, Body, Item, Word};
 use crate::config::code;
+use crate::config::overlay::{self, Overlay};
 use crate::config::parse::{KEPT, parse};
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::sys::fd::open_regular;
@@ -24,6 +25,7 @@ const MOST_BYTES: u64 = 64 << 20;
 pub(super) struct Files {
     pub sources: Sources,
     pub entries: Vec<Entry>,
+    pub overlays: Vec<Overlay>,
     /// A part was lost that reaches beyond one service: see [`Ast::incomplete`].
     pub incomplete: bool,
 }
@@ -129,6 +131,7 @@ impl Reading<'_> {
                 break;
             }
             self.included(word, &path);
+            self.overlay(word, &path);
         }
         if identity.is_some() {
             self.open.pop();
@@ -140,6 +143,39 @@ impl Reading<'_> {
             self.cycle(word);
         } else if let Err(error) = self.file(path) {
             self.unreadable(word, path, &error, "Unable to open included configuration file");
+        }
+    }
+
+    /// Reads `NAME.local` beside `path`, if there is one.
+    fn overlay(&mut self, word: &Word, path: &Path) {
+        let mut name = path.as_os_str().to_owned();
+        name.push(overlay::SUFFIX);
+        let path = Path::new(&name);
+        if !fs::metadata(path).is_ok_and(|found| found.is_file()) || self.is_beyond_limits(word) {
+            return;
+        }
+        let bytes = match contents(path) {
+            Ok((bytes, _)) => bytes,
+            Err(error) => return self.unreadable(word, path, &error, "Unable to open overlay"),
+        };
+        self.read += 1;
+        let id = self.files.sources.add(path, bytes);
+        let ast = parse(id, self.files.sources.bytes(id), self.notes);
+        self.files.incomplete |= ast.incomplete;
+        for item in ast.items {
+            let (what, span) = match item {
+                Item::Service { name, body } => {
+                    self.files.overlays.push(Overlay { name, body });
+                    continue;
+                }
+                Item::Defaults { keyword, .. } => ("defaults", keyword.span),
+                Item::Include(path) => ("include", path.span),
+                Item::IncludeDir(path) => ("includedir", path.span),
+            };
+            let message =
+                format!("an overlay has only `service` entries; this `{what}` is not read; {KEPT}");
+            self.notes.push(Diagnostic::error(code::NOT_IN_OVERLAY, span, message));
+            self.files.incomplete = true;
         }
     }
 

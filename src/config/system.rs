@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::hash::Hash;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
@@ -22,6 +23,7 @@ pub struct System {
     members: RefCell<HashMap<(OsString, u32), Vec<u32>>>,
     ports: RefCell<HashMap<(String, String), Option<u16>>>,
     protocols: RefCell<HashMap<String, Option<i32>>>,
+    rpc: RefCell<Option<HashMap<String, u32>>>,
     hosts: RefCell<HashMap<String, Vec<SocketAddr>>>,
 }
 
@@ -44,6 +46,21 @@ fn once<Q: Eq + Hash, A: Clone>(
     let answer = ask(&question);
     known.borrow_mut().insert(question, answer.clone());
     answer
+}
+
+/// Names and aliases of rpc(5): `NAME NUMBER ALIAS...`, `#` begins a comment. The C library
+/// of some systems has no look-up for it, and nobody keeps it elsewhere.
+fn rpc_programs(text: &str) -> HashMap<String, u32> {
+    let mut programs = HashMap::new();
+    for line in text.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let (name, number) = (words.next(), words.next().and_then(|number| number.parse().ok()));
+        let (Some(name), Some(number)) = (name, number) else { continue };
+        for name in std::iter::once(name).chain(words) {
+            programs.entry(name.to_owned()).or_insert(number);
+        }
+    }
+    programs
 }
 
 fn user(found: names::User) -> User {
@@ -76,6 +93,14 @@ impl Lookup for System {
         once(&self.protocols, name.to_owned(), |name| names::protocol(name))
     }
 
+    fn rpc(&self, name: &str) -> Option<u32> {
+        let mut known = self.rpc.borrow_mut();
+        let programs = known.get_or_insert_with(|| {
+            rpc_programs(&fs::read_to_string("/etc/rpc").unwrap_or_default())
+        });
+        programs.get(name).copied()
+    }
+
     fn addresses(&self, host: &str) -> Vec<SocketAddr> {
         once(&self.hosts, host.to_owned(), |host| {
             let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -106,6 +131,13 @@ mod tests {
         let known = RefCell::new(HashMap::new());
         assert_eq!(once(&known, 1, |_| 'a'), 'a');
         assert_eq!(once(&known, 1, |_| 'b'), 'a');
+    }
+
+    #[test]
+    fn programs_of_rpc_are_found_by_name_and_alias() {
+        let programs = rpc_programs("# list\nrstatd\t100001\trstat rup # more\nbad\nx y\n");
+        assert_eq!(programs.get("rup"), Some(&100_001), "PORT-5");
+        assert_eq!(programs.len(), 3);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::config::lookup::{Table, User};
 use crate::config::{Loaded, Request, Verdict, code, load};
 use crate::plan::{
-    Credentials, Groups, Limit, LogField, LogTarget, Origin, Passed, Plan, RateLimit, Service,
+    Credentials, Groups, Limit, LogField, LogTarget, Origin, Passed, Plan, Program, RateLimit,
+    Service,
 };
 
 fn machine() -> Table {
@@ -26,6 +27,7 @@ fn machine() -> Table {
         ]
         .into(),
         executables: [PathBuf::from("/bin/cat")].into(),
+        rpc: [("rstatd".into(), 100_001)].into(),
         variables: ["PATH".into(), "HOME".into()].into(),
     }
 }
@@ -58,6 +60,14 @@ fn with(lines: &str) -> Service {
     one(&entry("a", 1001, lines))
 }
 
+fn program(service: &Service) -> &Program {
+    service.action.start().unwrap().0
+}
+
+fn credentials(service: &Service) -> &Credentials {
+    service.action.credentials().unwrap()
+}
+
 fn ids(loaded: &Loaded) -> (Vec<&str>, Vec<&str>) {
     let up = loaded.plan.services.iter().map(|service| service.id.0.as_str()).collect();
     (up, loaded.faulty.iter().map(|faulty| faulty.id.0.as_str()).collect())
@@ -69,7 +79,7 @@ fn a_plain_service_has_the_documented_defaults() {
     assert_eq!(service.origin, Origin::Unlisted);
     assert_eq!(service.socket.to_string(), "[::]:1001/tcp");
     assert!(service.socket.any_family && !service.socket.v6only, "BIND-1");
-    assert_eq!(service.program.argv, ["cat"], "SRV-3");
+    assert_eq!(program(&service).argv, ["cat"], "SRV-3");
     assert_eq!(service.policy.instances, Limit::Unlimited);
     assert_eq!(service.policy.rate, RateLimit { per_second: 50, pause: 10 }, "CPS-4");
     assert_eq!((service.policy.only_from, service.policy.no_access), (None, None));
@@ -98,7 +108,7 @@ fn a_service_overrides_the_scalars_of_defaults() {
         + &entry("a", 1001, "instances = UNLIMITED\numask = 027\ngroups = no");
     let service = one(&text);
     assert_eq!(service.policy.instances, Limit::Unlimited, "DEF-19");
-    assert_eq!((service.umask, service.credentials.groups), (Some(0o27), Groups::None));
+    assert_eq!((service.umask, &credentials(&service).groups), (Some(0o27), &Groups::None));
     assert_eq!(service.log.target, LogTarget::Common, "DEF-18");
 }
 
@@ -180,7 +190,7 @@ fn credentials_are_those_of_the_passwd_entry_even_for_a_number() {
         ("user = games\ngroup = daemon\ngroups = yes", 5, 1, Groups::List(vec![60, 20])),
     ] {
         let wanted = Credentials { uid, gid, groups };
-        assert_eq!(one(&entry(lines)).credentials, wanted, "ATTR-46, ATTR-47, SRV-12: {lines}");
+        assert_eq!(*credentials(&one(&entry(lines))), wanted, "ATTR-46, ATTR-47, SRV-12: {lines}");
     }
 }
 
@@ -188,7 +198,7 @@ fn credentials_are_those_of_the_passwd_entry_even_for_a_number() {
 fn nameinargs_works_before_and_after_server_args() {
     for lines in ["flags = NAMEINARGS\nserver_args = x y", "server_args = x y\nflags = NAMEINARGS"]
     {
-        assert_eq!(with(lines).program.argv, ["x", "y"], "ATTR-49");
+        assert_eq!(program(&with(lines)).argv, ["x", "y"], "ATTR-49");
     }
     assert_eq!(ids(&loaded(&entry("a", 1001, "flags = NAMEINARGS"))).1, ["a"], "CHK-10");
 }

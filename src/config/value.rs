@@ -6,19 +6,10 @@ use crate::config::ast::Word;
 use crate::config::code;
 use crate::config::near::nearest;
 use crate::diag::Diagnostic;
-use crate::plan::{Facility, Level, Limit, LogField};
+use crate::plan::{DenyTime, Facility, Level, Limit, LogField, SocketType};
 
 /// A value, or why it is refused. Boxed, because it is seldom and large.
 pub(super) type Outcome<T> = Result<T, Box<Diagnostic>>;
-
-/// `socket_type` (ATTR-1)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SocketType {
-    Stream,
-    Dgram,
-    Raw,
-    SeqPacket,
-}
 
 /// One word of `type` (ATTR-15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +223,43 @@ pub(super) fn size(word: &Word) -> Outcome<u64> {
         .checked_mul(unit)
         .filter(|size| i64::try_from(*size).is_ok())
         .ok_or_else(|| bad_size(word, format!("{} is too large", word.text())))
+}
+
+/// Minutes, `FOREVER` (or -1) or `NEVER` (or 0) (SENS-3).
+///
+/// # Errors
+/// For anything else; NUM-1 for other negative numbers.
+pub(super) fn deny_time(word: &Word) -> Outcome<DenyTime> {
+    if word.is("FOREVER") {
+        return Ok(DenyTime::Forever);
+    }
+    if word.is("NEVER") {
+        return Ok(DenyTime::Never);
+    }
+    match number(word, &(-1..=*COUNT.end())) {
+        Ok(-1) => Ok(DenyTime::Forever),
+        Ok(0) => Ok(DenyTime::Never),
+        Ok(_) => count(word, &COUNT).map(DenyTime::Minutes),
+        Err(note) => Err(note.map_help("a number of minutes, FOREVER or NEVER")),
+    }
+}
+
+/// `N` or `N-M`, with N not above M (ATTR-16).
+///
+/// # Errors
+/// For anything else.
+pub(super) fn versions(word: &Word) -> Outcome<RangeInclusive<u32>> {
+    let text = word.text();
+    let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+    let part = |text: &str| count(&Word { bytes: text.into(), span: word.span }, &COUNT);
+    match (part(first), part(last)) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        _ => {
+            let message = format!("`{text}` is not a version, or a range of versions");
+            let note = bad_number(word, message).map_help("write `2`, or `1-3`");
+            Err(Box::new(note.legacy(format!("bad version range: {text}"))))
+        }
+    }
 }
 
 /// An octal file mode mask from 0 to 0777 (ATTR-36).

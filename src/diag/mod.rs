@@ -5,6 +5,9 @@
 //! that editors can follow, [`log_line`](Diagnostic::log_line) keeps the sentences of
 //! the old daemon, because people grep for them.
 
+/// The code of a difference from the original.
+pub const DIFFERS: &str = "differs";
+
 mod render;
 mod source;
 
@@ -51,6 +54,19 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The sentence of xinetd 2.3.15 for this, if it has one (MSG-3).
     pub legacy: Option<String>,
+    /// What xinetd 2.3.15 does here, where that is something else.
+    pub differs: Option<Differs>,
+}
+
+/// What the original does with a place that we read otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differs {
+    /// The statement of the compatibility contract.
+    pub spec: &'static str,
+    /// What it does: "refuses everybody".
+    pub deed: String,
+    /// It does not understand this place at all.
+    pub extension: bool,
 }
 
 impl Diagnostic {
@@ -72,9 +88,22 @@ impl Diagnostic {
         Self::new(Severity::Note, code, span, message.into())
     }
 
+    /// No mistake, but the original does something else here, and says nothing.
+    #[must_use]
+    pub fn difference(spec: &'static str, span: Span, deed: impl Into<String>) -> Self {
+        Self::note(DIFFERS, span, "").differs(spec, deed)
+    }
+
+    /// [`difference`](Self::difference), for what the original does not understand at all.
+    #[must_use]
+    pub fn extension(spec: &'static str, span: Span, deed: impl Into<String>) -> Self {
+        Self::note(DIFFERS, span, "").extends(spec, deed)
+    }
+
     fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
-        let (label, related, help, legacy) = (String::new(), None, None, None);
-        Self { severity, code, message, span, label, related, help, legacy }
+        let label = String::new();
+        let (related, help, legacy, differs) = (None, None, None, None);
+        Self { severity, code, message, span, label, related, help, legacy, differs }
     }
 
     /// Writes `label` under the spot.
@@ -109,6 +138,20 @@ impl Diagnostic {
     #[must_use]
     pub fn legacy(mut self, sentence: impl Into<String>) -> Self {
         self.legacy = Some(sentence.into());
+        self
+    }
+
+    /// Says that xinetd 2.3.15 does something else here: `deed` follows its name.
+    #[must_use]
+    pub fn differs(mut self, spec: &'static str, deed: impl Into<String>) -> Self {
+        self.differs = Some(Differs { spec, deed: deed.into(), extension: false });
+        self
+    }
+
+    /// [`differs`](Self::differs), for what xinetd 2.3.15 does not understand at all.
+    #[must_use]
+    pub fn extends(mut self, spec: &'static str, deed: impl Into<String>) -> Self {
+        self.differs = Some(Differs { spec, deed: deed.into(), extension: true });
         self
     }
 

@@ -92,6 +92,7 @@ pub(super) fn set_options(fd: impl AsFd, options: SocketOptions) -> io::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Protocol, SocketType};
 
     #[test]
     fn start_11_the_delay_is_microseconds_up_to_half_a_second() {
@@ -104,7 +105,13 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_an_error_after_the_last_try() {
-        let key = |address| SocketKey { address, v6only: false, any_family: false };
+        let key = |address| SocketKey {
+            socket_type: SocketType::Stream,
+            protocol: Protocol::TCP,
+            address,
+            v6only: false,
+            any_family: false,
+        };
         let options = SocketOptions { nodelay: true, keepalive: true };
         let first = bind(key(([127, 0, 0, 1], 0).into()), options, Patience::NONE).unwrap();
         let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();

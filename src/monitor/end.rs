@@ -134,8 +134,10 @@ impl Monitor {
             return;
         }
         let Some(server) = self.running.by_ticket(mishap.ticket) else { return };
-        let (id, path) = (&server.service.id, server.service.program.path.display());
-        let steps = super::recipe::steps(&server.service, self.household.privileged);
+        let id = &server.service.id;
+        let Some((program, who)) = server.service.action.start() else { return };
+        let path = program.path.display();
+        let steps = super::recipe::steps(&server.service, who, self.household.privileged);
         match steps.get(position) {
             Some(Step::Exec) | None => {
                 tracing::error!("service {id}: execv( {path} ) failed: {why}");

@@ -108,7 +108,7 @@ impl Monitor {
         }
         let opened = logs.add(index, &service).map_err(|log| io::Error::other(log.to_string()));
         let name = Rc::clone(&service);
-        let active = opened.and_then(|()| Ok(self.household.activate(service, listener)?));
+        let active = opened.and_then(|()| self.household.activate(service, listener));
         match active {
             Ok(active) => {
                 self.daemon_log.show(&self.describe(&active));
@@ -133,6 +133,7 @@ impl Monitor {
             return String::new();
         }
         let service = &active.service;
+        let path = service.action.start().map(|(program, _)| program.path.display().to_string());
         let words: Vec<_> = active.image.argv().map(|w| w.to_string_lossy()).collect();
         let steps: Vec<_> = active.steps.iter().map(ToString::to_string).collect();
         format!(
@@ -140,7 +141,7 @@ impl Monitor {
             service.name,
             service.id,
             service.socket,
-            service.program.path.display(),
+            path.unwrap_or_default(),
             words.join(" "),
             steps.join(", "),
         )

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::plan::Credentials;
 use crate::plan::EnvPlan;
 use crate::plan::Groups;
 use crate::plan::Passed;
@@ -30,8 +31,7 @@ const FOR_THE_DAEMON: [&str; 7] = [
 /// Without privilege group changes are skipped and setuid(2) is tried all the same: it
 /// succeeds for the own user only (START-17).
 #[must_use]
-pub(super) fn steps(service: &Service, privileged: bool) -> Vec<Step> {
-    let who = &service.credentials;
+pub(super) fn steps(service: &Service, who: &Credentials, privileged: bool) -> Vec<Step> {
     let mut steps = vec![Step::NewSession, Step::SocketAsStdio, Step::CloseOnExecFrom(3)];
     steps.extend(service.rlimits.iter().map(|limit| Step::Limit {
         resource: kernel_name(limit.resource),
@@ -86,9 +86,17 @@ pub(super) fn environment(
 pub(super) mod tests {
     use super::*;
     use crate::plan::{
-        Banners, Credentials, LogWishes, Origin, Place, Policy, Program, Rlimit, ServiceId,
-        SocketKey, SocketOptions,
+        Action, Banners, Libwrap, LogWishes, Origin, Place, Policy, Program, Protocol, Rlimit,
+        ServiceId, SocketKey, SocketOptions, SocketType, Wait,
     };
+
+    fn cat() -> Program {
+        Program { path: "/bin/cat".into(), argv: vec!["cat".into()] }
+    }
+
+    fn somebody() -> Credentials {
+        Credentials { uid: 7, gid: 8, groups: Groups::None }
+    }
 
     /// A service as small as it can be.
     pub(crate) fn service() -> Service {
@@ -98,13 +106,20 @@ pub(super) mod tests {
             declared_at: Place { file: "/etc/xinetd.d/a".into(), line: 1 },
             origin: Origin::Unlisted,
             socket: SocketKey {
+                socket_type: SocketType::Stream,
+                protocol: Protocol::TCP,
                 address: ([127, 0, 0, 1], 0).into(),
                 v6only: false,
                 any_family: false,
             },
             options: SocketOptions::default(),
-            program: Program { path: "/bin/cat".into(), argv: vec!["cat".into()] },
-            credentials: Credentials { uid: 7, gid: 8, groups: Groups::None },
+            wait: Wait::No,
+            action: Action::Start { program: cat(), credentials: somebody() },
+            rpc: None,
+            mux: None,
+            id_only: false,
+            retry: true,
+            libwrap: Libwrap::Off,
             env: EnvPlan::default(),
             nice: None,
             umask: None,
@@ -118,7 +133,7 @@ pub(super) mod tests {
     #[test]
     fn srv_20_a_plain_server_takes_these_steps() {
         assert_eq!(
-            steps(&service(), true),
+            steps(&service(), &somebody(), true),
             [
                 Step::NewSession,
                 Step::SocketAsStdio,
@@ -140,7 +155,7 @@ pub(super) mod tests {
         service.nice = Some(-3);
         service.umask = Some(0o27);
         service.rlimits = vec![Rlimit { resource: Resource::Cpu, value: None }];
-        let steps = steps(&service, true);
+        let steps = steps(&service, &somebody(), true);
         let uid = steps.iter().position(|s| *s == Step::Uid(7)).unwrap();
         for early in [
             Step::Nice(-3),
@@ -153,23 +168,21 @@ pub(super) mod tests {
 
     #[test]
     fn start_17_without_privilege_only_setuid_is_tried() {
-        let steps = steps(&service(), false);
+        let steps = steps(&service(), &somebody(), false);
         assert!(steps.contains(&Step::Uid(7)));
         assert!(!steps.iter().any(|s| matches!(s, Step::Gid(_) | Step::Groups(_))));
     }
 
     #[test]
     fn srv_13_groups_of_an_unknown_user_fail_in_the_child() {
-        let mut service = service();
-        service.credentials.groups = Groups::Unknown;
-        assert!(steps(&service, true).contains(&Step::UnknownGroups));
+        let who = Credentials { groups: Groups::Unknown, ..somebody() };
+        assert!(steps(&service(), &who, true).contains(&Step::UnknownGroups));
     }
 
     #[test]
     fn a_server_of_root_stays_root() {
-        let mut service = service();
-        service.credentials.uid = 0;
-        assert!(!steps(&service, true).contains(&Step::NoWayBack));
+        let who = Credentials { uid: 0, ..somebody() };
+        assert!(!steps(&service(), &who, true).contains(&Step::NoWayBack));
     }
 
     fn names_and_values(plan: &EnvPlan) -> Vec<String> {

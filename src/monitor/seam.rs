@@ -16,7 +16,7 @@ use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
 use crate::monitor::services::{Household, Services};
 use crate::monitor::{Given, Monitor};
-use crate::plan::{BannerKind, Generation, Limit, Service, ServiceIndex};
+use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex};
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
 use crate::sys::process;
@@ -57,7 +57,9 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
     let mut household = Household::new(Vec::new(), false);
     let mut table = Services::default();
     for mut service in services {
-        service.credentials.uid = uid;
+        if let Action::Start { credentials, .. } = &mut service.action {
+            credentials.uid = uid;
+        }
         let listener = listener();
         service.socket.address = listener.local_addr().unwrap();
         let index = table.new_index();
@@ -84,7 +86,9 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
 
 fn plain() -> Service {
     let mut service = service();
-    service.program.path = "/bin/true".into();
+    if let Action::Start { program, .. } = &mut service.action {
+        program.path = "/bin/true".into();
+    }
     service
 }
 

@@ -1,7 +1,8 @@
 //! The services in force: each with its listening socket and everything its servers need.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::{NulError, OsString};
+use std::ffi::OsString;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -41,16 +42,20 @@ impl Household {
     /// Makes a service ready to run on `listener`.
     ///
     /// # Errors
-    /// When a word of its command line or environment holds a NUL byte; the listener is closed.
+    /// When it starts no server, or a word of its command line or environment holds a NUL
+    /// byte; the listener is closed.
     pub(super) fn activate(
         &mut self,
         service: Rc<Service>,
         listener: OwnedFd,
-    ) -> Result<Active, NulError> {
+    ) -> io::Result<Active> {
+        let Some((program, who)) = service.action.start() else {
+            return Err(io::Error::other("it starts no server"));
+        };
         let env = self.environment_of(&service.env)?;
-        let argv = service.program.argv.iter().map(OsString::as_os_str);
-        let image = Image::new(service.program.path.as_os_str(), argv, env)?;
-        let steps = recipe::steps(&service, self.privileged);
+        let argv = program.argv.iter().map(OsString::as_os_str);
+        let image = Image::new(program.path.as_os_str(), argv, env)?;
+        let steps = recipe::steps(&service, who, self.privileged);
         Ok(Active { service, listener, steps, image })
     }
 
@@ -59,7 +64,7 @@ impl Household {
         self.made.retain(|_, environment| Rc::strong_count(environment) > 1);
     }
 
-    fn environment_of(&mut self, plan: &EnvPlan) -> Result<Rc<Environment>, NulError> {
+    fn environment_of(&mut self, plan: &EnvPlan) -> io::Result<Rc<Environment>> {
         if let Some(made) = self.made.get(plan) {
             return Ok(Rc::clone(made));
         }

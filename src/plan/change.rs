@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::plan::{Origin, Service, ServiceId, ServiceIndex};
+use crate::plan::{
+    Action, Origin, Protocol, Service, ServiceId, ServiceIndex, SocketKey, SocketType, Wait,
+};
 
 /// One step of a reload. `usize` is a position in the new plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +54,17 @@ pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Cha
     drops.chain(rest).collect()
 }
 
-/// RELOAD-2: id, type, protocol, socket type, wait and port; all but these three are the same
-/// for every service there is today.
-type Identity<'a> = (&'a ServiceId, Origin, u16);
+/// RELOAD-2: id, UNLISTED, INTERNAL, `wait`, protocol, socket type, and port; of an RPC
+/// service the program number instead.
+type Identity<'a> = (&'a ServiceId, Origin, bool, bool, Protocol, SocketType, (bool, u32));
 
-const fn identity(service: &Service) -> Identity<'_> {
-    (&service.id, service.origin, service.socket.address.port())
+fn identity(service: &Service) -> Identity<'_> {
+    let internal = matches!(service.action, Action::Internal { .. } | Action::Sensor { .. });
+    let port = match &service.rpc {
+        Some(rpc) => (true, rpc.program),
+        None => (false, service.socket.address.port().into()),
+    };
+    let SocketKey { protocol, socket_type, .. } = service.socket;
+    let waits = service.wait != Wait::No;
+    (&service.id, service.origin, internal, waits, protocol, socket_type, port)
 }

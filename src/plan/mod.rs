@@ -9,6 +9,7 @@ mod change;
 mod denial;
 mod door;
 mod encode;
+mod kind;
 mod service;
 
 pub use access::AccessList;
@@ -16,6 +17,9 @@ pub use change::{Change, changes};
 pub use denial::Denial;
 pub use door::{Door, DoorBanners, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
+pub use kind::{
+    Action, DenyTime, Internal, Libwrap, Mux, Protocol, Redirect, Rpc, SocketType, Wait,
+};
 pub use service::{
     BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
     LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateLimit, Resource,

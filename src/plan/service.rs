@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::plan::AccessList;
+use crate::plan::{AccessList, Action, Libwrap, Mux, Protocol, Rpc, SocketType, Wait};
 
 /// The `id` of a service: what logs, `enabled`, `disabled` and a reload know it by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,10 +28,19 @@ pub struct Service {
     pub declared_at: Place,
     /// Whether the port comes from services(5) or from the entry (`type = UNLISTED`).
     pub origin: Origin,
+    /// Port 0: there is none. A service behind tcpmux has no socket, and the port of
+    /// an RPC service is chosen by the system (RPC-1).
     pub socket: SocketKey,
     pub options: SocketOptions,
-    pub program: Program,
-    pub credentials: Credentials,
+    pub wait: Wait,
+    pub action: Action,
+    pub rpc: Option<Rpc>,
+    pub mux: Option<Mux>,
+    /// `flags = IDONLY` (IDENT-4).
+    pub id_only: bool,
+    /// A failed fork is tried again: no `flags = NORETRY` (RETRY-2).
+    pub retry: bool,
+    pub libwrap: Libwrap,
     pub env: EnvPlan,
     /// Added to the daemon's own nice value (SRV-16).
     pub nice: Option<i32>,
@@ -67,6 +76,8 @@ pub enum Origin {
 /// What makes a listening socket the same socket: two services may not share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketKey {
+    pub socket_type: SocketType,
+    pub protocol: Protocol,
     /// `[::]` without [`v6only`](Self::v6only) serves IPv4 too (BIND-1).
     pub address: SocketAddr,
     pub v6only: bool,
@@ -75,17 +86,17 @@ pub struct SocketKey {
 }
 
 impl SocketKey {
-    /// Whether a listening socket for one serves the other: address, family, `v6only`
-    /// (RELOAD-7, RELOAD-8).
+    /// Whether a listening socket for one serves the other: type, protocol, address,
+    /// family, `v6only` (RELOAD-7, RELOAD-8).
     #[must_use]
     pub fn is_same(self, other: Self) -> bool {
-        self.address == other.address && self.v6only == other.v6only
+        Self { any_family: other.any_family, ..self } == other
     }
 }
 
 impl fmt::Display for SocketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/tcp", self.address)
+        write!(f, "{}/{}", self.address, self.protocol)
     }
 }
 
