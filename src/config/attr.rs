@@ -3,6 +3,7 @@
 use crate::config::ast::{Assignment, Word};
 use crate::config::read::Reader;
 use crate::config::set;
+use crate::config::show::{self, Show};
 use crate::config::value::Outcome;
 use crate::plan::Resource;
 
@@ -23,6 +24,10 @@ pub struct Row {
     /// May have several lines; else the first one wins (PARSE-15).
     pub repeats: bool,
     pub effect: Effect,
+    /// Its value in a service.
+    pub show: Show,
+    /// It is ours: xinetd 2.3.15 ignores the line, with a message.
+    pub extension: bool,
     /// What holds without it.
     pub default: &'static str,
     /// One line.
@@ -91,6 +96,8 @@ const SCALAR: Row = Row {
     scope: Scope::Service,
     repeats: false,
     effect: Effect::Later(""),
+    show: Show(show::nothing),
+    extension: false,
     default: "none",
     summary: "",
     text: "",
@@ -124,6 +131,7 @@ pub fn named(name: &str) -> Option<&'static Row> {
 pub const TABLE: &[Row] = &[
     Row {
         names: &["socket_type"],
+        show: Show(show::socket_type),
         form: "stream | dgram | raw | seqpacket",
         effect: Effect::Set(Setter(set::socket_type)),
         default: "stream with `protocol = tcp`, dgram with udp",
@@ -134,6 +142,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["protocol"],
+        show: Show(show::protocol),
         form: "NAME",
         effect: Effect::Set(Setter(set::protocol)),
         default: "tcp with `socket_type = stream`, udp with dgram",
@@ -144,6 +153,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["wait"],
+        show: Show(show::wait),
         form: "yes | no",
         effect: Effect::Set(Setter(set::wait)),
         default: "required",
@@ -154,6 +164,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["user"],
+        show: Show(show::user),
         form: "NAME | NUMBER",
         effect: Effect::Set(Setter(set::user)),
         default: "required",
@@ -164,6 +175,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["group"],
+        show: Show(show::group),
         form: "NAME | NUMBER",
         effect: Effect::Set(Setter(set::group)),
         default: "the group of the user",
@@ -173,6 +185,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["server"],
+        show: Show(show::server),
         form: "PATH",
         effect: Effect::Set(Setter(set::server)),
         default: "required",
@@ -183,6 +196,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["server_args"],
+        show: Show(show::server_args),
         form: "WORD...",
         values: SOME,
         effect: Effect::Set(Setter(set::server_args)),
@@ -194,6 +208,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["instances"],
+        show: Show(show::instances),
         form: "NUMBER | UNLIMITED",
         scope: Scope::Both,
         effect: Effect::Set(Setter(set::instances)),
@@ -205,6 +220,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["log_on_success"],
+        show: Show(show::log_on_success),
         form: "[PID | HOST | USERID | EXIT | DURATION | TRAFFIC]...",
         effect: Effect::Set(Setter(set::log_on_success)),
         default: "nothing",
@@ -214,6 +230,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["log_on_failure"],
+        show: Show(show::log_on_failure),
         form: "[HOST | USERID | ATTEMPT]...",
         effect: Effect::Set(Setter(set::log_on_failure)),
         default: "nothing",
@@ -223,6 +240,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["log_type"],
+        show: Show(show::log_type),
         form: "SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]",
         values: SOME,
         scope: Scope::Both,
@@ -235,6 +253,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["only_from"],
+        show: Show(show::only_from),
         form: "[ADDRESS]...",
         effect: Effect::Set(Setter(set::only_from)),
         default: "everybody",
@@ -245,6 +264,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["no_access"],
+        show: Show(show::no_access),
         form: "[ADDRESS]...",
         effect: Effect::Set(Setter(set::no_access)),
         default: "nobody",
@@ -265,6 +285,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["type"],
+        show: Show(show::types),
         form: "[RPC | INTERNAL | UNLISTED | SPECIAL | TCPMUX | TCPMUXPLUS]...",
         values: SOME,
         effect: Effect::Set(Setter(set::types)),
@@ -276,6 +297,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rpc_version"],
+        show: Show(show::rpc_version),
         form: "NUMBER[-NUMBER]",
         effect: Effect::Set(Setter(set::rpc_version)),
         default: "required for RPC",
@@ -285,6 +307,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rpc_number"],
+        show: Show(show::rpc_number),
         form: "NUMBER",
         effect: Effect::Set(Setter(set::rpc_number)),
         default: "from rpc(5)",
@@ -294,6 +317,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["id"],
+        show: Show(show::id),
         form: "WORD",
         effect: Effect::Set(Setter(set::id)),
         default: "the name of the service",
@@ -303,6 +327,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["env"],
+        show: Show(show::env),
         form: "[NAME=VALUE]...",
         values: ANY,
         operators: Operators::SetAdd,
@@ -315,6 +340,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["port"],
+        show: Show(show::port),
         form: "NUMBER",
         effect: Effect::Set(Setter(set::port)),
         default: "from services(5)",
@@ -325,6 +351,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["passenv"],
+        show: Show(show::passenv),
         form: "[NAME]...",
         effect: Effect::Set(Setter(set::passenv)),
         default: "all",
@@ -334,6 +361,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["flags"],
+        show: Show(show::flags),
         form: "[REUSE | INTERCEPT | NORETRY | IDONLY | NAMEINARGS | NODELAY | KEEPALIVE | NOLIBWRAP | SENSOR | IPv4 | IPv6 | LABELED]...",
         values: SOME,
         effect: Effect::Set(Setter(set::flags)),
@@ -345,6 +373,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["nice"],
+        show: Show(show::nice),
         form: "NUMBER",
         effect: Effect::Set(Setter(set::nice)),
         default: "unchanged",
@@ -354,6 +383,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["redirect"],
+        show: Show(show::redirect),
         form: "HOST PORT",
         values: TWO,
         effect: Effect::Set(Setter(set::redirect)),
@@ -364,6 +394,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["banner"],
+        show: Show(show::banner),
         form: "PATH",
         scope: Scope::Both,
         effect: Effect::Set(Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner))),
@@ -374,6 +405,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["banner_success"],
+        show: Show(show::banner_success),
         form: "PATH",
         scope: Scope::Both,
         effect: Effect::Set(Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner_success))),
@@ -384,6 +416,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["banner_fail"],
+        show: Show(show::banner_fail),
         form: "PATH",
         scope: Scope::Both,
         effect: Effect::Set(Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner_fail))),
@@ -394,6 +427,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["bind", "interface"],
+        show: Show(show::bind),
         form: "ADDRESS | HOST",
         scope: Scope::Both,
         values: Values { miscount: Miscount::Rejected, ..ONE },
@@ -406,6 +440,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["per_source"],
+        show: Show(show::per_source),
         form: "NUMBER | UNLIMITED",
         scope: Scope::Both,
         effect: Effect::Set(Setter(set::per_source)),
@@ -416,6 +451,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["groups"],
+        show: Show(show::groups),
         form: "yes | no",
         scope: Scope::Both,
         effect: Effect::Set(Setter(set::groups)),
@@ -426,6 +462,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["cps"],
+        show: Show(show::cps),
         form: "RATE SECONDS",
         scope: Scope::Both,
         values: TWO,
@@ -458,6 +495,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rlimit_as"],
+        show: Show(|service, _| show::rlimit(service, Resource::AddressSpace)),
         form: "SIZE | UNLIMITED",
         effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::AddressSpace))),
         default: "unchanged",
@@ -468,6 +506,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rlimit_cpu"],
+        show: Show(|service, _| show::rlimit(service, Resource::Cpu)),
         form: "SECONDS | UNLIMITED",
         effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Cpu))),
         default: "unchanged",
@@ -478,6 +517,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rlimit_data"],
+        show: Show(|service, _| show::rlimit(service, Resource::Data)),
         form: "SIZE | UNLIMITED",
         effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Data))),
         default: "unchanged",
@@ -488,6 +528,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rlimit_rss"],
+        show: Show(|service, _| show::rlimit(service, Resource::Rss)),
         form: "SIZE | UNLIMITED",
         effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Rss))),
         default: "unchanged",
@@ -498,6 +539,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rlimit_stack"],
+        show: Show(|service, _| show::rlimit(service, Resource::Stack)),
         form: "SIZE | UNLIMITED",
         effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Stack))),
         default: "unchanged",
@@ -508,6 +550,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["rlimit_files"],
+        show: Show(|service, _| show::rlimit(service, Resource::Files)),
         form: "SIZE | UNLIMITED",
         effect: Effect::Set(Setter(|r, l| set::rlimit(r, l, Resource::Files))),
         default: "the daemon's hard limit",
@@ -518,6 +561,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["v6only"],
+        show: Show(show::v6only),
         form: "yes | no",
         scope: Scope::Both,
         effect: Effect::Set(Setter(set::v6only)),
@@ -528,6 +572,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["deny_time"],
+        show: Show(show::deny_time),
         form: "MINUTES | FOREVER | NEVER",
         effect: Effect::Set(Setter(set::deny_time)),
         default: "NEVER",
@@ -537,6 +582,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["umask"],
+        show: Show(show::umask),
         form: "OCTAL",
         scope: Scope::Both,
         effect: Effect::Set(Setter(set::umask)),
@@ -547,6 +593,7 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         names: &["libwrap"],
+        show: Show(show::libwrap),
         form: "WORD",
         effect: Effect::Set(Setter(set::libwrap)),
         default: "the name of the server",

@@ -26,6 +26,7 @@ mod parse;
 mod read;
 mod resolve;
 mod set;
+pub mod show;
 mod source;
 mod value;
 

@@ -1,5 +1,8 @@
 //! Whole configurations into plans: what the contract says about defaults, ports, sockets.
 
+mod kinds;
+mod overlays;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +21,7 @@ fn machine() -> Table {
         groups: [("daemon".into(), 1)].into(),
         members: [("games".into(), vec![20])].into(),
         ports: [(("http".into(), "tcp".into()), 80)].into(),
-        protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
+        protocols: [("tcp".into(), 6), ("udp".into(), 17), ("icmp".into(), 1)].into(),
         hosts: [
             ("dual".into(), vec![address("192.0.2.1:0"), address("[2001:db8::1]:0")]),
             ("four".into(), vec![address("192.0.2.8:0"), address("192.0.2.9:0")]),

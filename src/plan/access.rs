@@ -28,6 +28,22 @@ impl AccessList {
         }
     }
 
+    /// The list as networks, the fewest that cover it: `192.0.2.0/24`, `2001:db8::1/128`.
+    pub fn networks(&self) -> impl Iterator<Item = String> {
+        let v4 = self.v4.iter().flat_map(|(first, last)| {
+            let network = |(address, bits): (u128, u32)| {
+                let address = u32::try_from(address).unwrap_or_default();
+                format!("{}/{bits}", Ipv4Addr::from_bits(address))
+            };
+            cover((*first).into(), (*last).into(), 32).into_iter().map(network)
+        });
+        let v6 = self.v6.iter().flat_map(|(first, last)| {
+            let network = |(address, bits)| format!("{}/{bits}", Ipv6Addr::from_bits(address));
+            cover(*first, *last, 128).into_iter().map(network)
+        });
+        v4.chain(v6)
+    }
+
     /// Whether `address` is on the list. `mapped` says that an IPv4 client came
     /// in through an IPv6 socket.
     #[must_use]
@@ -40,6 +56,26 @@ impl AccessList {
             IpAddr::V6(v6) => within(&self.v6, v6.to_bits()),
         }
     }
+}
+
+/// The networks, as address and length of the prefix, of an inclusive range of addresses
+/// of `width` bits.
+fn cover(first: u128, last: u128, width: u32) -> Vec<(u128, u32)> {
+    let mut networks = Vec::new();
+    let mut next = Some(first).filter(|first| *first <= last);
+    while let Some(address) = next {
+        let aligned = address.trailing_zeros().min(width);
+        let host_bits = (0..=aligned).rev().find(|bits| address | ones(*bits) <= last);
+        let end = address | ones(host_bits.unwrap_or(0));
+        networks.push((address, width - host_bits.unwrap_or(0)));
+        next = end.checked_add(1).filter(|next| *next <= last);
+    }
+    networks
+}
+
+/// The lowest `bits` bits set, of at most 128.
+fn ones(bits: u32) -> u128 {
+    u128::MAX.checked_shr(128 - bits).unwrap_or(0)
 }
 
 /// Sorts, and joins what overlaps.
@@ -95,6 +131,20 @@ mod tests {
         ] {
             assert_eq!(list.contains(IpAddr::V4(v4(address)), false), wanted, "{address}");
         }
+    }
+
+    #[test]
+    fn a_list_is_shown_as_the_fewest_networks() {
+        let v6 = |s: &str| s.parse::<Ipv6Addr>().unwrap();
+        let list = AccessList::new(
+            [(v4("0.0.0.0"), v4("255.255.255.255")), (v4("10.0.0.5"), v4("10.0.0.9"))],
+            [(v6("2001:db8::1"), v6("2001:db8::1")), (v6("::"), v6("::ffff"))],
+        );
+        let shown: Vec<_> = list.networks().collect();
+        assert_eq!(shown, ["0.0.0.0/0", "::/112", "2001:db8::1/128"]);
+        let list = AccessList::new([(v4("10.0.0.5"), v4("10.0.0.9"))], []);
+        let shown: Vec<_> = list.networks().collect();
+        assert_eq!(shown, ["10.0.0.5/32", "10.0.0.6/31", "10.0.0.8/31"]);
     }
 
     #[test]

@@ -1,0 +1,283 @@
+//! The value an attribute has in a service, written as xinetd.conf(5) writes it.
+//!
+//! It is read off the plan, so it is what the daemon works with: a user is its number,
+//! a list is what `defaults`, `+=` and `-=` left of it.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::config::value;
+use crate::plan::{
+    AccessList, Action, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField, LogFields,
+    LogTarget, Mux, Origin, Passed, Program, Resource, Service, Wait,
+};
+
+/// The words of a value; `None` where nothing is set.
+pub(super) type Words = Option<Vec<String>>;
+
+/// How a row of the table finds its value. The log of `defaults` comes along, because
+/// services share it.
+#[derive(Clone, Copy, Debug)]
+pub struct Show(pub(super) fn(&Service, &LogTarget) -> Words);
+
+impl Show {
+    /// The value of the attribute in `service`, word by word; `None` where nothing is set,
+    /// and the default of the table holds.
+    #[must_use]
+    pub fn value(self, service: &Service, common_log: &LogTarget) -> Option<Vec<String>> {
+        (self.0)(service, common_log)
+    }
+}
+
+fn one(word: impl fmt::Display) -> Words {
+    Some(vec![format!("{word}")])
+}
+
+/// The words of those that are so; `None` for none.
+fn which<const N: usize>(words: [(bool, &str); N]) -> Words {
+    let found: Vec<_> = words.iter().filter(|(is_so, _)| *is_so).collect();
+    (!found.is_empty()).then(|| found.iter().map(|(_, word)| (*word).to_owned()).collect())
+}
+
+fn yes_no(yes: bool) -> Words {
+    one(if yes { "yes" } else { "no" })
+}
+
+fn text(words: &OsStr) -> String {
+    words.to_string_lossy().into_owned()
+}
+
+fn path(path: Option<&PathBuf>) -> Words {
+    path.map(|path| vec![path.display().to_string()])
+}
+
+fn program(service: &Service) -> Option<&Program> {
+    service.action.start().map(|(program, _)| program)
+}
+
+/// An attribute that only `defaults` has, or that means nothing.
+pub(super) const fn nothing(_: &Service, _: &LogTarget) -> Words {
+    None
+}
+
+pub(super) fn socket_type(service: &Service, _: &LogTarget) -> Words {
+    one(service.socket.socket_type.word())
+}
+
+pub(super) fn protocol(service: &Service, _: &LogTarget) -> Words {
+    one(service.socket.protocol)
+}
+
+pub(super) fn wait(service: &Service, _: &LogTarget) -> Words {
+    yes_no(service.wait != Wait::No)
+}
+
+pub(super) fn user(service: &Service, _: &LogTarget) -> Words {
+    one(service.action.credentials()?.uid)
+}
+
+pub(super) fn group(service: &Service, _: &LogTarget) -> Words {
+    one(service.action.credentials()?.gid)
+}
+
+pub(super) fn groups(service: &Service, _: &LogTarget) -> Words {
+    yes_no(service.action.credentials()?.groups != Groups::None)
+}
+
+pub(super) fn server(service: &Service, _: &LogTarget) -> Words {
+    path(program(service).map(|program| &program.path))
+}
+
+/// Without the name of the server, even if NAMEINARGS has it in `server_args`.
+pub(super) fn server_args(service: &Service, _: &LogTarget) -> Words {
+    let words: Vec<_> = program(service)?.argv.iter().skip(1).map(|word| text(word)).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+fn limit(limit: Limit) -> Words {
+    match limit {
+        Limit::Unlimited => one("UNLIMITED"),
+        Limit::Max(max) => one(max),
+    }
+}
+
+pub(super) fn instances(service: &Service, _: &LogTarget) -> Words {
+    limit(service.policy.instances)
+}
+
+pub(super) fn per_source(service: &Service, _: &LogTarget) -> Words {
+    limit(service.policy.per_source)
+}
+
+pub(super) fn cps(service: &Service, _: &LogTarget) -> Words {
+    let rate = service.policy.rate;
+    Some(vec![rate.per_second.to_string(), rate.pause.to_string()])
+}
+
+fn fields(fields: LogFields, known: value::Keywords<LogField>) -> Words {
+    let set = known.iter().filter(|(_, field)| fields.has(*field));
+    let words: Vec<_> = set.map(|(word, _)| (*word).to_owned()).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+pub(super) fn log_on_success(service: &Service, _: &LogTarget) -> Words {
+    fields(service.log.on_success, value::SUCCESS_FIELDS)
+}
+
+pub(super) fn log_on_failure(service: &Service, _: &LogTarget) -> Words {
+    fields(service.log.on_failure, value::FAILURE_FIELDS)
+}
+
+pub(super) fn log_type(service: &Service, common: &LogTarget) -> Words {
+    let own = &service.log.target;
+    match if *own == LogTarget::Common { common } else { own } {
+        LogTarget::None | LogTarget::Common => None,
+        LogTarget::Syslog { facility, level } => {
+            Some(vec!["SYSLOG".into(), facility_word(*facility), level_word(*level)])
+        }
+        LogTarget::File(FileLog { path, limits }) => {
+            let sizes = limits.iter().flat_map(|(soft, hard)| [soft.to_string(), hard.to_string()]);
+            Some(["FILE".into(), path.display().to_string()].into_iter().chain(sizes).collect())
+        }
+    }
+}
+
+fn facility_word(facility: Facility) -> String {
+    word_of(value::FACILITIES, &facility)
+}
+
+fn level_word(level: Level) -> String {
+    word_of(value::LEVELS, &level)
+}
+
+fn word_of<T: PartialEq>(known: value::Keywords<T>, value: &T) -> String {
+    let found = known.iter().find(|(_, known)| known == value);
+    found.map_or_else(String::new, |(word, _)| (*word).to_owned())
+}
+
+fn list(list: Option<&AccessList>) -> Words {
+    list.map(|list| list.networks().collect())
+}
+
+pub(super) fn only_from(service: &Service, _: &LogTarget) -> Words {
+    list(service.policy.only_from.as_ref())
+}
+
+pub(super) fn no_access(service: &Service, _: &LogTarget) -> Words {
+    list(service.policy.no_access.as_ref())
+}
+
+pub(super) fn types(service: &Service, _: &LogTarget) -> Words {
+    let internal = matches!(service.action, Action::Internal { .. });
+    which([
+        (service.rpc.is_some(), "RPC"),
+        (internal, "INTERNAL"),
+        (service.origin == Origin::Unlisted, "UNLISTED"),
+        (service.mux == Some(Mux::Plain), "TCPMUX"),
+        (service.mux == Some(Mux::Plus), "TCPMUXPLUS"),
+    ])
+}
+
+pub(super) fn flags(service: &Service, _: &LogTarget) -> Words {
+    let named = program(service)
+        .is_some_and(|program| program.argv.first().map(OsStr::new) != program.path.file_name());
+    which([
+        (service.wait == Wait::Intercepted, "INTERCEPT"),
+        (!service.retry, "NORETRY"),
+        (service.id_only, "IDONLY"),
+        (named, "NAMEINARGS"),
+        (service.options.nodelay, "NODELAY"),
+        (service.options.keepalive, "KEEPALIVE"),
+        (service.libwrap == Libwrap::Off, "NOLIBWRAP"),
+        (matches!(service.action, Action::Sensor { .. }), "SENSOR"),
+        (service.socket.address.is_ipv4(), "IPv4"),
+        (service.socket.address.is_ipv6(), "IPv6"),
+    ])
+}
+
+pub(super) fn rpc_version(service: &Service, _: &LogTarget) -> Words {
+    let versions = &service.rpc.as_ref()?.versions;
+    match (versions.start(), versions.end()) {
+        (first, last) if first == last => one(first),
+        (first, last) => one(format!("{first}-{last}")),
+    }
+}
+
+pub(super) fn rpc_number(service: &Service, _: &LogTarget) -> Words {
+    one(service.rpc.as_ref()?.program)
+}
+
+pub(super) fn id(service: &Service, _: &LogTarget) -> Words {
+    one(&service.id)
+}
+
+pub(super) fn env(service: &Service, _: &LogTarget) -> Words {
+    let set = service.env.set.iter();
+    let words: Vec<_> =
+        set.map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+pub(super) fn passenv(service: &Service, _: &LogTarget) -> Words {
+    match &service.env.passed {
+        Passed::All => None,
+        Passed::Only(names) => Some(names.iter().map(|name| text(name)).collect()),
+    }
+}
+
+pub(super) fn port(service: &Service, _: &LogTarget) -> Words {
+    let none = service.rpc.is_some() || service.mux.is_some();
+    (!none).then(|| vec![service.socket.address.port().to_string()])
+}
+
+pub(super) fn nice(service: &Service, _: &LogTarget) -> Words {
+    one(service.nice?)
+}
+
+pub(super) fn redirect(service: &Service, _: &LogTarget) -> Words {
+    let Action::Redirect { target, .. } = &service.action else { return None };
+    Some(vec![target.host.clone(), target.addresses.first()?.port().to_string()])
+}
+
+pub(super) fn banner(service: &Service, _: &LogTarget) -> Words {
+    path(service.banners.always.as_ref())
+}
+
+pub(super) fn banner_success(service: &Service, _: &LogTarget) -> Words {
+    path(service.banners.success.as_ref())
+}
+
+pub(super) fn banner_fail(service: &Service, _: &LogTarget) -> Words {
+    path(service.banners.fail.as_ref())
+}
+
+pub(super) fn bind(service: &Service, _: &LogTarget) -> Words {
+    let address = service.socket.address.ip();
+    if address.is_unspecified() { None } else { one(address) }
+}
+
+pub(super) fn v6only(service: &Service, _: &LogTarget) -> Words {
+    yes_no(service.socket.v6only)
+}
+
+pub(super) fn rlimit(service: &Service, resource: Resource) -> Words {
+    let limit = service.rlimits.iter().find(|limit| limit.resource == resource)?;
+    limit.value.map_or_else(|| one("UNLIMITED"), one)
+}
+
+pub(super) fn deny_time(service: &Service, _: &LogTarget) -> Words {
+    let Action::Sensor { deny, .. } = service.action else { return None };
+    one(deny)
+}
+
+pub(super) fn umask(service: &Service, _: &LogTarget) -> Words {
+    one(format!("{:03o}", service.umask?))
+}
+
+pub(super) fn libwrap(service: &Service, _: &LogTarget) -> Words {
+    match &service.libwrap {
+        Libwrap::Off => None,
+        Libwrap::Daemon(name) => one(name),
+    }
+}
