@@ -21,6 +21,7 @@ mod check;
 mod draft;
 mod lex;
 mod near;
+mod original;
 mod overlay;
 mod parse;
 mod read;

@@ -198,7 +198,13 @@ impl Reader<'_> {
             Miscount::Rejected => {
                 self.draft.refused.push(name);
                 let legacy = self.rejected(name, &message);
-                Diagnostic::error(code::WRONG_COUNT, span, message).legacy(legacy)
+                let note = Diagnostic::error(code::WRONG_COUNT, span, message).legacy(legacy);
+                match name {
+                    "bind" => {
+                        note.differs("PARSE-14", "ignores the line and listens on all addresses")
+                    }
+                    _ => note,
+                }
             }
         };
         if comment {

@@ -8,6 +8,7 @@ use crate::config::check::Sockets;
 use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::near::did_you_mean;
+use crate::config::original::{self, Late};
 use crate::config::overlay::Overlays;
 use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
@@ -62,10 +63,17 @@ pub(super) fn resolve(
         defaults: &defaults,
         sockets: Sockets::default(),
         ids: HashSet::new(),
+        late: Late::new(&files.entries),
         resolved: Resolved::new(verdict),
     };
     for entry in &files.entries {
-        let Entry::Service { name, body } = entry else { continue };
+        let (name, body) = match entry {
+            Entry::Service { name, body } => (name, body),
+            Entry::Defaults(body) => {
+                resolving.late.pass(body);
+                continue;
+            }
+        };
         let id = id_of(name, body);
         let body = overlays.over(&id, body, notes);
         resolving.entry(name, id, &body, &selection, notes);
@@ -86,6 +94,7 @@ struct Resolving<'a> {
     sockets: Sockets,
     /// In small letters.
     ids: HashSet<String>,
+    late: Late,
     resolved: Resolved,
 }
 
@@ -159,6 +168,8 @@ impl Resolving<'_> {
             let message = format!("{what} are not supported yet");
             Diagnostic::error(code::NOT_SUPPORTED, span, message)
         }));
+        found.extend(original::revives(name, body, &draft, self.defaults));
+        found.extend(self.late.unlike(name, &draft));
         // Not the service: at a reload it may go on with its old entry.
         let cost = format!("this entry of `{}` is left out", name.text());
         found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::code;
 use crate::config::draft::{Account, At, Draft, NamedProtocol};
-use crate::config::read::Reader;
+use crate::config::read::{Reader, Section};
 use crate::config::value::{self, Flag, Outcome};
 use crate::diag::Diagnostic;
 use crate::plan::{Protocol, RateLimit, Resource, Rlimit};
@@ -97,7 +97,12 @@ pub(super) fn user(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
     reader.draft.user = Some(if word.bytes.iter().all(u8::is_ascii_digit) {
         let uid = value::count(word, &ID)?;
-        reader.lookup.user_by_uid(uid).map_or(Account::Number(uid), Account::Known)
+        let known = reader.lookup.user_by_uid(uid);
+        if known.as_ref().is_some_and(|user| user.gid != uid) {
+            let deed = format!("runs the server with group {uid}, unless there is a `group`");
+            reader.notes.push(Diagnostic::difference("ATTR-47", word.span, deed));
+        }
+        known.map_or(Account::Number(uid), Account::Known)
     } else {
         let known = reader.lookup.user_by_name(word.os());
         Account::Known(known.ok_or_else(|| unknown(word, code::UNKNOWN_USER, "user"))?)
@@ -185,7 +190,16 @@ pub(super) fn bind(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 }
 
 pub(super) fn v6only(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    reader.draft.v6only = Some(value::yes_no(line.first())?);
+    let word = line.first();
+    let v6only = value::yes_no(word)?;
+    if reader.section == Section::Defaults {
+        let deed = "ignores `v6only` in `defaults`";
+        reader.notes.push(Diagnostic::difference("DEF-12", word.span, deed));
+    } else if !v6only {
+        let deed = "takes `no` for `yes`: it serves IPv6 clients only";
+        reader.notes.push(Diagnostic::difference("BIND-5", word.span, deed));
+    }
+    reader.draft.v6only = Some(v6only);
     Ok(())
 }
 

@@ -208,7 +208,8 @@ impl Reading<'_> {
     fn cycle(&mut self, word: &Word) {
         let message = format!("`{}` is being read already; it is not read again", word.text());
         let note = Diagnostic::error(code::INCLUDE_CYCLE, word.span, message)
-            .label("includes itself in the end");
+            .label("includes itself in the end")
+            .differs("INC-6", "reads it again and again, until it runs out of descriptors");
         self.notes.push(note);
     }
 

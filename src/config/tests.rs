@@ -1,5 +1,6 @@
 //! Whole configurations into plans: what the contract says about defaults, ports, sockets.
 
+mod differences;
 mod kinds;
 mod overlays;
 

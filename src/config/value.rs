@@ -180,7 +180,11 @@ pub(super) fn number(word: &Word, range: &RangeInclusive<i64>) -> Outcome<i64> {
         _ if numeric => {
             let message = format!("{text} is out of range");
             let help = format!("from {} to {}", range.start(), range.end());
-            Err(bad_number(word, message).map_help(help))
+            let note = bad_number(word, message).map_help(help);
+            if text.starts_with('-') || *range != COUNT {
+                return Err(note);
+            }
+            Err(Box::new(note.differs("NUM-1", "cuts the number to 32 bits")))
         }
         _ => Err(bad_number(word, format!("`{text}` is not a number"))),
     }

@@ -78,6 +78,13 @@ impl Case<'_> {
     fn program(&mut self) -> Option<Program> {
         let draft = self.draft;
         let words = draft.server_args.iter().cloned();
+        let place = |attribute| draft.place(attribute).map(|span| (span.file, span.start));
+        if let Some(span) = draft.flag(Flag::NameInArgs)
+            && place("server_args").is_some_and(|args| place("flags") > Some(args))
+        {
+            let deed = "crashes for each client, because NAMEINARGS stands after `server_args`";
+            self.notes.push(Diagnostic::difference("ATTR-49", span, deed));
+        }
         if let Some(span) = draft.flag(Flag::NameInArgs)
             && draft.server_args.is_empty()
             && !draft.refused.contains(&"server_args")

@@ -29,7 +29,12 @@ impl Case<'_> {
         let name = self.name.text();
         let known = || WELL_KNOWN.iter().find(|(known, _)| *known == name).map(|(_, port)| *port);
         let listed = self.lookup.port(&name, &protocol.name);
-        let listed = listed.or_else(|| known().filter(|_| protocol.number == Protocol::TCP));
+        let known = known().filter(|_| protocol.number == Protocol::TCP);
+        if listed.is_none() && known.is_some() {
+            let deed = "does not know this name without services(5), and leaves the service out";
+            self.notes.push(Diagnostic::extension("PORT-1", self.name.span, deed));
+        }
+        let listed = listed.or(known);
         match (listed, given) {
             (Some(listed), Some(given)) if listed != given.value => {
                 self.notes.push(other_port(&name, listed, given));

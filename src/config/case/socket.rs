@@ -83,8 +83,12 @@ impl Case<'_> {
                 self.of_family(at, flag, "IPv6", SocketAddr::is_ipv6)?
             }
             (Some(at), _, _) => {
-                let first = at.value.iter().find(|one| one.is_ipv6()).or(at.value.first());
-                *first?
+                let v6 = at.value.iter().find(|one| one.is_ipv6());
+                if v6.is_none() && at.value.len() > 1 {
+                    let deed = "leaves the service out: the name has several IPv4 addresses";
+                    self.notes.push(Diagnostic::difference("BIND-7", at.span, deed));
+                }
+                *v6.or(at.value.first())?
             }
         };
         address.set_port(port);
@@ -108,7 +112,8 @@ impl Case<'_> {
             let message = format!("the flag {family} contradicts `bind`");
             let note = Diagnostic::error(code::CONTRADICTION, flag, message)
                 .related(bind.span, format!("has no {family} address"))
-                .help("remove the flag, or bind to an address of that family");
+                .help("remove the flag, or bind to an address of that family")
+                .differs("BIND-4", "listens on all addresses, or on whatever it finds in memory");
             self.notes.push(note);
         }
         found

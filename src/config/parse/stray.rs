@@ -57,6 +57,13 @@ impl Parser<'_, '_> {
             .label("not known here")
             .maybe_help(meant.map(|meant| format!("did you mean `{meant}`?")))
             .legacy(format!("missing service keyword{cost}"));
+        let note = match opens {
+            true => note,
+            false => note.differs(
+                "PARSE-20",
+                "skips from here to the next `}`, and loses the entry in between",
+            ),
+        };
         self.notes.push(note);
         let (body, more) = if opens { self.skip_block(word) } else { (broken(), Vec::new()) };
         match loss {

@@ -78,7 +78,11 @@ pub(in crate::config) fn log_on_failure(reader: &mut Reader<'_>, line: &Assignme
     for word in record {
         let message = "RECORD was removed from xinetd; the word is ignored";
         let note = Diagnostic::warning(code::HISTORIC_WORD, word.span, message)
-            .legacy("Bad log_on_failure flag: RECORD");
+            .legacy("Bad log_on_failure flag: RECORD")
+            .differs(
+                "ATTR-40",
+                "takes RECORD for a mistake: it leaves the service out, and in `defaults` it ends",
+            );
         reader.notes.push(note);
     }
     let line = Assignment { values: rest, ..line.clone() };
