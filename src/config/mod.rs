@@ -18,6 +18,7 @@ pub mod system;
 
 mod case;
 mod check;
+mod count;
 mod draft;
 mod lex;
 mod near;
