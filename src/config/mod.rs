@@ -13,7 +13,10 @@ pub mod addr;
 pub mod ast;
 pub mod attr;
 pub mod code;
+pub mod edit;
+pub mod entries;
 pub mod lookup;
+pub mod report;
 pub mod system;
 
 mod case;
@@ -49,7 +52,7 @@ pub fn facility(name: &str) -> Option<Facility> {
 
 /// What to load.
 pub struct Request<'a> {
-    /// The main file, absolute.
+    /// The main file (or the directory), absolute.
     pub path: &'a Path,
     /// What relative paths in the files are relative to: where the daemon was
     /// started, at a reload too (START-10).
@@ -67,6 +70,19 @@ pub struct Loaded {
     pub sources: Sources,
     /// Everything worth saying, in the order of the files.
     pub notes: Vec<Diagnostic>,
+    /// Where xinetd 2.3.15 does something else.
+    pub differences: Vec<Difference>,
+}
+
+/// A place that xinetd 2.3.15 reads otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What it does there.
+    pub note: Diagnostic,
+    /// The statement of the compatibility contract.
+    pub spec: &'static str,
+    /// The original would not understand it at all.
+    pub extension: bool,
 }
 
 /// An entry that is left out because of a mistake. Never one that is switched off.
@@ -98,20 +114,32 @@ pub enum Verdict {
 /// Reads, resolves and checks a whole configuration. Never fails: see [`Loaded::verdict`].
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
+    load_from(source::read, request)
+}
+
+/// [`load`] of a directory: its files as `includedir` reads them (INC-2, INC-3).
+#[must_use]
+pub fn load_directory(request: &Request<'_>) -> Loaded {
+    load_from(source::read_directory, request)
+}
+
+fn load_from(read: source::Read, request: &Request<'_>) -> Loaded {
     let mut notes = Vec::new();
-    let files = match source::read(request.path, request.base, &mut notes) {
+    let files = match read(request.path, request.base, &mut notes) {
         Ok(files) => files,
         Err(error) => {
             let reason = format!("cannot read {}: {error}", request.path.display());
             let (plan, sources) = (Plan::default(), Sources::default());
             let verdict = Verdict::Unreadable(reason);
-            return Loaded { plan, faulty: Vec::new(), verdict, sources, notes };
+            let (faulty, differences) = (Vec::new(), Vec::new());
+            return Loaded { plan, faulty, verdict, sources, notes, differences };
         }
     };
     let resolved = resolve::resolve(request, &files, &mut notes);
     let notes = limited(notes);
     let (plan, faulty, verdict) = (resolved.plan, resolved.faulty, resolved.verdict);
-    Loaded { plan, faulty, verdict, sources: files.sources, notes }
+    let (sources, differences) = (files.sources, Vec::new());
+    Loaded { plan, faulty, verdict, sources, notes, differences }
 }
 
 /// How many notes are worth keeping: nobody reads more, and all of them go to syslog.

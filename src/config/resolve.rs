@@ -96,7 +96,7 @@ fn read(
 }
 
 /// Reads all `defaults` into one: lists add up, else the first value wins (DEF-1).
-fn read_defaults(
+pub(super) fn read_defaults(
     request: &Request<'_>,
     files: &Files,
     notes: &mut Vec<Diagnostic>,
@@ -129,7 +129,7 @@ fn read_defaults(
 }
 
 /// The id of an entry, also of one that is not read any further.
-fn id_of(name: &Word, body: &Body) -> String {
+pub(super) fn id_of(name: &Word, body: &Body) -> String {
     let given = body.lines.iter().find_map(|line| match line.values.as_slice() {
         [value] if line.name.is("id") && line.operator == Operator::Set => Some(value),
         _ => None,
@@ -142,14 +142,14 @@ fn place(sources: &Sources, name: &Word) -> Place {
 }
 
 /// `enabled` and `disabled`: by id, in any case (DEF-8).
-struct Selection<'d> {
+pub(super) struct Selection<'d> {
     named: Vec<&'d At<String>>,
     enabled: Option<HashSet<String>>,
     disabled: HashSet<String>,
 }
 
 impl<'d> Selection<'d> {
-    fn new(defaults: &'d Draft) -> Self {
+    pub(super) fn new(defaults: &'d Draft) -> Self {
         let set = |ids: &[At<String>]| ids.iter().map(|at| at.value.to_ascii_lowercase()).collect();
         Self {
             named: defaults.enabled.iter().flatten().chain(&defaults.disabled).collect(),
@@ -158,7 +158,7 @@ impl<'d> Selection<'d> {
         }
     }
 
-    fn takes(&self, id: &str) -> bool {
+    pub(super) fn takes(&self, id: &str) -> bool {
         let id = id.to_ascii_lowercase();
         self.enabled.as_ref().is_none_or(|enabled| enabled.contains(&id))
             && !self.disabled.contains(&id)
