@@ -235,8 +235,11 @@ fn verify(old: &[u8], new: &[u8], name: u32, to: Switch) -> Result<(), Refusal> 
     if same { Ok(()) } else { Err(Refusal::Otherwise) }
 }
 
+/// The words of a line or of several.
+type Words = Vec<Vec<u8>>;
+
 /// All lines but the one that decides.
-fn other_lines(entry: &Entry<'_>) -> Vec<Vec<Vec<u8>>> {
+fn other_lines(entry: &Entry<'_>) -> Vec<Words> {
     let deciding = entry.deciding().map(|(value, _)| value.span.end);
     let decides = |words: &[Word]| words.last().map(|last| last.span.end) == deciding;
     let lines = entry.lines.iter().map(Line::words).filter(|words| !decides(words));
@@ -244,7 +247,7 @@ fn other_lines(entry: &Entry<'_>) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// The words of an item, and how its reading ended, without places.
-fn meaning(item: &Item) -> (Vec<Vec<u8>>, Option<Ending>) {
+fn meaning(item: &Item) -> (Words, Option<Ending>) {
     let head = match item {
         Item::Service { name, .. } => vec![b"service".to_vec(), name.bytes.clone()],
         Item::Defaults { .. } => vec![b"defaults".to_vec()],

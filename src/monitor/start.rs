@@ -89,7 +89,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
 }
 
 /// START-10: what is relative means the directory of the start, also on a reload.
-fn make_paths_absolute(options: &mut Options) {
+pub(super) fn make_paths_absolute(options: &mut Options) {
     let fix = |path: &mut std::path::PathBuf| {
         if let Ok(fixed) = absolute(&*path) {
             *path = fixed;

@@ -130,10 +130,7 @@ fn different<'t>(old: &'t [u8], new: &'t [u8]) -> (&'t [u8], &'t [u8]) {
     (&old[..old.len() - back], &new[..new.len() - back])
 }
 
-fn all_but_disable(
-    text: &[u8],
-    chosen: usize,
-) -> (Vec<Vec<Vec<u8>>>, Vec<(Vec<Vec<u8>>, Option<Ending>)>) {
+fn all_but_disable(text: &[u8], chosen: usize) -> (Vec<Words>, Vec<(Words, Option<Ending>)>) {
     let name = name_of(text, chosen);
     let lines = other_lines(&Entry::find(text, name).unwrap());
     let ast = parse(FileId::default(), text, &mut Vec::new());
