@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::io;
 
 use crate::config::Request;
-use crate::config::ast::Ending;
 use crate::config::draft::Draft;
 use crate::config::near::nearest;
 use crate::config::resolve::{Selection, id_of, read_defaults};
@@ -27,18 +26,8 @@ pub struct Entry {
     /// The word after `service`, and where it stands.
     pub name: String,
     pub span: Span,
-    /// Without `disable = yes`.
-    pub state: State,
     /// The list in `defaults` that keeps it off (DEF-8).
     pub kept_off: Option<KeptOff>,
-}
-
-/// What an entry says about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    On,
-    /// `disable = yes` (PARSE-19)
-    Off,
 }
 
 /// `enabled`, which does not name a service, or `disabled`, which does.
@@ -62,9 +51,8 @@ pub fn entries(request: &Request<'_>) -> io::Result<Entries> {
         let Item::Service { name, body } = item else { continue };
         let id = id_of(name, body);
         let kept_off = if selection.takes(&id) { None } else { kept_off(&defaults.draft, &id) };
-        let state = if body.ending == Ending::Disabled { State::Off } else { State::On };
         let name_text = name.text().into_owned();
-        entries.push(Entry { id, name: name_text, span: name.span, state, kept_off });
+        entries.push(Entry { id, name: name_text, span: name.span, kept_off });
     }
     Ok(Entries { sources: files.sources, notes, entries })
 }
@@ -139,11 +127,5 @@ mod tests {
         assert_eq!(kept("enabled = a-tcp"), [None, Some(("enabled", 12))]);
         assert_eq!(kept("enabled ="), [Some(("enabled", 12)); 2]);
         assert_eq!(kept("instances = 1"), [None; 2]);
-    }
-
-    #[test]
-    fn an_entry_that_is_off_is_known_as_such() {
-        let states: Vec<_> = read(TWO).entries.iter().map(|entry| entry.state).collect();
-        assert_eq!(states, [State::On, State::Off], "PARSE-19");
     }
 }

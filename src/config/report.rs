@@ -50,8 +50,10 @@ pub struct Tally {
     pub services: usize,
     /// Services that would not, because of a mistake.
     pub left_out: usize,
-    /// Configurations with which xinetd would not start (DEF-6, START-14).
+    /// Configurations with which xinetd would not start (DEF-6).
     pub refused: usize,
+    /// Main files that cannot be read (START-14).
+    pub unreadable: usize,
 }
 
 impl Tally {
@@ -71,14 +73,21 @@ impl Tally {
             Verdict::Good | Verdict::FaultyDefaults { fatal: false } => {
                 self.services += loaded.plan.services.len();
             }
-            Verdict::FaultyDefaults { fatal: true } | Verdict::Unreadable(_) => self.refused += 1,
+            Verdict::FaultyDefaults { fatal: true } => self.refused += 1,
+            Verdict::Unreadable(_) => self.unreadable += 1,
         }
     }
 
     /// Whether there is anything that a correct configuration has not.
     #[must_use]
     pub const fn has_errors(&self) -> bool {
-        self.errors > 0 || self.refused > 0
+        self.errors > 0 || !self.would_start()
+    }
+
+    /// Whether nothing here keeps xinetd from starting at all.
+    #[must_use]
+    pub const fn would_start(&self) -> bool {
+        self.refused == 0 && self.unreadable == 0
     }
 }
 
@@ -96,10 +105,14 @@ impl fmt::Display for Tally {
             said.insert(0, "no mistakes".to_owned());
         }
         write!(f, "{} in {}", said.join(", "), count(self.files, "file"))?;
+        match self.unreadable {
+            0 => {}
+            n => write!(f, ", {n} cannot be read")?,
+        }
         match self.not_in_force {
             0 => {}
-            1 => f.write_str("; 1 line that keeps clients out is NOT in force")?,
-            n => write!(f, "; {n} lines that keep clients out are NOT in force")?,
+            1 => f.write_str("; 1 line that should keep clients out is NOT in force")?,
+            n => write!(f, "; {n} lines that should keep clients out are NOT in force")?,
         }
         match self.services {
             _ if self.refused > 0 => return f.write_str("; xinetd would NOT start"),
@@ -138,7 +151,7 @@ mod tests {
         let bad = Tally { errors: 2, warnings: 1, left_out: 1, not_in_force: 3, ..good.clone() };
         assert_eq!(
             bad.to_string(),
-            "2 errors, 1 warning in 14 files; 3 lines that keep clients out are NOT in force; \
+            "2 errors, 1 warning in 14 files; 3 lines that should keep clients out are NOT in force; \
              12 services would start, 1 left out"
         );
         let noted = Tally { notes: 1, files: 1, ..Tally::default() };
@@ -146,10 +159,16 @@ mod tests {
         let refused = Tally { errors: 1, refused: 1, not_in_force: 1, ..noted };
         assert_eq!(
             refused.to_string(),
-            "1 error, 1 note in 1 file; 1 line that keeps clients out is NOT in force; \
+            "1 error, 1 note in 1 file; 1 line that should keep clients out is NOT in force; \
              xinetd would NOT start"
         );
         assert!(refused.has_errors() && !good.has_errors());
+        let unread = Tally { unreadable: 1, ..good };
+        assert_eq!(
+            unread.to_string(),
+            "no mistakes in 14 files, 1 cannot be read; 12 services would start"
+        );
+        assert!(unread.has_errors());
     }
 
     #[test]

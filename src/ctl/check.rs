@@ -23,16 +23,15 @@ const UNREADABLE: u8 = 2;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 no mistakes (warnings and notes are allowed), 1 mistakes, 2 usage, or a file \
-that cannot be read.")]
+Exit status: 0 no mistakes (warnings are none), 1 mistakes, 2 usage, or a file that cannot be read.")]
 pub(super) struct CheckArgs {
-    /// What to check, each by itself: a main file, one file of xinetd.d, or such a directory
+    /// What to check: main files, files of xinetd.d, or such directories, each by itself
     #[arg(value_name = "FILE|DIR", default_value = "/etc/xinetd.conf")]
     paths: Vec<PathBuf>,
-    /// How to write it: with the line quoted; a line each, for editors; or as a document
+    /// For people, for editors (a line each), or for programs (docs/check.md)
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
     format: Format,
-    /// Whether to colour what is for people: on a terminal, unless NO_COLOR is set
+    /// Colour for people; `auto`: on a terminal, unless NO_COLOR is set
     #[arg(long, alias = "colour", value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     color: Colour,
     /// Count warnings as mistakes
@@ -41,7 +40,7 @@ pub(super) struct CheckArgs {
     /// Also say what xinetd 2.3.15 would do otherwise
     #[arg(long)]
     legacy: bool,
-    /// Also say what xinetd 2.3.15 would not understand, and count it as a mistake
+    /// Also say what xinetd 2.3.15 would not understand, as a mistake
     #[arg(long)]
     portable: bool,
 }
@@ -101,8 +100,7 @@ fn complain_about_unreadable(checked: &Checked) {
 
 impl Checked {
     fn status(&self, args: &CheckArgs) -> ExitCode {
-        let is_unreadable = |loaded: &Loaded| matches!(loaded.verdict, Verdict::Unreadable(_));
-        if self.configurations.iter().any(is_unreadable) {
+        if self.tally.unreadable > 0 {
             return UNREADABLE.into();
         }
         let strict = args.strict && self.tally.warnings > 0;

@@ -23,15 +23,15 @@ use super::complain;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Of the files nothing changes but the value of `disable`, or the one line with it. The lists \
-`enabled` and `disabled` of `defaults` are never changed.
+Nothing in a file changes but the value of `disable`, or one line with it is added.
+The lists `enabled` and `disabled` of `defaults` are never changed.
 
-Exit status: 0 done, or nothing to do; 1 not done, at least not for every service; 2 usage.")]
+Exit status: 0 done, or nothing to do; 1 not done for at least one service; 2 usage.")]
 pub(super) struct SwitchArgs {
-    /// The id of a service, else its name: then every service of that name. In any case
+    /// The id of a service; else its name, for every service of that name
     #[arg(value_name = "SERVICE", required = true)]
     services: Vec<String>,
-    /// The main file; services are looked for in it and in all that it includes
+    /// The main file; it and what it includes is searched
     #[arg(short = 'f', long = "file", value_name = "MAIN", default_value = "/etc/xinetd.conf")]
     main: PathBuf,
 }

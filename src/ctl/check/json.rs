@@ -149,7 +149,7 @@ impl Summary {
             files: tally.files,
             services: tally.services,
             left_out: tally.left_out,
-            would_start: tally.refused == 0,
+            would_start: tally.would_start(),
             uid: geteuid().as_raw(),
         }
     }
