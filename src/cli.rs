@@ -13,6 +13,9 @@ pub enum Action {
     /// `--help`
     Help,
     Run(Box<Options>),
+    /// `-t`: check what these options would run with, and run nothing. Not in the original,
+    /// which ignores the word (CLI-17).
+    Check(Box<Options>),
 }
 
 /// Options of a daemon that is to run.
@@ -71,7 +74,7 @@ pub fn usage(program: &str) -> String {
     format!(
         "Usage: {program} [-d] [-f config_file] [-filelog filename] [-syslog facility] [-reuse] \
          [-limit proc_limit] [-pidfile filename] [-logprocs limit] [-shutdownprocs limit] \
-         [-cc interval] [-stayalive] [-dontfork] [-inetd_compat] [-version]"
+         [-cc interval] [-stayalive] [-dontfork] [-inetd_compat] [-t] [-version]"
     )
 }
 
@@ -92,7 +95,7 @@ pub fn parse(args: &[OsString]) -> Result<Action, UsageError> {
     let program = program_name(args.next().map(OsString::as_os_str));
     let bad = || UsageError(usage(&program));
     let mut options = Options::new(program.clone());
-    let (mut file, mut facility) = (None, None);
+    let (mut file, mut facility, mut check) = (None, None, false);
     while let Some(word) = args.next() {
         let mut argument = || args.next().ok_or_else(bad);
         match word.to_str().unwrap_or("") {
@@ -106,6 +109,7 @@ pub fn parse(args: &[OsString]) -> Result<Action, UsageError> {
             }
             "-stayalive" => options.stay_alive = true,
             "-inetd_compat" => options.inetd_compat = true,
+            "-t" => check = true,
             "-reuse" | "-inetd_ipv6" => {}
             "-f" => options.config = argument()?.into(),
             "-filelog" => file = Some(PathBuf::from(argument()?)),
@@ -134,7 +138,8 @@ pub fn parse(args: &[OsString]) -> Result<Action, UsageError> {
         (None, Some(facility)) => Messages::Syslog(facility),
         (None, None) => Messages::Default,
     };
-    Ok(Action::Run(Box::new(options)))
+    let options = Box::new(options);
+    Ok(if check { Action::Check(options) } else { Action::Run(options) })
 }
 
 /// A decimal number without sign or anything behind it (CLI-9, CLI-10, CLI-12).
@@ -181,7 +186,7 @@ mod tests {
     fn options(line: &str) -> Options {
         match words(line).unwrap() {
             Action::Run(options) => *options,
-            other @ (Action::Version | Action::Help) => panic!("{other:?}"),
+            other @ (Action::Version | Action::Help | Action::Check(_)) => panic!("{other:?}"),
         }
     }
 
@@ -230,6 +235,16 @@ mod tests {
     #[test]
     fn cli_17_other_words_with_a_dash_are_ignored_and_remembered() {
         assert_eq!(options("-inetd_ipv6 -help").unknown, ["-help"]);
+    }
+
+    #[test]
+    fn t_checks_what_the_other_options_say_and_is_a_whole_word() {
+        for line in ["-t -f /x", "-f /x -d -t"] {
+            let Action::Check(found) = words(line).unwrap() else { panic!("CLI-1: {line}") };
+            assert_eq!(found.config, Path::new("/x"));
+        }
+        assert_eq!(options("-test").unknown, ["-test"], "CLI-1");
+        assert!(words("-t extra").is_err(), "CLI-18");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
     }
     match cli::parse(args) {
         Ok(Action::Run(options)) => monitor::run(*options),
+        Ok(Action::Check(options)) => monitor::check(*options),
         Ok(Action::Version) => {
             writeln!(io::stderr(), "{} {COMPILED_IN}", env!("CARGO_PKG_VERSION")).ok();
             ExitCode::SUCCESS

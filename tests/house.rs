@@ -30,7 +30,11 @@ const HOUSE: &[Room] = &[
         doors: &["cli", "config", "diag", "ipc", "log", "plan", "sys"],
         crates: &["socket2", "sd_notify", "tracing"],
     },
-    Room { name: "ctl", doors: &[], crates: &["clap", "nix", "rcgen", "rustls", "socket2"] },
+    Room {
+        name: "ctl",
+        doors: &["admit", "config", "diag", "plan"],
+        crates: &["clap", "nix", "rcgen", "rustls", "serde", "serde_json", "socket2"],
+    },
     Room { name: "daemon", doors: &["cli", "engine", "ipc", "monitor"], crates: &[] },
 ];
 
@@ -48,6 +52,7 @@ const GUARDED: &[&str] = &[
     "rustls",
     "sd_notify",
     "serde",
+    "serde_json",
     "socket2",
     "tokio",
     "tracing",

@@ -87,6 +87,17 @@ pub struct Word {
     pub span: Span,
 }
 
+impl Item {
+    /// The lines between the braces, if this is an entry.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Service { body, .. } | Self::Defaults { body, .. } => Some(body),
+            Self::Include(_) | Self::IncludeDir(_) => None,
+        }
+    }
+}
+
 impl Assignment {
     /// The first value. Only for lines whose number of values was checked.
     #[must_use]

@@ -56,6 +56,8 @@ codes! {
     WRONG_OPERATOR = "wrong-operator";
     /// Too many or too few values (PARSE-13, PARSE-14, ATTR-39).
     WRONG_COUNT = "wrong-count";
+    /// A comment behind a value: it is read as more values (PARSE-3, PARSE-13).
+    COMMENT_AS_VALUE = "comment-as-value";
     /// A word that is none of those allowed.
     UNKNOWN_WORD = "unknown-word";
     /// Not a number, or out of range (NUM-1).

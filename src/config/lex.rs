@@ -104,6 +104,12 @@ impl Line<'_> {
         self.bytes == b"}"
     }
 
+    /// All of the line.
+    #[must_use]
+    pub(super) fn span(&self) -> Span {
+        self.part(0, self.bytes.len())
+    }
+
     /// The words of the line; never empty.
     #[must_use]
     pub(super) fn words(&self) -> Vec<Word> {
@@ -116,7 +122,7 @@ impl Line<'_> {
     /// Says which of the three is wrong.
     pub(super) fn assignment(&self) -> Result<Assignment, Malformed> {
         if let Some(at) = self.bytes.iter().position(|byte| *byte == 0) {
-            return Err(Malformed::Nul(self.span(at, 1)));
+            return Err(Malformed::Nul(self.part(at, 1)));
         }
         let Ok((_, (name, (symbol, operator), values))) = assignment(self.bytes) else {
             return Err(self.fault());
@@ -146,10 +152,10 @@ impl Line<'_> {
     }
 
     fn word(&self, part: &[u8]) -> Word {
-        Word { bytes: part.to_vec(), span: self.span(self.bytes.offset(part), part.len()) }
+        Word { bytes: part.to_vec(), span: self.part(self.bytes.offset(part), part.len()) }
     }
 
-    fn span(&self, from: usize, length: usize) -> Span {
+    fn part(&self, from: usize, length: usize) -> Span {
         let start = self.start + from;
         Span { file: self.file, start: offset(start), end: offset(start + length) }
     }

@@ -13,11 +13,15 @@ pub mod addr;
 pub mod ast;
 pub mod attr;
 pub mod code;
+pub mod edit;
+pub mod entries;
 pub mod lookup;
+pub mod report;
 pub mod system;
 
 mod case;
 mod check;
+mod count;
 mod draft;
 mod lex;
 mod near;
@@ -51,7 +55,7 @@ pub fn facility(name: &str) -> Option<Facility> {
 
 /// What to load.
 pub struct Request<'a> {
-    /// The main file, absolute.
+    /// The main file (or the directory), absolute.
     pub path: &'a Path,
     /// What relative paths in the files are relative to: where the daemon was
     /// started, at a reload too (START-10).
@@ -116,10 +120,15 @@ pub enum Fate {
     Faulty,
     /// It says `disable = yes`.
     Disabled,
-    /// `disabled` names it here.
-    InDisabled(Span),
-    /// `enabled` does not name it.
-    NotInEnabled,
+    /// A list in `defaults` keeps it off (DEF-8).
+    KeptOff(KeptOff),
+}
+
+/// `enabled`, which does not name a service, or `disabled`, which does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptOff {
+    pub attribute: &'static str,
+    pub span: Span,
 }
 
 /// An entry that is left out because of a mistake. Never one that is switched off.
@@ -152,8 +161,18 @@ pub enum Verdict {
 /// Reads, resolves and checks a whole configuration. Never fails: see [`Loaded::verdict`].
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
+    load_from(source::read, request)
+}
+
+/// [`load`] of a directory: its files as `includedir` reads them (INC-2, INC-3).
+#[must_use]
+pub fn load_directory(request: &Request<'_>) -> Loaded {
+    load_from(source::read_directory, request)
+}
+
+fn load_from(read: source::Read, request: &Request<'_>) -> Loaded {
     let mut notes = Vec::new();
-    let files = match source::read(request.path, request.base, &mut notes) {
+    let files = match read(request.path, request.base, &mut notes) {
         Ok(files) => files,
         Err(error) => {
             let reason = format!("cannot read {}: {error}", request.path.display());

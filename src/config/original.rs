@@ -1,11 +1,39 @@
-//! What the original makes of an entry where only the whole configuration shows it.
+//! What the original makes of files and entries where no single line shows it.
 
 use crate::config::ast::{Body, Word};
 use crate::config::attr;
 use crate::config::draft::Draft;
 use crate::config::resolve::{Defaults, id_of};
 use crate::config::source::Entry;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, FileId, Span};
+
+/// How long a line may be that the original reads in one piece, wherever it stands (PARSE-24).
+const LONG: usize = 8 * 1024;
+
+/// The first line end with a CR, and the first line that is too long for the original.
+pub(super) fn of_lines(file: FileId, text: &[u8]) -> impl Iterator<Item = Diagnostic> + use<> {
+    let (mut start, mut carriage, mut long) = (0, None, None);
+    for line in text.split(|byte| *byte == b'\n') {
+        if carriage.is_none() && line.ends_with(b"\r") {
+            carriage = Some(start + line.len() - 1);
+        }
+        if long.is_none() && line.len() > LONG {
+            long = Some(start);
+        }
+        start += line.len() + 1;
+    }
+    let note = move |at: usize, spec, deed: &str| {
+        let start = u32::try_from(at).ok()?;
+        Some(Diagnostic::difference(spec, Span { file, start, end: start }, deed))
+    };
+    let carriage = carriage.and_then(|at| {
+        note(at, "PARSE-5", "takes the CR at the end of each line for a part of the value, and leaves the services of this file out")
+    });
+    let long = long.and_then(|at| {
+        note(at, "PARSE-25", "may cut this line, and read the rest of it as a line of its own")
+    });
+    carriage.into_iter().chain(long)
+}
 
 /// PARSE-18: an entry with a rejected value is switched on again.
 pub(super) fn revives(

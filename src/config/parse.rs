@@ -19,7 +19,6 @@ pub fn parse(file: FileId, text: &[u8], notes: &mut Vec<Diagnostic>) -> Ast {
         notes.push(note);
         return Ast { items: Vec::new(), incomplete: true };
     }
-    notes.extend(unlike_the_original(file, text));
     let mut parser = Parser { lines: Lines::new(file, text), ast: Ast::default(), notes };
     while let Some(line) = parser.lines.next() {
         parser.outside(&line);
@@ -39,34 +38,6 @@ fn unlike_text(file: FileId, text: &[u8]) -> Option<Diagnostic> {
     let message = format!("the file {what}: nothing of it is read; {KEPT}");
     let span = Span { file, start: 0, end: 0 };
     Some(Diagnostic::error(code::NOT_TEXT, span, message).help(help))
-}
-
-/// How long a line may be that the original reads in one piece, wherever it stands (PARSE-24).
-const LONG: usize = 8 * 1024;
-
-/// The first line end with a CR, and the first line that is too long for the original.
-fn unlike_the_original(file: FileId, text: &[u8]) -> impl Iterator<Item = Diagnostic> + use<> {
-    let (mut start, mut carriage, mut long) = (0, None, None);
-    for line in text.split(|byte| *byte == b'\n') {
-        if carriage.is_none() && line.ends_with(b"\r") {
-            carriage = Some(start + line.len() - 1);
-        }
-        if long.is_none() && line.len() > LONG {
-            long = Some(start);
-        }
-        start += line.len() + 1;
-    }
-    let note = move |at: usize, spec, deed: &str| {
-        let start = u32::try_from(at).ok()?;
-        Some(Diagnostic::difference(spec, Span { file, start, end: start }, deed))
-    };
-    let carriage = carriage.and_then(|at| {
-        note(at, "PARSE-5", "takes the CR at the end of each line for a part of the value, and leaves the services of this file out")
-    });
-    let long = long.and_then(|at| {
-        note(at, "PARSE-25", "may cut this line, and read the rest of it as a line of its own")
-    });
-    carriage.into_iter().chain(long)
 }
 
 struct Parser<'t, 'n> {

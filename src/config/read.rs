@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::attr::{self, Effect, Miscount, Operators, Row, Scope, Setter};
 use crate::config::code;
+use crate::config::count;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
 use crate::config::near::nearest;
-use crate::config::value::{COMMA, COMMENT, Outcome};
+use crate::config::value::Outcome;
 use crate::diag::Diagnostic;
 
 /// After so many notes nobody is told any more what a word was meant to be.
 const MOST_HINTS: usize = 1000;
 
 /// Attributes that keep clients out: without them more is open than was meant.
-const PROTECTIVE: [&str; 8] = [
+const PROTECTIVE: [&str; 13] = [
     "only_from",
     "no_access",
     "instances",
@@ -24,7 +25,17 @@ const PROTECTIVE: [&str; 8] = [
     "bind",
     "interface",
     "access_times",
+    "max_load",
+    "deny_time",
+    "disable",
+    "disabled",
+    "enabled",
 ];
+
+/// `name`, if it is one of them.
+fn protective(name: &str) -> Option<&'static str> {
+    PROTECTIVE.into_iter().find(|protective| *protective == name)
+}
 
 /// Where a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,12 +87,13 @@ impl Reader<'_> {
         let here = |row: &&Row| self.section != Section::Defaults || row.scope != Scope::Service;
         let names = attr::TABLE.iter().filter(here).flat_map(|row| row.names.iter().copied());
         let meant = if self.notes.len() < MOST_HINTS { nearest(&name, names) } else { None };
-        let protects = meant.is_some_and(|meant| PROTECTIVE.contains(&meant));
-        let cost = if protects { ": it is NOT in force" } else { "" };
+        let lost = meant.and_then(protective);
+        let cost = if lost.is_some() { ": it is NOT in force" } else { "" };
         let message = format!("`{name}` is not an attribute; the line is ignored{cost}");
         let note = Diagnostic::warning(code::UNKNOWN_ATTRIBUTE, line.name.span, message)
             .label("not known")
             .maybe_help(meant.map(|meant| format!("did you mean `{meant}`?")))
+            .not_in_force(lost)
             .legacy(format!("bad service attribute: {name}{cost}"));
         self.notes.push(note);
     }
@@ -120,6 +132,7 @@ impl Reader<'_> {
             "mdns" => Diagnostic::note(code::UNSUPPORTED_ATTRIBUTE, span, message),
             _ => Diagnostic::warning(code::UNSUPPORTED_ATTRIBUTE, span, message),
         };
+        let note = note.not_in_force(protective(name));
         self.notes.push(note.legacy(format!("bad service attribute: {name}: {consequence}")));
         false
     }
@@ -161,6 +174,7 @@ impl Reader<'_> {
                 let message = format!("`{name}` is not a list: it is NOT in force");
                 Diagnostic::warning(code::WRONG_OPERATOR, line.operator_span, message)
                     .help(format!("write `{name} = ...`"))
+                    .not_in_force(protective(name))
                     .legacy(format!(
                         "Service {}: operator '{symbol}' cannot be used for attribute '{name}'",
                         self.service()
@@ -173,44 +187,21 @@ impl Reader<'_> {
 
     /// PARSE-13, PARSE-14, ATTR-39
     fn has_count(&mut self, row: &Row, line: &Assignment) -> bool {
-        let (name, given) = (row.name(), line.values.len());
-        let (min, max) = (row.values.min, row.values.max);
-        if (min..=max).contains(&given) {
+        if (row.values.min..=row.values.max).contains(&line.values.len()) {
             return true;
         }
-        let takes = match (min, max) {
-            (1, 1) => "one value".to_owned(),
-            (min, max) if min == max => format!("{min} values"),
-            _ => "at least one value".to_owned(),
-        };
-        let given_text = if given == 0 { "none".to_owned() } else { given.to_string() };
-        let message = format!("`{name}` takes {takes}, {given_text} given");
-        let span = line.values_span();
-        let comment = line.values.iter().any(|word| word.bytes.starts_with(b"#"));
-        let comma = line.values.iter().any(|word| word.bytes.contains(&b','));
-        let mut note = match row.values.miscount {
-            Miscount::Ignored => {
-                let message = format!("{message}: it is NOT in force");
-                Diagnostic::warning(code::WRONG_COUNT, span, message).legacy(format!(
-                    "attribute {name} expects {min} values and {given} values were specified"
-                ))
-            }
+        let mut note = count::wrong(row, line);
+        match row.values.miscount {
+            Miscount::Ignored => note = note.not_in_force(protective(row.name())),
             Miscount::Rejected => {
-                self.draft.refused.push(name);
-                let legacy = self.rejected(name, &message);
-                let note = Diagnostic::error(code::WRONG_COUNT, span, message).legacy(legacy);
-                match name {
-                    "bind" => {
-                        note.differs("PARSE-14", "ignores the line and listens on all addresses")
-                    }
-                    _ => note,
+                self.draft.refused.push(row.name());
+                let legacy = self.rejected(row.name(), &note.message);
+                note = note.legacy(legacy);
+                if row.name() == "bind" {
+                    let deed = "ignores the line and listens on all addresses";
+                    note = note.differs("PARSE-14", deed);
                 }
             }
-        };
-        if comment {
-            note = note.help(COMMENT);
-        } else if comma {
-            note = note.help(COMMA);
         }
         self.notes.push(note);
         false

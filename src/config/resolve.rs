@@ -13,7 +13,7 @@ use crate::config::overlay::Overlays;
 use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
 use crate::config::value::COMMA;
-use crate::config::{Declared, Fate, Faulty, Request, Verdict, addr};
+use crate::config::{Declared, Fate, Faulty, KeptOff, Request, Verdict, addr};
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::plan::{AccessList, Place, Plan, Service, ServiceId};
 
@@ -117,8 +117,8 @@ impl Resolving<'_> {
         };
         declared.fate = match body.ending {
             Ending::Disabled => Fate::Disabled,
-            Ending::Closed | Ending::Broken => match selection.excludes(&declared.id.0) {
-                Some(fate) => fate,
+            Ending::Closed | Ending::Broken => match selection.keeps_off(&declared.id.0) {
+                Some(list) => Fate::KeptOff(list),
                 None if body.ending == Ending::Broken => Fate::Faulty,
                 None => self.service(name, &mut declared, body, notes),
             },
@@ -192,7 +192,7 @@ fn read(
 }
 
 /// Reads all `defaults` into one: lists add up, else the first value wins (DEF-1).
-fn read_defaults(
+pub(super) fn read_defaults(
     request: &Request<'_>,
     files: &Files,
     notes: &mut Vec<Diagnostic>,
@@ -233,30 +233,34 @@ fn place(sources: &Sources, name: &Word) -> Place {
 }
 
 /// `enabled` and `disabled`: by id, in any case (DEF-8).
-struct Selection<'d> {
+pub(super) struct Selection<'d> {
     named: Vec<&'d At<String>>,
-    enabled: Option<HashSet<String>>,
+    /// The ids, and where the list begins.
+    enabled: Option<(HashSet<String>, Span)>,
     disabled: HashMap<String, Span>,
 }
 
 impl<'d> Selection<'d> {
-    fn new(defaults: &'d Draft) -> Self {
+    pub(super) fn new(defaults: &'d Draft) -> Self {
         let small = |at: &At<String>| at.value.to_ascii_lowercase();
         let enabled = defaults.enabled.as_ref();
         Self {
             named: defaults.enabled.iter().flatten().chain(&defaults.disabled).collect(),
-            enabled: enabled.map(|ids| ids.iter().map(small).collect()),
+            enabled: enabled
+                .zip(defaults.place("enabled"))
+                .map(|(ids, span)| (ids.iter().map(small).collect(), span)),
             disabled: defaults.disabled.iter().map(|at| (small(at), at.span)).collect(),
         }
     }
 
-    /// Why the service of this id does not start, if one of the lists says so.
-    fn excludes(&self, id: &str) -> Option<Fate> {
+    /// The list that keeps the service of this id from starting, if one does.
+    pub(super) fn keeps_off(&self, id: &str) -> Option<KeptOff> {
         let id = id.to_ascii_lowercase();
         if let Some(span) = self.disabled.get(&id) {
-            return Some(Fate::InDisabled(*span));
+            return Some(KeptOff { attribute: "disabled", span: *span });
         }
-        self.enabled.as_ref().filter(|ids| !ids.contains(&id)).map(|_| Fate::NotInEnabled)
+        let (_, span) = self.enabled.as_ref().filter(|(ids, _)| !ids.contains(&id))?;
+        Some(KeptOff { attribute: "enabled", span: *span })
     }
 
     /// An id that nobody has is probably misspelt.

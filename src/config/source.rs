@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Ast, Body, Item, Word};
 use crate::config::code;
+use crate::config::original;
 use crate::config::overlay::{self, Overlay};
 use crate::config::parse::{KEPT, parse};
-use crate::diag::{Diagnostic, Sources, Span};
+use crate::diag::{Diagnostic, FileId, Sources, Span};
 use crate::sys::fd::open_regular;
 
 /// How deep files may include one another.
@@ -48,6 +49,33 @@ pub(super) fn read(path: &Path, base: &Path, notes: &mut Vec<Diagnostic>) -> io:
     Ok(reading.files)
 }
 
+/// A way to read a configuration that begins at a path.
+pub(super) type Read = fn(&Path, &Path, &mut Vec<Diagnostic>) -> io::Result<Files>;
+
+/// The place of what no file says: `includedir` with the directory of a command line.
+pub(super) const COMMAND_LINE: &str = "(command line)";
+
+/// Reads the files of `directory` as if a main file had an `includedir` with it.
+///
+/// # Errors
+/// When `directory` itself cannot be read; its files are reported and left out.
+pub(super) fn read_directory(
+    directory: &Path,
+    base: &Path,
+    notes: &mut Vec<Diagnostic>,
+) -> io::Result<Files> {
+    names(directory)?;
+    let mut files = Files::default();
+    let (keyword, path) = (b"includedir ", directory.as_os_str().as_bytes());
+    let file = files.sources.add(COMMAND_LINE, [keyword, path].concat());
+    let offset = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let start = offset(keyword.len());
+    let span = Span { file, start, end: start.saturating_add(offset(path.len())) };
+    let mut reading = Reading { base, open: Vec::new(), read: 0, files, notes };
+    reading.include_dir(&Word { bytes: path.to_vec(), span });
+    Ok(reading.files)
+}
+
 struct Reading<'a> {
     base: &'a Path,
     /// Device and inode of what is being read, the main file first.
@@ -63,11 +91,17 @@ impl Reading<'_> {
         let (bytes, identity) = contents(path)?;
         self.read += 1;
         let id = self.files.sources.add(path, bytes);
-        let ast = parse(id, self.files.sources.bytes(id), self.notes);
+        let ast = self.ast(id);
         self.open.push(identity);
         self.items(ast);
         self.open.pop();
         Ok(())
+    }
+
+    fn ast(&mut self, id: FileId) -> Ast {
+        let text = self.files.sources.bytes(id);
+        self.notes.extend(original::of_lines(id, text));
+        parse(id, text, self.notes)
     }
 
     fn items(&mut self, ast: Ast) {
@@ -160,7 +194,7 @@ impl Reading<'_> {
         };
         self.read += 1;
         let id = self.files.sources.add(path, bytes);
-        let ast = parse(id, self.files.sources.bytes(id), self.notes);
+        let ast = self.ast(id);
         self.files.incomplete |= ast.incomplete;
         for item in ast.items {
             let (what, span) = match item {

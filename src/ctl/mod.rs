@@ -1,10 +1,13 @@
 //! Room `ctl`: the operator's tool `xinetctl`.
 //!
-//! Two commands so far. `xinetctl demo` shows the daemon at work with four mail
-//! services; `demo-server`, hidden, is the mail server that those services start.
+//! `check` says what the daemon would say about its files; `enable` and `disable` switch
+//! services in them. `demo` shows the daemon at work with four mail services;
+//! `demo-server`, hidden, is the mail server that those services start.
 
+mod check;
 mod demo;
 mod demo_server;
+mod switch;
 
 use std::{
     ffi::OsString,
@@ -17,7 +20,11 @@ use clap::{Args, Parser, Subcommand};
 
 use nix::sys::{prctl, signal::Signal};
 
+use check::CheckArgs;
 use demo_server::Protocol;
+use switch::SwitchArgs;
+
+use crate::config::edit::Switch;
 
 /// The first argument that makes the executable of `xinetctl` be the daemon.
 ///
@@ -35,6 +42,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what is wrong with configuration files, and what would start
+    Check(CheckArgs),
+    /// Switch services on, in their files
+    Enable(SwitchArgs),
+    /// Switch services off, in their files
+    Disable(SwitchArgs),
     /// Run the daemon with four mail services on 127.0.0.1, to see it at work
     Demo(DemoArgs),
     /// The mail server behind the demo: one session on standard input and output
@@ -65,13 +78,16 @@ struct DemoServerArgs {
 /// Runs `xinetctl`; `args` begins with the name of the program, as in `argv`.
 ///
 /// The status is 0 for success, 1 when the command failed and 2 for a command line
-/// that was not understood.
+/// that was not understood, or a file that cannot be read and checked.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Enable(args) => switch::run(&args, Switch::On),
+        Command::Disable(args) => switch::run(&args, Switch::Off),
         Command::Demo(args) => match demo::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => complain(&failure.to_string()),

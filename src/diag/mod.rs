@@ -11,6 +11,7 @@ pub const DIFFERS: &str = "differs";
 mod render;
 mod source;
 
+pub use render::wants_colour;
 pub use source::{FileId, Position, Sources, Span};
 
 /// How much a diagnostic costs.
@@ -52,6 +53,10 @@ pub struct Diagnostic {
     pub related: Option<(Span, String)>,
     /// The way out.
     pub help: Option<String>,
+    /// What to write instead, line by line, when that is known; shown to people only.
+    pub instead: Vec<String>,
+    /// The attribute that keeps clients out and is not in force because of this.
+    pub not_in_force: Option<&'static str>,
     /// The sentence of xinetd 2.3.15 for this, if it has one (MSG-3).
     pub legacy: Option<String>,
     /// What xinetd 2.3.15 does here, where that is something else.
@@ -101,9 +106,19 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
-        let label = String::new();
-        let (related, help, legacy, differs) = (None, None, None, None);
-        Self { severity, code, message, span, label, related, help, legacy, differs }
+        Self {
+            severity,
+            code,
+            message,
+            span,
+            label: String::new(),
+            related: None,
+            help: None,
+            instead: Vec::new(),
+            not_in_force: None,
+            legacy: None,
+            differs: None,
+        }
     }
 
     /// Writes `label` under the spot.
@@ -131,6 +146,20 @@ impl Diagnostic {
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
+        self
+    }
+
+    /// Shows the lines that should stand there.
+    #[must_use]
+    pub fn instead(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.instead.extend(lines);
+        self
+    }
+
+    /// Marks what lets more clients in than was meant.
+    #[must_use]
+    pub const fn not_in_force(mut self, attribute: Option<&'static str>) -> Self {
+        self.not_in_force = attribute;
         self
     }
 

@@ -2,7 +2,9 @@
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use std::borrow::Cow;
+use std::env;
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 use std::ops::Range;
 
 use crate::diag::{Diagnostic, Severity, Sources, Span};
@@ -14,7 +16,7 @@ impl Diagnostic {
     #[must_use]
     pub fn human(&self, sources: &Sources, colour: bool) -> String {
         let (message, label) = (printable(&self.message), printable(&self.label));
-        let help = self.help.as_deref().map(printable);
+        let help = self.help.as_deref().map(|help| self.help_and_lines(help));
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -38,13 +40,19 @@ impl Diagnostic {
             group = group.element(quote.snippet(AnnotationKind::Context, label));
         }
         if let Some(help) = &help {
-            group = group.element(Level::HELP.message(&**help));
+            group = group.element(Level::HELP.message(help));
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let groups: [Group<'_>; 1] = [group];
         let mut text = renderer.render(&groups);
         text.push('\n');
         text
+    }
+
+    /// The help, and below it what to write instead.
+    fn help_and_lines(&self, help: &str) -> String {
+        let lines = std::iter::once(help).chain(self.instead.iter().map(String::as_str));
+        lines.map(printable).collect::<Vec<_>>().join("\n")
     }
 
     /// `file:line:column: level: message; help`
@@ -71,6 +79,12 @@ impl Diagnostic {
         let _ = write!(text, " [file={path}] [line={line}]");
         printable(&text).into_owned()
     }
+}
+
+/// Whether what goes to `stream` is coloured: on a terminal, unless `NO_COLOR` is set.
+#[must_use]
+pub fn wants_colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// `text` with its control characters as `\x1b`: a file name or a word must neither

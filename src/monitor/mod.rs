@@ -4,6 +4,7 @@
 //! byte that a client sent, and does for the engine only what the table of the seam permits.
 
 mod bind;
+mod check;
 mod end;
 mod engine_process;
 mod notify;
@@ -18,6 +19,7 @@ mod services;
 mod spawn;
 mod start;
 
+pub use check::check;
 pub use start::run;
 
 use std::collections::HashSet;

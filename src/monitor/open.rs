@@ -3,9 +3,10 @@
 use std::env;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 
-use crate::cli::Stage;
+use crate::cli::{Options, Stage};
 use crate::config;
 use crate::config::system::System;
 use crate::config::{Loaded, Request, Verdict};
@@ -22,12 +23,15 @@ use crate::plan::ServiceIndex;
 /// Descriptors that are not for services: our own, and one for an order on its way (START-15).
 const RESERVED: u64 = 14;
 
+/// What `options` make of the files; relative paths begin at `base` (START-10).
+pub(super) fn configuration(options: &Options, base: &Path) -> Loaded {
+    config::load(&Request { path: &options.config, base, lookup: &System::new() })
+}
+
 impl Monitor {
     /// Reads the files and says what is wrong with them.
     pub(super) fn read_configuration(&self) -> Loaded {
-        let (path, base) = (&self.options.config, &self.start_directory);
-        let request = Request { path, base, lookup: &System::new() };
-        let loaded = config::load(&request);
+        let loaded = configuration(&self.options, &self.start_directory);
         for note in &loaded.notes {
             let line = match self.daemon_log.style() {
                 Style::Human { colour } => {

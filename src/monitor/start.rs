@@ -10,6 +10,7 @@ use std::{env, fs};
 
 use crate::cli::{Messages, Options, Stage};
 use crate::config;
+use crate::diag::wants_colour;
 use crate::log::{DaemonLog, Destination};
 use crate::monitor::engine_process::Account;
 use crate::monitor::pid_file::PidFile;
@@ -88,7 +89,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
 }
 
 /// START-10: what is relative means the directory of the start, also on a reload.
-fn make_paths_absolute(options: &mut Options) {
+pub(super) fn make_paths_absolute(options: &mut Options) {
     let fix = |path: &mut std::path::PathBuf| {
         if let Ok(fixed) = absolute(&*path) {
             *path = fixed;
@@ -118,7 +119,7 @@ fn open_log(options: &Options) -> Result<Arc<DaemonLog>, Option<String>> {
 /// CLI-3 to CLI-6, CLI-22; a complaint is for the log that is chosen.
 fn destination(options: &Options) -> (Destination, Option<String>) {
     let to_stderr = || {
-        let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+        let colour = wants_colour(&io::stderr());
         Destination::Stderr { colour }
     };
     match &options.messages {
