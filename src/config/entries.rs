@@ -30,11 +30,13 @@ pub struct Entry {
     pub kept_off: Option<KeptOff>,
 }
 
-/// `enabled`, which does not name a service, or `disabled`, which does.
+/// Which list keeps a service off, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeptOff {
-    pub attribute: &'static str,
-    pub span: Span,
+pub enum KeptOff {
+    /// `disabled` has its id here.
+    Disabled(Span),
+    /// `enabled` is set here and does not have its id.
+    NotEnabled(Span),
 }
 
 /// Reads the entries of `request`.
@@ -60,8 +62,8 @@ pub fn entries(request: &Request<'_>) -> io::Result<Entries> {
 fn kept_off(defaults: &Draft, id: &str) -> Option<KeptOff> {
     let named = defaults.disabled.iter().find(|at| at.value.eq_ignore_ascii_case(id));
     match named {
-        Some(at) => Some(KeptOff { attribute: "disabled", span: at.span }),
-        None => defaults.place("enabled").map(|span| KeptOff { attribute: "enabled", span }),
+        Some(at) => Some(KeptOff::Disabled(at.span)),
+        None => defaults.place("enabled").map(KeptOff::NotEnabled),
     }
 }
 
@@ -120,7 +122,10 @@ mod tests {
     fn the_list_that_keeps_an_entry_off_is_known_with_its_place() {
         let kept = |lists: &str| -> Vec<Option<(&'static str, u32)>> {
             let found = read(&format!("{TWO}defaults\n{{\n{lists}\n}}\n"));
-            let place = |kept: KeptOff| (kept.attribute, found.sources.line(kept.span));
+            let place = |kept: KeptOff| match kept {
+                KeptOff::Disabled(span) => ("disabled", found.sources.line(span)),
+                KeptOff::NotEnabled(span) => ("enabled", found.sources.line(span)),
+            };
             found.entries.iter().map(|entry| entry.kept_off.map(place)).collect()
         };
         assert_eq!(kept("disabled = x A-UDP"), [None, Some(("disabled", 12))], "DEF-8");

@@ -149,6 +149,13 @@ def test_a_service_that_will_not_start_is_named(tree):
     assert code == 1 and "b: disable = no" in out and "b has mistakes and will not start" in err
 
 
+def test_names_with_control_characters_are_shown_and_not_obeyed(tree):
+    put(tree.a, raw(tree.a).replace(b"service a", b"service a\x1b[2J"))
+    code, out, _ = switch(tree, "disable", "a\x1b[2J")
+    assert code == 0 and out.startswith("a\\x1b[2J: disable = yes")
+    assert "\x1b" not in switch(tree, "disable", "\x1b[2J")[2]
+
+
 def test_a_main_file_that_is_missing_is_status_1_and_usage_is_2(tree):
     os.unlink(tree.conf)
     code, _, err = switch(tree, "enable", "a")
