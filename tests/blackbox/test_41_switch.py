@@ -5,10 +5,8 @@ import subprocess
 
 import pytest
 
-import harness
 from harness import *
 
-CTL = os.path.join(os.path.dirname(harness.BIN), "xinetctl")
 RELOAD = "send SIGHUP (systemctl reload xinetd) to put it in force"
 
 
