@@ -104,7 +104,10 @@ mod tests {
     fn the_list_that_keeps_an_entry_off_is_known_with_its_place() {
         let kept = |lists: &str| -> Vec<Option<(&'static str, u32)>> {
             let found = read(&format!("{TWO}defaults\n{{\n{lists}\n}}\n"));
-            let place = |kept: KeptOff| (kept.attribute, found.sources.line(kept.span));
+            let place = |kept: KeptOff| match kept {
+                KeptOff::Disabled(span) => ("disabled", found.sources.line(span)),
+                KeptOff::NotEnabled(span) => ("enabled", found.sources.line(span)),
+            };
             found.entries.iter().map(|entry| entry.kept_off.map(place)).collect()
         };
         assert_eq!(kept("disabled = x A-UDP"), [None, Some(("disabled", 12))], "DEF-8");

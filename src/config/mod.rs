@@ -124,11 +124,13 @@ pub enum Fate {
     KeptOff(KeptOff),
 }
 
-/// `enabled`, which does not name a service, or `disabled`, which does.
+/// Which list keeps a service off, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeptOff {
-    pub attribute: &'static str,
-    pub span: Span,
+pub enum KeptOff {
+    /// `disabled` has its id here.
+    Disabled(Span),
+    /// `enabled` is set here and does not have its id.
+    NotEnabled(Span),
 }
 
 /// An entry that is left out because of a mistake. Never one that is switched off.

@@ -151,8 +151,8 @@ mod tests {
         let bad = Tally { errors: 2, warnings: 1, left_out: 1, not_in_force: 3, ..good.clone() };
         assert_eq!(
             bad.to_string(),
-            "2 errors, 1 warning in 14 files; 3 lines that should keep clients out are NOT in force; \
-             12 services would start, 1 left out"
+            "2 errors, 1 warning in 14 files; 3 lines that should keep clients out are NOT in \
+             force; 12 services would start, 1 left out"
         );
         let noted = Tally { notes: 1, files: 1, ..Tally::default() };
         assert_eq!(noted.to_string(), "no mistakes, 1 note in 1 file; no service would start");

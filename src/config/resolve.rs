@@ -257,10 +257,10 @@ impl<'d> Selection<'d> {
     pub(super) fn keeps_off(&self, id: &str) -> Option<KeptOff> {
         let id = id.to_ascii_lowercase();
         if let Some(span) = self.disabled.get(&id) {
-            return Some(KeptOff { attribute: "disabled", span: *span });
+            return Some(KeptOff::Disabled(*span));
         }
         let (_, span) = self.enabled.as_ref().filter(|(ids, _)| !ids.contains(&id))?;
-        Some(KeptOff { attribute: "enabled", span: *span })
+        Some(KeptOff::NotEnabled(*span))
     }
 
     /// An id that nobody has is probably misspelt.

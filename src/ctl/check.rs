@@ -23,7 +23,8 @@ const UNREADABLE: u8 = 2;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 no mistakes (warnings are none), 1 mistakes, 2 usage, or a file that cannot be read.")]
+Exit status: 0 no mistakes (warnings are none), 1 mistakes, 2 usage, or a file that cannot \
+be read.")]
 pub(super) struct CheckArgs {
     /// What to check: main files, files of xinetd.d, or such directories, each by itself
     #[arg(value_name = "FILE|DIR", default_value = "/etc/xinetd.conf")]

@@ -13,11 +13,12 @@ use std::{
 use clap::Args;
 
 use crate::config;
+use crate::config::KeptOff;
 use crate::config::Request;
 use crate::config::edit::{self, Refusal, Switch};
 use crate::config::entries::{self, Entries, Entry};
 use crate::config::system::System;
-use crate::diag::{Severity, Span};
+use crate::diag::{Severity, Span, printable};
 
 use super::complain;
 
@@ -96,7 +97,7 @@ impl<'e> Job<'e> {
 
     fn fail(&mut self, message: &str) {
         self.failed = true;
-        complain(message);
+        complain(&printable(message));
     }
 
     fn unknown(&mut self, service: &str) {
@@ -113,12 +114,16 @@ impl<'e> Job<'e> {
     /// DEF-8: a list in `defaults` that no `disable = no` can overrule.
     fn is_kept_off(&mut self, entry: &Entry) -> bool {
         let Some(kept) = entry.kept_off else { return false };
-        let (id, attribute) = (&entry.id, kept.attribute);
-        let why = match attribute {
-            "disabled" => format!("`disabled` names `{id}`: take it off that list"),
-            _ => format!("`{attribute}` does not name `{id}`: add it to that list"),
+        let id = &entry.id;
+        let (span, why) = match kept {
+            KeptOff::Disabled(span) => {
+                (span, format!("`disabled` names `{id}`: take it off that list"))
+            }
+            KeptOff::NotEnabled(span) => {
+                (span, format!("`enabled` does not name `{id}`: add it to that list"))
+            }
         };
-        let place = self.place(kept.span);
+        let place = self.place(span);
         self.fail(&format!("{id} stays off, nothing is changed: at {place}, {why}"));
         true
     }
@@ -203,5 +208,6 @@ fn moved(place: u32, old: &[u8], text: &[u8]) -> u32 {
 
 /// To standard output; when that is closed, nobody listens.
 fn say(message: &str) {
+    let message = printable(message);
     let _written = writeln!(io::stdout().lock(), "{message}");
 }

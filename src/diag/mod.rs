@@ -11,7 +11,7 @@ pub const DIFFERS: &str = "differs";
 mod render;
 mod source;
 
-pub use render::wants_colour;
+pub use render::{printable, wants_colour};
 pub use source::{FileId, Position, Sources, Span};
 
 /// How much a diagnostic costs.

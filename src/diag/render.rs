@@ -89,7 +89,8 @@ pub fn wants_colour(stream: &impl IsTerminal) -> bool {
 
 /// `text` with its control characters as `\x1b`: a file name or a word must neither
 /// begin a line of its own in a log nor give orders to a terminal.
-fn printable(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();
     }

@@ -11,7 +11,6 @@ import pytest
 import harness
 from harness import *
 
-CTL = os.path.join(os.path.dirname(harness.BIN), "xinetctl")
 PLACE = {"file": str, "line": int, "column": int, "end_line": int, "end_column": int}
 TEXT = (str, type(None))
 NOTE = dict(PLACE, level=str, code=str, message=str, label=TEXT, help=TEXT, instead=list, not_in_force=TEXT,

@@ -5,10 +5,8 @@ import subprocess
 
 import pytest
 
-import harness
 from harness import *
 
-CTL = os.path.join(os.path.dirname(harness.BIN), "xinetctl")
 RELOAD = "send SIGHUP (systemctl reload xinetd) to put it in force"
 
 
@@ -147,6 +145,13 @@ def test_a_service_that_will_not_start_is_named(tree):
     put(tree.b, raw(tree.b).replace(b"/bin/cat", b"/nonexistent"))
     code, out, err = switch(tree, "enable", "b")
     assert code == 1 and "b: disable = no" in out and "b has mistakes and will not start" in err
+
+
+def test_names_with_control_characters_are_shown_and_not_obeyed(tree):
+    put(tree.a, raw(tree.a).replace(b"service a", b"service a\x1b[2J"))
+    code, out, _ = switch(tree, "disable", "a\x1b[2J")
+    assert code == 0 and out.startswith("a\\x1b[2J: disable = yes")
+    assert "\x1b" not in switch(tree, "disable", "\x1b[2J")[2]
 
 
 def test_a_main_file_that_is_missing_is_status_1_and_usage_is_2(tree):
