@@ -38,6 +38,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use near::nearest;
 pub use parse::parse;
 
 use std::path::Path;
@@ -109,6 +110,18 @@ pub struct Declared {
     pub lines: Vec<(&'static str, Span)>,
 }
 
+impl Loaded {
+    /// The service that became of `declared`.
+    #[must_use]
+    pub fn service(&self, declared: &Declared) -> Option<&Service> {
+        match declared.fate {
+            Fate::Starts(position) => self.plan.services.get(position),
+            Fate::Unserved(position) => self.unserved.get(position),
+            Fate::Faulty | Fate::Disabled | Fate::KeptOff(_) => None,
+        }
+    }
+}
+
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -163,16 +176,23 @@ pub enum Verdict {
 /// Reads, resolves and checks a whole configuration. Never fails: see [`Loaded::verdict`].
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
-    load_from(source::read, request)
+    load_from(source::read, request, None)
+}
+
+/// [`load`], with the services of this id, in any case, taken as switched on: what would
+/// become of them.
+#[must_use]
+pub fn load_as_if_on(request: &Request<'_>, id: &str) -> Loaded {
+    load_from(source::read, request, Some(id))
 }
 
 /// [`load`] of a directory: its files as `includedir` reads them (INC-2, INC-3).
 #[must_use]
 pub fn load_directory(request: &Request<'_>) -> Loaded {
-    load_from(source::read_directory, request)
+    load_from(source::read_directory, request, None)
 }
 
-fn load_from(read: source::Read, request: &Request<'_>) -> Loaded {
+fn load_from(read: source::Read, request: &Request<'_>, on: Option<&str>) -> Loaded {
     let mut notes = Vec::new();
     let files = match read(request.path, request.base, &mut notes) {
         Ok(files) => files,
@@ -181,7 +201,7 @@ fn load_from(read: source::Read, request: &Request<'_>) -> Loaded {
             return Loaded { verdict: Verdict::Unreadable(reason), ..Loaded::default() };
         }
     };
-    let resolved = resolve::resolve(request, &files, &mut notes);
+    let resolved = resolve::resolve(request, &files, on, &mut notes);
     let (notes, differences) = sorted(notes);
     Loaded {
         plan: resolved.plan,

@@ -8,10 +8,7 @@ const LONGEST: usize = 64;
 ///
 /// Capitals do not count. The words are compared letter by letter only where their
 /// lengths and the letters in them leave a chance.
-pub(super) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > LONGEST {
         return None;
     }

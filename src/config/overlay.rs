@@ -97,7 +97,7 @@ fn sets(line: &Assignment, row: &Row) -> bool {
 }
 
 /// The lines after `disable = yes` count after all.
-fn revive(body: &mut Body, notes: &mut Vec<Diagnostic>) {
+pub(super) fn revive(body: &mut Body, notes: &mut Vec<Diagnostic>) {
     body.ending = match body.rest.take() {
         Some(rest) => {
             body.lines.extend(rest.lines);

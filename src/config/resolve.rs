@@ -9,7 +9,7 @@ use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::near::did_you_mean;
 use crate::config::original::{self, Late};
-use crate::config::overlay::Overlays;
+use crate::config::overlay::{self, Overlays};
 use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
 use crate::config::value::COMMA;
@@ -49,9 +49,12 @@ pub(super) struct Defaults {
 }
 
 /// CHK-1: everything is read first; then each entry, in order, becomes a service or not.
+///
+/// An entry of the id `on` is taken as switched on, whatever it or `defaults` says.
 pub(super) fn resolve(
     request: &Request<'_>,
     files: &Files,
+    on: Option<&str>,
     notes: &mut Vec<Diagnostic>,
 ) -> Resolved {
     let (defaults, verdict) = read_defaults(request, files, notes);
@@ -75,8 +78,13 @@ pub(super) fn resolve(
             }
         };
         let id = id_of(name, body);
-        let body = overlays.over(&id, body, notes);
-        resolving.entry(name, id, &body, &selection, notes);
+        let mut body = overlays.over(&id, body, notes);
+        let forced = on.is_some_and(|on| id.eq_ignore_ascii_case(on));
+        if forced && body.ending == Ending::Disabled {
+            overlay::revive(body.to_mut(), notes);
+        }
+        let kept_off = selection.keeps_off(&id).filter(|_| !forced);
+        resolving.entry(name, id, &body, kept_off, notes);
     }
     let Resolving { ids, mut resolved, .. } = resolving;
     selection.report_unknown(&ids, notes);
@@ -104,7 +112,7 @@ impl Resolving<'_> {
         name: &Word,
         id: String,
         body: &Body,
-        selection: &Selection<'_>,
+        kept_off: Option<KeptOff>,
         notes: &mut Vec<Diagnostic>,
     ) {
         self.ids.insert(id.to_ascii_lowercase());
@@ -117,7 +125,7 @@ impl Resolving<'_> {
         };
         declared.fate = match body.ending {
             Ending::Disabled => Fate::Disabled,
-            Ending::Closed | Ending::Broken => match selection.keeps_off(&declared.id.0) {
+            Ending::Closed | Ending::Broken => match kept_off {
                 Some(list) => Fate::KeptOff(list),
                 None if body.ending == Ending::Broken => Fate::Faulty,
                 None => self.service(name, &mut declared, body, notes),

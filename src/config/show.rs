@@ -182,6 +182,8 @@ pub(super) fn types(service: &Service, _: &LogTarget) -> Words {
 pub(super) fn flags(service: &Service, _: &LogTarget) -> Words {
     let named = program(service)
         .is_some_and(|program| program.argv.first().map(OsStr::new) != program.path.file_name());
+    let socket = service.socket;
+    let everywhere = socket.address.ip().is_unspecified();
     which([
         (service.wait == Wait::Intercepted, "INTERCEPT"),
         (!service.retry, "NORETRY"),
@@ -191,8 +193,8 @@ pub(super) fn flags(service: &Service, _: &LogTarget) -> Words {
         (service.options.keepalive, "KEEPALIVE"),
         (service.libwrap == Libwrap::Off, "NOLIBWRAP"),
         (matches!(service.action, Action::Sensor { .. }), "SENSOR"),
-        (service.socket.address.is_ipv4(), "IPv4"),
-        (service.socket.address.is_ipv6(), "IPv6"),
+        (everywhere && socket.address.is_ipv4(), "IPv4"),
+        (everywhere && socket.address.is_ipv6() && !socket.any_family && !socket.v6only, "IPv6"),
     ])
 }
 

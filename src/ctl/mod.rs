@@ -7,6 +7,8 @@
 mod check;
 mod demo;
 mod demo_server;
+mod dump;
+mod explain;
 mod switch;
 
 use std::{
@@ -22,6 +24,8 @@ use nix::sys::{prctl, signal::Signal};
 
 use check::CheckArgs;
 use demo_server::Protocol;
+use dump::DumpArgs;
+use explain::ExplainArgs;
 use switch::SwitchArgs;
 
 use crate::config::edit::Switch;
@@ -44,6 +48,10 @@ struct Cli {
 enum Command {
     /// Say what is wrong with configuration files, and what would start
     Check(CheckArgs),
+    /// Say what a service is, value by value, and where each value comes from
+    Explain(ExplainArgs),
+    /// Print the configuration as it was understood, as JSON (docs/dump.md)
+    Dump(DumpArgs),
     /// Switch services on, in their files
     Enable(SwitchArgs),
     /// Switch services off, in their files
@@ -86,6 +94,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Dump(args) => dump::run(&args),
         Command::Enable(args) => switch::run(&args, Switch::On),
         Command::Disable(args) => switch::run(&args, Switch::Off),
         Command::Demo(args) => match demo::run(&args) {
