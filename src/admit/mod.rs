@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use crate::plan::Denial;
 use crate::plan::Limit;
+use crate::plan::Load;
 use crate::plan::Policy;
 
 /// Who asks.
@@ -28,10 +29,20 @@ pub struct Processes {
     pub limit: Limit,
 }
 
-/// Decides about one request, in the original's order (ACC-1): rate, `instances`,
-/// `per_source`, process limit, addresses. The first failing check is the reason (ACC-2).
-///
-/// `now` is in whole seconds of a clock that never steps; `rate` takes note of the request.
+/// When a request comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Whole seconds of a clock that never steps.
+    pub seconds: u64,
+    /// Minutes since midnight, local time; asked of the wall clock (TIME-1).
+    pub minute: u16,
+    /// `None`: the system does not say, and `max_load` is not looked at.
+    pub load: Option<Load>,
+}
+
+/// Decides about one request, in the original's order (ACC-1): rate, load, time,
+/// `instances`, `per_source`, process limit, addresses. The first failing check is the
+/// reason (ACC-2); `rate` takes note of the request.
 ///
 /// # Errors
 /// The reason to turn the client away.
@@ -41,10 +52,16 @@ pub fn decide(
     counts: &Counts,
     processes: Processes,
     peer: Peer,
-    now: u64,
+    now: Moment,
 ) -> Result<(), Denial> {
-    if rate.is_exceeded(policy.rate, now) {
+    if rate.is_exceeded(policy.rate, now.seconds) {
         return Err(Denial::Cps);
+    }
+    if policy.max_load.is_some_and(|most| now.load.is_some_and(|load| load >= most)) {
+        return Err(Denial::Load);
+    }
+    if !policy.hours.contain(now.minute) {
+        return Err(Denial::Time);
     }
     if policy.instances.reached(counts.running()) {
         return Err(Denial::ServiceLimit);
@@ -70,10 +87,11 @@ fn is_welcome(policy: &Policy, peer: Peer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::AccessList;
+    use crate::plan::{AccessList, Hours, Interval, RateLimit};
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
+    const NOW: Moment = Moment { seconds: 5, minute: 600, load: Some(Load(2500)) };
     const FREE: Processes = Processes { running: 0, limit: Limit::Unlimited };
 
     fn peer(address: [u8; 4]) -> Peer {
@@ -85,7 +103,7 @@ mod tests {
     }
 
     fn verdict(policy: &Policy, counts: &Counts, processes: Processes) -> Result<(), Denial> {
-        decide(policy, &mut Rate::default(), counts, processes, peer([127, 0, 0, 1]), 5)
+        decide(policy, &mut Rate::default(), counts, processes, peer([127, 0, 0, 1]), NOW)
     }
 
     #[test]
@@ -97,12 +115,21 @@ mod tests {
     fn acc_1_the_first_failing_check_is_the_reason() {
         let full = Processes { running: 3, limit: Limit::Max(3) };
         let mut policy = Policy {
+            rate: RateLimit { per_second: 1, pause: 1 },
+            max_load: Some(Load(2500)),
+            hours: Hours::new(vec![Interval { first: 0, last: 599 }]),
             instances: Limit::Max(0),
             per_source: Limit::Max(0),
             only_from: Some(AccessList::default()),
             ..Policy::default()
         };
         let counts = Counts::default();
+        let mut rate = Rate::default();
+        let mut twice = || decide(&policy, &mut rate, &counts, full, peer([127, 0, 0, 1]), NOW);
+        assert_eq!((twice(), twice()), (Err(Denial::Load), Err(Denial::Cps)));
+        policy.max_load = Some(Load(2501));
+        assert_eq!(verdict(&policy, &counts, full), Err(Denial::Time));
+        policy.hours = Hours::default();
         assert_eq!(verdict(&policy, &counts, full), Err(Denial::ServiceLimit));
         policy.instances = Limit::Unlimited;
         assert_eq!(verdict(&policy, &counts, full), Err(Denial::PerSourceLimit));

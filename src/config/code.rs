@@ -44,8 +44,6 @@ codes! {
     SECOND_DEFAULTS = "second-defaults";
     /// A name that no attribute has (PARSE-12).
     UNKNOWN_ATTRIBUTE = "unknown-attribute";
-    /// An attribute of xinetd that this version does not have.
-    UNSUPPORTED_ATTRIBUTE = "unsupported-attribute";
     /// An attribute that `defaults` may not have (DEF-3).
     NOT_IN_DEFAULTS = "not-in-defaults";
     /// An attribute that only `defaults` may have (ATTR-38).
@@ -62,6 +60,10 @@ codes! {
     UNKNOWN_WORD = "unknown-word";
     /// Not a number, or out of range (NUM-1).
     BAD_NUMBER = "bad-number";
+    /// An interval of `access_times` that is none (TIME-1).
+    BAD_INTERVAL = "bad-interval";
+    /// A load that reads otherwise than it looks, or refuses everybody (LIM-4).
+    SURPRISING_LOAD = "surprising-load";
     /// Hard limit below the soft one (ATTR-51).
     LIMITS_REVERSED = "limits-reversed";
     /// A word of `env` without `=` (ATTR-43).

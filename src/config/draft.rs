@@ -13,7 +13,8 @@ use crate::config::lookup::User;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::Span;
 use crate::plan::{
-    DenyTime, Limit, LogField, LogTarget, Protocol, RateLimit, Redirect, Rlimit, SocketType,
+    DenyTime, Hours, Limit, Load, LogField, LogTarget, Protocol, RateLimit, Redirect, Rlimit,
+    SocketType,
 };
 
 /// A value and the word it was read from.
@@ -53,6 +54,8 @@ pub(super) struct Draft {
     pub instances: Option<Limit>,
     pub per_source: Option<Limit>,
     pub rate: Option<RateLimit>,
+    pub max_load: Option<Load>,
+    pub hours: Option<Hours>,
     pub only_from: Edits<AddrPattern>,
     pub no_access: Edits<AddrPattern>,
     pub log_type: Option<LogTarget>,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Assignment, Operator, Word};
-use crate::config::attr::{self, Effect, Miscount, Operators, Row, Scope, Setter};
+use crate::config::attr::{self, Miscount, Operators, Row, Scope, Setter};
 use crate::config::code;
 use crate::config::count;
 use crate::config::draft::{At, Draft};
@@ -68,13 +68,13 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, row: &'static Row, line: &Assignment) {
-        if !self.belongs(row, line) || !self.is_known(row, line) || self.is_repeated(row, line) {
+        if !self.belongs(row, line) || self.is_repeated(row, line) {
             return;
         }
         if !self.has_operator(row, line) || !self.has_count(row, line) {
             return;
         }
-        let Effect::Set(Setter(set)) = row.effect else { return };
+        let Setter(set) = row.set;
         match set(self, line) {
             Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
             Err(note) => self.refuse(row.name(), *note),
@@ -119,21 +119,6 @@ impl Reader<'_> {
             _ => return true,
         };
         self.notes.push(note);
-        false
-    }
-
-    /// Says what is not done when this version lacks the attribute.
-    fn is_known(&mut self, row: &Row, line: &Assignment) -> bool {
-        let Effect::Later(consequence) = row.effect else { return true };
-        let name = row.name();
-        let message = format!("`{name}` is not supported by this version: {consequence}");
-        let span = line.name.span;
-        let note = match name {
-            "mdns" => Diagnostic::note(code::UNSUPPORTED_ATTRIBUTE, span, message),
-            _ => Diagnostic::warning(code::UNSUPPORTED_ATTRIBUTE, span, message),
-        };
-        let note = note.not_in_force(protective(name));
-        self.notes.push(note.legacy(format!("bad service attribute: {name}: {consequence}")));
         false
     }
 

@@ -115,6 +115,15 @@ pub(super) fn cps(service: &Service, _: &LogTarget) -> Words {
     Some(vec![rate.per_second.to_string(), rate.pause.to_string()])
 }
 
+pub(super) fn max_load(service: &Service, _: &LogTarget) -> Words {
+    one(service.policy.max_load?)
+}
+
+pub(super) fn access_times(service: &Service, _: &LogTarget) -> Words {
+    let hours = &service.policy.hours;
+    (!hours.is_always()).then(|| hours.iter().map(|interval| interval.to_string()).collect())
+}
+
 fn fields(fields: LogFields, known: value::Keywords<LogField>) -> Words {
     let set = known.iter().filter(|(_, field)| fields.has(*field));
     let words: Vec<_> = set.map(|(word, _)| (*word).to_owned()).collect();

@@ -1,6 +1,7 @@
 //! Whole configurations into plans: what the contract says about defaults, ports, sockets.
 
 mod differences;
+mod hours;
 mod kinds;
 mod overlays;
 

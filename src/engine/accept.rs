@@ -109,11 +109,11 @@ impl Engine {
 
     /// May this client in? `None` when its door is gone. Who may is counted from now on.
     pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<(), Denial>> {
-        let now = self.clock.seconds();
         let processes = Processes { running: self.running, limit: self.process_limit };
         let state = self.doors.get_mut(&visitor.service)?;
         let counts = self.counts.entry(visitor.service).or_default();
         let Door { policy, .. } = &state.door;
+        let now = self.clock.moment(policy);
         let verdict = admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
         match verdict {
             Ok(()) => {
@@ -139,7 +139,9 @@ impl Engine {
     /// Reports a refusal; the connection closes when the visitor goes out of scope.
     pub(super) fn refuse(&mut self, visitor: &Visitor, why: Denial) {
         let service = visitor.service;
-        if self.doors.get(&service).is_some_and(|state| state.door.reports_refusals) {
+        let reports = self.doors.get(&service).is_some_and(|state| state.door.reports_refusals);
+        // The daemon's log has a word about this one, too (LIM-4).
+        if reports || why == Denial::Load {
             let peer = visitor.peer.address;
             self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
         }

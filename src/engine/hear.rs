@@ -14,6 +14,7 @@ use crate::ipc::Violation;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::plan::decode_doors;
+use crate::sys::clock;
 use crate::sys::fd;
 
 /// How many messages are heard before clients get their turn again.
@@ -72,7 +73,10 @@ impl Engine {
                 self.tickets.insert(ticket, (service, peer));
                 self.running += 1;
             }
-            (ToEngine::Commit { generation }, _) => self.adopt(generation)?,
+            (ToEngine::Commit { generation }, _) => {
+                clock::reload_time_zone();
+                self.adopt(generation)?;
+            }
             (ToEngine::NotStarted { ticket } | ToEngine::Exited { ticket }, _) => {
                 self.forget(ticket).ok_or(Violation::Contradiction(kind, "no such ticket"))?;
             }

@@ -7,6 +7,7 @@ mod accept;
 mod banner;
 mod doors;
 mod hear;
+mod moment;
 mod watch;
 
 use std::cell::RefCell;
@@ -16,7 +17,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tokio::io::Interest;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
@@ -36,6 +37,7 @@ use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::readiness::ReadySet;
 use doors::{Arriving, DoorState};
+use moment::Clock;
 use watch::watch;
 
 /// Connections of all services that are being shown a banner, at most; more wait in the
@@ -85,24 +87,6 @@ enum Stop {
     Draining,
     /// The monitor has been told that nothing is left.
     Drained,
-}
-
-/// Whole seconds that never step back and change when those of the wall clock do.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    start: Instant,
-    offset: Duration,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let offset = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now(), offset }
-    }
-
-    fn seconds(&self) -> u64 {
-        (self.start.elapsed() + self.offset).as_secs()
-    }
 }
 
 /// Runs an engine on the channel that was inherited, until the monitor is gone.

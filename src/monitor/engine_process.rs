@@ -1,6 +1,7 @@
 //! The engine as the monitor sees it: a process, a port, and what is still to be delivered.
 
 use std::collections::VecDeque;
+use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,6 +29,10 @@ use crate::sys::spawn::Spawner;
 
 /// The ticket of an engine's own start, among mishaps. Servers' tickets start at 1.
 pub(super) const ENGINE_TICKET: u64 = 0;
+
+/// What an engine gets of the daemon's environment: the time zone of `access_times`, and what
+/// resolver(5) goes by.
+const ENGINE_VARIABLES: [&str; 3] = ["TZ", "LOCALDOMAIN", "RES_OPTIONS"];
 
 /// Who the engine runs as; `None`: as the monitor itself, which has no privilege.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +97,10 @@ impl EngineProcess {
     ) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         let argv = ["xinetd: engine", ENGINE_ARGUMENT].map(OsStr::new);
-        let nothing = Rc::new(Environment::new([])?);
-        let image = Image::new(OsStr::new("/proc/self/exe"), argv, nothing)?;
+        let kept = ENGINE_VARIABLES.map(|name| (OsStr::new(name), env::var_os(name)));
+        let kept = kept.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        let environment = Rc::new(Environment::new(kept)?);
+        let image = Image::new(OsStr::new("/proc/self/exe"), argv, environment)?;
         let started = spawner.spawn(
             &Recipe {
                 steps: &steps(account),

@@ -164,6 +164,9 @@ impl Monitor {
     fn log_refusal(&mut self, refusal: Refusal) -> Result<(), Violation> {
         let Refusal { service: index, why, peer } = refusal;
         let service = Rc::clone(&self.service(Kind::Refused, index)?.service);
+        if why == Denial::Load {
+            tracing::error!("refused connect from {peer} due to excessive load");
+        }
         if let Some(line) = log::fail(&service.id, service.log.on_failure, why, peer) {
             self.logs.line(index, &service, &line);
         }

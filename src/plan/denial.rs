@@ -17,17 +17,23 @@ pub enum Denial {
     ProcessLimit,
     /// `cps`
     Cps,
+    /// `max_load`
+    Load,
+    /// `access_times`
+    Time,
 }
 
 impl Denial {
     /// All of them, in the order of their numbers on the wire.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Address,
         Self::Fork,
         Self::ServiceLimit,
         Self::PerSourceLimit,
         Self::ProcessLimit,
         Self::Cps,
+        Self::Load,
+        Self::Time,
     ];
 }
 
@@ -40,6 +46,8 @@ impl fmt::Display for Denial {
             Self::PerSourceLimit => "per_source_limit",
             Self::ProcessLimit => "process_limit",
             Self::Cps => "connections per second",
+            Self::Load => "load",
+            Self::Time => "time",
         })
     }
 }

@@ -21,7 +21,10 @@ pub fn decode_doors(bytes: &[u8]) -> Result<Vec<Door>, postcard::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{AccessList, DoorBanners, Limit, Policy, RateLimit, ServiceId, ServiceIndex};
+    use crate::plan::{
+        AccessList, DoorBanners, Hours, Interval, Limit, Load, Policy, RateLimit, ServiceId,
+        ServiceIndex,
+    };
     use std::net::Ipv4Addr;
 
     #[test]
@@ -33,6 +36,8 @@ mod tests {
                 instances: Limit::Max(3),
                 per_source: Limit::Unlimited,
                 rate: RateLimit { per_second: 5, pause: 6 },
+                max_load: Some(Load(2500)),
+                hours: Hours::new(vec![Interval { first: 0, last: 1440 }]),
                 only_from: Some(AccessList::new([(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)], [])),
                 no_access: None,
             },

@@ -9,6 +9,7 @@ mod change;
 mod denial;
 mod door;
 mod encode;
+mod hours;
 mod kind;
 mod service;
 
@@ -17,6 +18,7 @@ pub use change::{Change, changes};
 pub use denial::Denial;
 pub use door::{Door, DoorBanners, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
+pub use hours::{Hours, Interval, Load};
 pub use kind::{
     Action, DenyTime, Internal, Libwrap, Mux, Protocol, Redirect, Rpc, SocketType, Wait,
 };

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::plan::{AccessList, Action, Libwrap, Mux, Protocol, Rpc, SocketType, Wait};
+use crate::plan::{AccessList, Action, Hours, Libwrap, Load, Mux, Protocol, Rpc, SocketType, Wait};
 
 /// The `id` of a service: what logs, `enabled`, `disabled` and a reload know it by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -183,6 +183,10 @@ pub struct Policy {
     pub instances: Limit,
     pub per_source: Limit,
     pub rate: RateLimit,
+    /// `max_load`: the load average from which on clients are refused (LIM-4).
+    pub max_load: Option<Load>,
+    /// `access_times`
+    pub hours: Hours,
     /// `None`: no `only_from`, everybody. An empty list: nobody (ADDR-1).
     pub only_from: Option<AccessList>,
     /// `None`: no `no_access`, nobody is refused.

@@ -47,7 +47,7 @@ pub fn reload_time_zone() {
     unsafe extern "C" {
         fn tzset();
     }
-    // SAFETY: tzset takes nothing and only touches libc's own state; the monitor, its only
-    // caller, has one thread, so no localtime_r runs at the same time.
+    // SAFETY: tzset takes nothing and only touches libc's own state, under the lock that
+    // localtime_r takes too; it reads the environment, which nothing here ever changes.
     unsafe { tzset() };
 }

@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod clock;
 pub mod fd;
+pub mod load;
 pub mod names;
 pub mod poll;
 pub mod privilege;
