@@ -2,9 +2,11 @@
 
 mod count;
 mod rate;
+mod welcome;
 
 pub use count::Counts;
 pub use rate::Rate;
+pub use welcome::{ClientName, Welcome, decide_by_name};
 
 use std::net::IpAddr;
 
@@ -53,7 +55,7 @@ pub fn decide(
     processes: Processes,
     peer: Peer,
     now: Moment,
-) -> Result<(), Denial> {
+) -> Result<Welcome, Denial> {
     if rate.is_exceeded(policy.rate, now.seconds) {
         return Err(Denial::Cps);
     }
@@ -72,23 +74,13 @@ pub fn decide(
     if processes.limit.reached(processes.running) {
         return Err(Denial::ProcessLimit);
     }
-    if is_welcome(policy, peer) { Ok(()) } else { Err(Denial::Address) }
-}
-
-/// `only_from` and `no_access`: who matches both is refused, whatever the manual says (ADDR-2).
-fn is_welcome(policy: &Policy, peer: Peer) -> bool {
-    let invited =
-        policy.only_from.as_ref().is_none_or(|list| list.contains(peer.address, peer.mapped));
-    let banned =
-        policy.no_access.as_ref().is_some_and(|list| list.contains(peer.address, peer.mapped));
-    invited && !banned
+    welcome::by_address(policy, peer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::{AccessList, Hours, Interval, RateLimit};
-    use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
     const NOW: Moment = Moment { seconds: 5, minute: 600, load: Some(Load(2500)) };
@@ -98,17 +90,14 @@ mod tests {
         Peer { address: Ipv4Addr::from(address).into(), mapped: false }
     }
 
-    fn list(from: [u8; 4], to: [u8; 4]) -> AccessList {
-        AccessList::new([(from.into(), to.into())], [])
-    }
-
-    fn verdict(policy: &Policy, counts: &Counts, processes: Processes) -> Result<(), Denial> {
+    fn verdict(policy: &Policy, counts: &Counts, processes: Processes) -> Result<Welcome, Denial> {
         decide(policy, &mut Rate::default(), counts, processes, peer([127, 0, 0, 1]), NOW)
     }
 
     #[test]
     fn everybody_is_let_in_by_default() {
-        assert_eq!(verdict(&Policy::default(), &Counts::default(), FREE), Ok(()));
+        let verdict = verdict(&Policy::default(), &Counts::default(), FREE);
+        assert_eq!(verdict, Ok(Welcome::In));
     }
 
     #[test]
@@ -136,31 +125,5 @@ mod tests {
         policy.per_source = Limit::Unlimited;
         assert_eq!(verdict(&policy, &counts, full), Err(Denial::ProcessLimit));
         assert_eq!(verdict(&policy, &counts, FREE), Err(Denial::Address));
-    }
-
-    #[test]
-    fn addr_2_no_access_always_wins() {
-        let all = list([0; 4], [255; 4]);
-        let policy =
-            Policy { only_from: Some(all.clone()), no_access: Some(all), ..Policy::default() };
-        assert_eq!(verdict(&policy, &Counts::default(), FREE), Err(Denial::Address));
-    }
-
-    proptest! {
-        #[test]
-        fn a_longer_no_access_never_admits_more(
-            client in any::<[u8; 4]>(),
-            short in any::<([u8; 4], [u8; 4])>(),
-            more in any::<([u8; 4], [u8; 4])>(),
-        ) {
-            let range = |(a, b): ([u8; 4], [u8; 4])| (a.min(b).into(), a.max(b).into());
-            let policy = |ranges: Vec<(Ipv4Addr, Ipv4Addr)>| Policy {
-                no_access: Some(AccessList::new(ranges, [])),
-                ..Policy::default()
-            };
-            let before = is_welcome(&policy(vec![range(short)]), peer(client));
-            let after = is_welcome(&policy(vec![range(short), range(more)]), peer(client));
-            prop_assert!(before || !after);
-        }
     }
 }

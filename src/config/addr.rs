@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::plan::AccessList;
 
-/// One network; a single host is a network of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One network, a single host being a network of one; or a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AddrPattern {
     /// `network` has no bit outside `mask`.
     V4 {
@@ -16,6 +16,8 @@ pub enum AddrPattern {
         network: u128,
         mask: u128,
     },
+    /// A host (ADDR-13), or a domain that begins with a dot (ADDR-14), in small letters.
+    Name(String),
 }
 
 /// Why a word is not an address.
@@ -23,9 +25,17 @@ pub enum AddrPattern {
 pub enum Unread {
     /// Nothing like an address: a name, perhaps.
     Name,
-    /// Like an address, but wrong; says how (ADDR-6, ADDR-8, ADDR-18).
-    Wrong(String),
+    /// Like an address, but wrong; says how (ADDR-18), and what the original makes of it
+    /// where it takes it all the same.
+    Wrong(String, Option<Unlike>),
 }
+
+/// What the original makes of an address: the statement of the contract, and the deed.
+pub type Unlike = (&'static str, &'static str);
+
+const ONE_HOST: Unlike = ("ADDR-6", "takes this for one host, whatever stands behind the `/`");
+const OVERFLOWS: Unlike = ("ADDR-8", "drops digits, or lets them run into the next number");
+const NOBODY: Unlike = ("ADDR-10", "matches nobody with this");
 
 /// What an address word means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +43,26 @@ pub struct Meaning {
     pub patterns: Vec<AddrPattern>,
     /// Set when it reads otherwise than it looks (ADDR-4): the plain spelling.
     pub plainly: Option<String>,
+    /// Set when the original reads it otherwise.
+    pub unlike: Option<Unlike>,
+}
+
+impl Meaning {
+    /// The network that networks(5) has for a name, its trailing zero bytes being wildcards
+    /// (ADDR-16).
+    #[must_use]
+    pub fn of_network(number: u32) -> Self {
+        let patterns = vec![v4(number, without_trailing_zeros(number))];
+        let unlike = ("ADDR-16", "matches nobody with the name of a network");
+        Self { patterns, plainly: None, unlike: Some(unlike) }
+    }
+
+    /// The host or the domain of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let patterns = vec![AddrPattern::Name(name.to_ascii_lowercase())];
+        Self { patterns, plainly: None, unlike: None }
+    }
 }
 
 /// Reads one word of an address list.
@@ -40,7 +70,7 @@ pub struct Meaning {
 /// # Errors
 /// When it is no address.
 pub fn read(word: &str) -> Result<Meaning, Unread> {
-    let certain = |patterns| Ok(Meaning { patterns, plainly: None });
+    let certain = |patterns| Ok(Meaning { patterns, plainly: None, unlike: None });
     if word.contains(['{', '}']) {
         return certain(factorised(word)?);
     }
@@ -48,7 +78,7 @@ pub fn read(word: &str) -> Result<Meaning, Unread> {
         return Err(wrong("a comma is allowed only between braces"));
     }
     if word.contains(':') {
-        return certain(vec![ipv6(word)?]);
+        return ipv6(word);
     }
     ipv4(word)
 }
@@ -60,19 +90,27 @@ pub fn compile(patterns: &[AddrPattern]) -> AccessList {
         AddrPattern::V4 { network, mask } => {
             Some((Ipv4Addr::from_bits(network), Ipv4Addr::from_bits(network | !mask)))
         }
-        AddrPattern::V6 { .. } => None,
+        AddrPattern::V6 { .. } | AddrPattern::Name(_) => None,
     });
     let v6 = patterns.iter().filter_map(|pattern| match *pattern {
         AddrPattern::V6 { network, mask } => {
             Some((Ipv6Addr::from_bits(network), Ipv6Addr::from_bits(network | !mask)))
         }
-        AddrPattern::V4 { .. } => None,
+        AddrPattern::V4 { .. } | AddrPattern::Name(_) => None,
     });
-    AccessList::new(v4, v6)
+    let names = patterns.iter().filter_map(|pattern| match pattern {
+        AddrPattern::Name(name) => Some(name.clone()),
+        AddrPattern::V4 { .. } | AddrPattern::V6 { .. } => None,
+    });
+    AccessList::new(v4, v6).with_names(names)
 }
 
 fn wrong(why: impl Into<String>) -> Unread {
-    Unread::Wrong(why.into())
+    Unread::Wrong(why.into(), None)
+}
+
+fn unlike(why: impl Into<String>, unlike: Unlike) -> Unread {
+    Unread::Wrong(why.into(), Some(unlike))
 }
 
 fn v4(address: u32, mask: u32) -> AddrPattern {
@@ -105,7 +143,8 @@ fn ipv4(word: &str) -> Result<Meaning, Unread> {
         Some(mask) => format!("{}/{}", Ipv4Addr::from_bits(number & mask), mask.count_ones()),
         None => Ipv4Addr::from_bits(number).to_string(),
     });
-    Ok(Meaning { patterns: vec![pattern], plainly })
+    let dotted = word.split_once('/').is_some_and(|(_, mask)| mask.contains('.'));
+    Ok(Meaning { patterns: vec![pattern], plainly, unlike: dotted.then_some(ONE_HOST) })
 }
 
 /// What stands behind the `/`: a number of bits or a dotted mask (ADDR-5, ADDR-6).
@@ -113,11 +152,17 @@ fn netmask(text: &str) -> Result<u32, Unread> {
     if let Ok(dotted) = text.parse::<Ipv4Addr>() {
         let bits = dotted.to_bits();
         let gaps = bits.leading_ones() != bits.count_ones();
-        return if gaps { Err(wrong(format!("the mask {text} has gaps"))) } else { Ok(bits) };
+        return if gaps {
+            Err(unlike(format!("the mask {text} has gaps"), ONE_HOST))
+        } else {
+            Ok(bits)
+        };
     }
+    let expected = "behind the `/` a number from 0 to 32 or a mask is expected";
     match text.parse() {
         Ok(bits @ 0..=32) => Ok(mask4(bits)),
-        _ => Err(wrong("behind the `/` a number from 0 to 32 or a mask is expected")),
+        Ok(_) => Err(unlike(expected, ONE_HOST)),
+        Err(_) => Err(wrong(expected)),
     }
 }
 
@@ -156,19 +201,23 @@ fn aton_number(text: &str) -> Option<u32> {
 }
 
 /// ADDR-9, ADDR-10: no wildcard rule, and `/128` is one host.
-fn ipv6(word: &str) -> Result<AddrPattern, Unread> {
+fn ipv6(word: &str) -> Result<Meaning, Unread> {
     let (address, bits) = match word.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
         None => (word, None),
     };
     let address: Ipv6Addr = address.parse().map_err(|_| Unread::Name)?;
-    let bits: u32 = match bits.map(str::parse) {
-        None => 128,
-        Some(Ok(bits @ 0..=128)) => bits,
-        Some(_) => return Err(wrong("behind the `/` a number from 0 to 128 is expected")),
+    let expected = "behind the `/` a number from 0 to 128 is expected";
+    let (bits, unlike): (u32, _) = match bits.map(str::parse) {
+        None => (128, None),
+        Some(Ok(128)) => (128, Some(NOBODY)),
+        Some(Ok(bits @ 0..=127)) => (bits, None),
+        Some(Ok(_)) => return Err(unlike(expected, NOBODY)),
+        Some(Err(_)) => return Err(wrong(expected)),
     };
     let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-    Ok(AddrPattern::V6 { network: address.to_bits() & mask, mask })
+    let pattern = AddrPattern::V6 { network: address.to_bits() & mask, mask };
+    Ok(Meaning { patterns: vec![pattern], plainly: None, unlike })
 }
 
 /// ADDR-7: `10.1.{2,3}`; as many bytes count as there are numbers.
@@ -176,7 +225,11 @@ fn factorised(word: &str) -> Result<Vec<AddrPattern>, Unread> {
     let number = |text: &str| -> Result<u32, Unread> {
         match text.parse::<u8>() {
             Ok(number) if !text.starts_with('+') => Ok(number.into()),
-            _ => Err(wrong(format!("`{text}` is not a number from 0 to 255"))),
+            _ => {
+                let why = format!("`{text}` is not a number from 0 to 255");
+                let large = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                Err(if large { unlike(why, OVERFLOWS) } else { wrong(why) })
+            }
         }
     };
     let (front, rest) = word.split_once('{').ok_or_else(|| wrong("a `}` without its `{`"))?;
@@ -185,7 +238,7 @@ fn factorised(word: &str) -> Result<Vec<AddrPattern>, Unread> {
     let front = match front.strip_suffix('.') {
         Some(front) => front.split('.').map(number).collect::<Result<Vec<_>, _>>()?,
         None if front.is_empty() => Vec::new(),
-        None => return Err(wrong("a dot is expected before the `{`")),
+        None => return Err(unlike("a dot is expected before the `{`", OVERFLOWS)),
     };
     if front.len() > 3 {
         return Err(wrong("an address has four numbers"));
@@ -204,18 +257,19 @@ mod tests {
     use super::*;
 
     fn shown(word: &str) -> String {
-        let one = |pattern: &AddrPattern| match *pattern {
+        let one = |pattern: &AddrPattern| match pattern {
             AddrPattern::V4 { network, mask } => {
-                format!("{}/{}", Ipv4Addr::from_bits(network), mask.count_ones())
+                format!("{}/{}", Ipv4Addr::from_bits(*network), mask.count_ones())
             }
             AddrPattern::V6 { network, mask } => {
-                format!("{}/{}", Ipv6Addr::from_bits(network), mask.count_ones())
+                format!("{}/{}", Ipv6Addr::from_bits(*network), mask.count_ones())
             }
+            AddrPattern::Name(name) => name.clone(),
         };
         match read(word) {
             Ok(meaning) => meaning.patterns.iter().map(one).collect::<Vec<_>>().join(" "),
             Err(Unread::Name) => "name".into(),
-            Err(Unread::Wrong(_)) => "wrong".into(),
+            Err(Unread::Wrong(..)) => "wrong".into(),
         }
     }
 

@@ -13,7 +13,8 @@ pub struct User {
     pub gid: u32,
 }
 
-/// The databases behind names: passwd, group, services, protocols, hosts, and the file system.
+/// The databases behind names: passwd, group, services, protocols, rpc, networks, hosts, and
+/// the file system.
 ///
 /// Every answer is `None` (or empty) when there is none; a look-up never fails otherwise.
 pub trait Lookup {
@@ -28,6 +29,8 @@ pub trait Lookup {
     fn protocol(&self, name: &str) -> Option<i32>;
     /// The program number of `name` (or an alias) in rpc(5).
     fn rpc(&self, name: &str) -> Option<u32>;
+    /// The number of `name` (or an alias) in networks(5): `127.0.0.0`.
+    fn network(&self, name: &str) -> Option<u32>;
     /// Every address of a host name, in the resolver's order, with port 0. Of an address
     /// such as `fe80::1%eth0` the scope is the number of the interface.
     fn addresses(&self, host: &str) -> Vec<SocketAddr>;
@@ -48,6 +51,7 @@ pub struct Table {
     pub ports: HashMap<(String, String), u16>,
     pub protocols: HashMap<String, i32>,
     pub rpc: HashMap<String, u32>,
+    pub networks: HashMap<String, u32>,
     pub hosts: HashMap<String, Vec<SocketAddr>>,
     pub executables: HashSet<PathBuf>,
     pub variables: HashSet<OsString>,
@@ -81,6 +85,10 @@ impl Lookup for Table {
 
     fn rpc(&self, name: &str) -> Option<u32> {
         self.rpc.get(name).copied()
+    }
+
+    fn network(&self, name: &str) -> Option<u32> {
+        self.networks.get(name).copied()
     }
 
     fn addresses(&self, host: &str) -> Vec<SocketAddr> {

@@ -166,7 +166,7 @@ fn word_of<T: PartialEq>(known: value::Keywords<T>, value: &T) -> String {
 }
 
 fn list(list: Option<&AccessList>) -> Words {
-    list.map(|list| list.networks().collect())
+    list.map(|list| list.networks().chain(list.names().iter().cloned()).collect())
 }
 
 pub(super) fn only_from(service: &Service, _: &LogTarget) -> Words {

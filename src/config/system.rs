@@ -24,6 +24,7 @@ pub struct System {
     ports: RefCell<HashMap<(String, String), Option<u16>>>,
     protocols: RefCell<HashMap<String, Option<i32>>>,
     rpc: RefCell<Option<HashMap<String, u32>>>,
+    networks: RefCell<Option<HashMap<String, u32>>>,
     hosts: RefCell<HashMap<String, Vec<SocketAddr>>>,
 }
 
@@ -48,19 +49,30 @@ fn once<Q: Eq + Hash, A: Clone>(
     answer
 }
 
-/// Names and aliases of rpc(5): `NAME NUMBER ALIAS...`, `#` begins a comment. The C library
-/// of some systems has no look-up for it, and nobody keeps it elsewhere.
-fn rpc_programs(text: &str) -> HashMap<String, u32> {
-    let mut programs = HashMap::new();
+/// Names and aliases of rpc(5) and networks(5): `NAME NUMBER ALIAS...`, `#` begins a comment.
+/// The C library of some systems has no look-up for them, and nobody keeps them elsewhere.
+fn numbers(text: &str, number: fn(&str) -> Option<u32>) -> HashMap<String, u32> {
+    let mut known = HashMap::new();
     for line in text.lines() {
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-        let (name, number) = (words.next(), words.next().and_then(|number| number.parse().ok()));
-        let (Some(name), Some(number)) = (name, number) else { continue };
+        let (Some(name), Some(number)) = (words.next(), words.next().and_then(number)) else {
+            continue;
+        };
         for name in std::iter::once(name).chain(words) {
-            programs.entry(name.to_owned()).or_insert(number);
+            known.entry(name.to_owned()).or_insert(number);
         }
     }
-    programs
+    known
+}
+
+/// networks(5): one to four numbers; zeros at the end may be left out.
+fn network_number(text: &str) -> Option<u32> {
+    let mut bytes = [0; 4];
+    let mut places = bytes.iter_mut();
+    for part in text.split('.') {
+        *places.next()? = part.parse().ok()?;
+    }
+    Some(u32::from_be_bytes(bytes))
 }
 
 fn user(found: names::User) -> User {
@@ -96,9 +108,17 @@ impl Lookup for System {
     fn rpc(&self, name: &str) -> Option<u32> {
         let mut known = self.rpc.borrow_mut();
         let programs = known.get_or_insert_with(|| {
-            rpc_programs(&fs::read_to_string("/etc/rpc").unwrap_or_default())
+            numbers(&fs::read_to_string("/etc/rpc").unwrap_or_default(), |text| text.parse().ok())
         });
         programs.get(name).copied()
+    }
+
+    fn network(&self, name: &str) -> Option<u32> {
+        let mut known = self.networks.borrow_mut();
+        let networks = known.get_or_insert_with(|| {
+            numbers(&fs::read_to_string("/etc/networks").unwrap_or_default(), network_number)
+        });
+        networks.get(name).copied()
     }
 
     fn addresses(&self, host: &str) -> Vec<SocketAddr> {
@@ -135,9 +155,23 @@ mod tests {
 
     #[test]
     fn programs_of_rpc_are_found_by_name_and_alias() {
-        let programs = rpc_programs("# list\nrstatd\t100001\trstat rup # more\nbad\nx y\n");
+        let text = "# list\nrstatd\t100001\trstat rup # more\nbad\nx y\n";
+        let programs = numbers(text, |number| number.parse().ok());
         assert_eq!(programs.get("rup"), Some(&100_001), "PORT-5");
         assert_eq!(programs.len(), 3);
+    }
+
+    #[test]
+    fn networks_may_leave_zeros_out() {
+        for (text, number) in [
+            ("127.0.0.0", Some(0x7f00_0000)),
+            ("10", Some(0x0a00_0000)),
+            ("192.168", Some(0xc0a8_0000)),
+            ("1.2.3.4.5", None),
+            ("300", None),
+        ] {
+            assert_eq!(network_number(text), number, "ADDR-16: {text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod differences;
 mod hours;
 mod kinds;
+mod names;
 mod overlays;
 
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ fn machine() -> Table {
         ]
         .into(),
         executables: [PathBuf::from("/bin/cat")].into(),
+        networks: [("campus".into(), 0x0a01_0000)].into(),
         rpc: [("rstatd".into(), 100_001)].into(),
         variables: ["PATH".into(), "HOME".into()].into(),
     }

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use crate::admit;
 use crate::admit::Peer;
 use crate::admit::Processes;
+use crate::admit::Welcome;
 use crate::engine::Engine;
-use crate::engine::banner;
+use crate::engine::visit;
 use crate::ipc::Event;
 use crate::ipc::Refusal;
 use crate::ipc::ToMonitor;
@@ -52,21 +53,25 @@ pub(super) fn accept_ready(engine: &Rc<RefCell<Engine>>) -> bool {
     !numbers.is_empty()
 }
 
-/// The quick way in for doors without banners, the one with waiting for the others.
+/// The quick way in; with waiting where there are banners, or names on the lists.
 fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     let mut inner = engine.borrow_mut();
     let banners = inner.doors.get(&visitor.service).map(|state| state.door.banners);
     match banners {
         Some(banners) if banners == crate::plan::DoorBanners::default() => {
             match inner.decide(&visitor) {
-                Some(Ok(())) => inner.hand_over(visitor),
+                Some(Ok(Welcome::In)) => inner.hand_over(visitor),
+                Some(Ok(Welcome::NameDecides)) => {
+                    inner.begin_visit(visitor.service);
+                    tokio::task::spawn_local(visit::by_name(Rc::clone(engine), visitor));
+                }
                 Some(Err(why)) => inner.refuse(&visitor, why),
                 None => {}
             }
         }
         Some(banners) => {
-            inner.begin_banner(visitor.service);
-            tokio::task::spawn_local(banner::welcome(Rc::clone(engine), visitor, banners));
+            inner.begin_visit(visitor.service);
+            tokio::task::spawn_local(visit::with_banners(Rc::clone(engine), visitor, banners));
         }
         None => {}
     }
@@ -108,7 +113,7 @@ impl Engine {
     }
 
     /// May this client in? `None` when its door is gone. Who may is counted from now on.
-    pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<(), Denial>> {
+    pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<Welcome, Denial>> {
         let processes = Processes { running: self.running, limit: self.process_limit };
         let state = self.doors.get_mut(&visitor.service)?;
         let counts = self.counts.entry(visitor.service).or_default();
@@ -116,7 +121,7 @@ impl Engine {
         let now = self.clock.moment(policy);
         let verdict = admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
         match verdict {
-            Ok(()) => {
+            Ok(_) => {
                 counts.add(visitor.peer.address);
                 self.running += 1;
             }

@@ -4,7 +4,6 @@ use socket2::Socket;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,11 +13,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::engine::Engine;
-use crate::engine::accept::Visitor;
 use crate::engine::watch::watch;
 use crate::ipc::ToMonitor;
 use crate::plan::BannerKind;
-use crate::plan::DoorBanners;
 use crate::plan::ServiceIndex;
 use crate::sys::socket;
 
@@ -29,51 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of a banner is shown, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// One client of a service with banners, from the first banner to the order or the end.
-pub(super) async fn welcome(engine: Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
-    let service = visitor.service;
-    admit_with_banners(&engine, visitor, banners).await;
-    engine.borrow_mut().end_banner(service);
-}
-
-async fn admit_with_banners(engine: &Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
-    let (service, peer) = (visitor.service, visitor.peer.address);
-    if banners.always && show(engine, service, BannerKind::Always, &visitor.socket).await.is_err() {
-        return;
-    }
-    let verdict = engine.borrow_mut().decide(&visitor);
-    // A client too many may have closed the door for a while.
-    engine.borrow().wake.notify_one();
-    match verdict {
-        Some(Ok(())) => {
-            if banners.success {
-                // A client that does not want to read it gets its server all the same.
-                let shown = show(engine, service, BannerKind::Success, &visitor.socket).await;
-                if shown.is_err_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
-                    engine.borrow_mut().uncount(service, peer);
-                    return;
-                }
-            }
-            let mut engine = engine.borrow_mut();
-            if engine.doors.contains_key(&service) {
-                engine.hand_over(visitor);
-            } else {
-                engine.uncount(service, peer);
-            }
-        }
-        Some(Err(why)) => {
-            engine.borrow_mut().refuse(&visitor, why);
-            if banners.fail {
-                show(engine, service, BannerKind::Fail, &visitor.socket).await.ok();
-                visitor.socket.shutdown(Shutdown::Write).ok();
-            }
-        }
-        None => {}
-    }
-}
-
 /// Sends one banner. A file that cannot be opened or read is skipped (BAN-3).
-async fn show(
+pub(super) async fn show(
     engine: &Rc<RefCell<Engine>>,
     service: ServiceIndex,
     kind: BannerKind,

@@ -18,8 +18,8 @@ use crate::sys::socket;
 /// How long a door that does not listen is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Clients of one service that are being shown a banner, at most: slow readers at one door
-/// hold up nobody at another.
+/// Clients of one service that wait for a banner or for their name, at most: slow readers at
+/// one door hold up nobody at another.
 const MOST_PENDING_HERE: usize = 64;
 
 /// One door: whom to let in, and the socket they come through.
@@ -30,12 +30,12 @@ pub(super) struct DoorState {
     pub(super) rate: Rate,
     /// Closed by `cps`, or not listening; until when is in [`Engine::paused`].
     is_paused: bool,
-    /// Clients of this door that are being shown a banner.
+    /// Clients of this door that wait for a banner or for their name.
     pending: usize,
 }
 
 impl DoorState {
-    /// Whether one more client may be shown a banner here.
+    /// Whether one more client may wait here.
     pub(super) const fn has_room(&self) -> bool {
         self.pending < MOST_PENDING_HERE
     }
@@ -130,8 +130,8 @@ impl Engine {
         }
     }
 
-    /// One more client is being shown a banner; a door with too many rests.
-    pub(super) fn begin_banner(&mut self, index: ServiceIndex) {
+    /// One more client waits for something; a door with too many rests.
+    pub(super) fn begin_visit(&mut self, index: ServiceIndex) {
         self.pending += 1;
         if let Some(state) = self.doors.get_mut(&index) {
             state.pending += 1;
@@ -141,8 +141,8 @@ impl Engine {
         }
     }
 
-    /// The banner has been shown, or given up.
-    pub(super) fn end_banner(&mut self, index: ServiceIndex) {
+    /// A client waits no more.
+    pub(super) fn end_visit(&mut self, index: ServiceIndex) {
         self.pending = self.pending.saturating_sub(1);
         // A reload may have opened a door of this number anew, with nobody at it.
         if let Some(state) = self.doors.get_mut(&index).filter(|state| state.pending > 0) {

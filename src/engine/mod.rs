@@ -1,4 +1,5 @@
-//! The unprivileged process: accepts, decides, shows banners, and orders servers by number.
+//! The unprivileged process: accepts, asks for names, decides, shows banners, and orders
+//! servers by number.
 //!
 //! It knows no program, no user and no file; whatever it is talked into, it can only ask for
 //! what `ipc`'s table permits.
@@ -8,6 +9,8 @@ mod banner;
 mod doors;
 mod hear;
 mod moment;
+mod names;
+mod visit;
 mod watch;
 
 use std::cell::RefCell;
@@ -17,9 +20,10 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant as Deadline, sleep_until};
 
@@ -40,8 +44,8 @@ use doors::{Arriving, DoorState};
 use moment::Clock;
 use watch::watch;
 
-/// Connections of all services that are being shown a banner, at most; more wait in the
-/// backlog. Fewer where descriptors are scarce.
+/// Connections of all services that wait for a banner or for a name, at most; more wait in
+/// the backlog. Fewer where descriptors are scarce.
 const MOST_PENDING: usize = 256;
 
 /// Threads that read banner files, at most.
@@ -66,7 +70,9 @@ struct Engine {
     /// Banners that were asked for.
     banners: HashMap<u64, oneshot::Sender<Option<OwnedFd>>>,
     last_banner: u64,
-    /// Connections that wait for a banner, and how many may.
+    /// Whose turn it is to ask for a name.
+    lookups: Arc<Semaphore>,
+    /// Connections that wait for a banner or a name, and how many may.
     pending: usize,
     most_pending: usize,
     /// Doors closed by `cps`, and until when; nearly always none.
@@ -118,7 +124,7 @@ fn prepare_and_serve() -> io::Result<Outcome> {
     let port = Port::new(Channel::inherited(ENGINE_CHANNEL)?);
     let engine = Rc::new(RefCell::new(Engine::new(port)?));
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(BANNER_READERS)
+        .max_blocking_threads(BANNER_READERS + names::MOST_LOOKUPS)
         .enable_all()
         .build()?;
     tokio::task::LocalSet::new().block_on(&runtime, serve(engine))
@@ -183,6 +189,7 @@ impl Engine {
             arriving: None,
             banners: HashMap::new(),
             last_banner: 0,
+            lookups: Arc::new(Semaphore::new(names::MOST_LOOKUPS)),
             pending: 0,
             most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),

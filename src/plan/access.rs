@@ -1,4 +1,4 @@
-//! A compiled address list: sorted ranges, so that a look-up costs the logarithm of its length.
+//! A compiled address list, sorted, so that a look-up costs the logarithm of its length.
 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +13,8 @@ pub struct AccessList {
     /// Inclusive, sorted, disjoint.
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
+    /// Host names and `.domain`s in small letters, sorted.
+    names: Vec<String>,
 }
 
 impl AccessList {
@@ -25,7 +27,34 @@ impl AccessList {
         Self {
             v4: merge(v4.into_iter().map(|(a, b)| (a.to_bits(), b.to_bits())).collect()),
             v6: merge(v6.into_iter().map(|(a, b)| (a.to_bits(), b.to_bits())).collect()),
+            names: Vec::new(),
         }
+    }
+
+    /// The same list with `names` on it: host names, and domains that begin with a dot.
+    #[must_use]
+    pub fn with_names(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.names.extend(names.into_iter().map(|name| name.to_ascii_lowercase()));
+        self.names.sort_unstable();
+        self.names.dedup();
+        self
+    }
+
+    /// The names on it, in small letters.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether a client of this name is on the list: the whole name (ADDR-13), or the domain
+    /// it ends in (ADDR-14), in any case.
+    #[must_use]
+    pub fn contains_name(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let has =
+            |wanted: &str| self.names.binary_search_by(|known| known.as_str().cmp(wanted)).is_ok();
+        let domains = name.match_indices('.').filter_map(|(dot, _)| name.get(dot..));
+        has(&name) || domains.into_iter().any(has)
     }
 
     /// The list as networks, the fewest that cover it: `192.0.2.0/24`, `2001:db8::1/128`.
@@ -145,6 +174,24 @@ mod tests {
         let list = AccessList::new([(v4("10.0.0.5"), v4("10.0.0.9"))], []);
         let shown: Vec<_> = list.networks().collect();
         assert_eq!(shown, ["10.0.0.5/32", "10.0.0.6/31", "10.0.0.8/31"]);
+    }
+
+    #[test]
+    fn names_match_whole_or_as_a_domain() {
+        let list = AccessList::default()
+            .with_names(["mail.Example.org", ".example.net", ".org"].map(str::to_owned));
+        for (name, wanted) in [
+            ("MAIL.example.ORG", true),
+            ("mail.example.org.evil.com", false),
+            ("a.b.example.net", true),
+            ("example.net", false),
+            ("xexample.net", false),
+            ("example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(list.contains_name(name), wanted, "ADDR-13, ADDR-14: {name}");
+        }
+        assert!(list.contains_name("x.org"));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Time: monotonic for limits, local wall clock for log stamps.
 
 use nix::time::{ClockId, clock_gettime};
-use std::mem::MaybeUninit;
 
 /// Broken-down local time, as localtime(3) gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +25,22 @@ pub fn wall_seconds() -> i64 {
 /// The local time of `seconds` since 1970.
 #[must_use]
 pub fn local(seconds: i64) -> LocalTime {
-    let mut tm = MaybeUninit::<libc::tm>::zeroed();
+    let mut tm = libc::tm {
+        tm_sec: 0,
+        tm_min: 0,
+        tm_hour: 0,
+        tm_mday: 1,
+        tm_mon: 0,
+        tm_year: 70,
+        tm_wday: 0,
+        tm_yday: 0,
+        tm_isdst: 0,
+        tm_gmtoff: 0,
+        tm_zone: std::ptr::null(),
+    };
     // SAFETY: localtime_r reads one time_t and writes one tm; both live here. It may return
-    // null (year overflow) and leave `tm` as it is: all zero, a valid value of plain integers.
-    unsafe { libc::localtime_r(&raw const seconds, tm.as_mut_ptr()) };
-    // SAFETY: zeroed above, so initialised whatever localtime_r did.
-    let tm = unsafe { tm.assume_init() };
+    // null (year overflow) and leave `tm` as it is.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
     LocalTime {
         year: tm.tm_year + 1900,
         month: tm.tm_mon.unsigned_abs() + 1,

@@ -1,7 +1,10 @@
-//! The name databases of the system: passwd, group, services, protocols.
+//! The name databases of the system: passwd, group, services, protocols, hosts.
 
 use nix::unistd::{AccessFlags, Gid, Group, Uid, access, getgrouplist};
-use std::ffi::{CString, OsStr, OsString};
+use socket2::SockAddr;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -97,6 +100,37 @@ fn protocol_in(text: &str, name: &str) -> Option<i32> {
     })
 }
 
+/// The name of the host that has `address`, by getnameinfo(3); `None`: it has none. Waits for
+/// name servers, for as long as resolver(5) says.
+///
+/// # Errors
+/// When there is no telling: no answer, no memory.
+pub fn of_address(address: IpAddr) -> io::Result<Option<String>> {
+    let address = SockAddr::from(SocketAddr::new(address, 0));
+    let mut name = [0_u8; libc::NI_MAXHOST as usize];
+    // SAFETY: `address` has as many bytes as it says, `name` has the size that is given; both
+    // outlive the call. No buffer for a service and the size 0: none is written.
+    let outcome = unsafe {
+        libc::getnameinfo(
+            address.as_ptr().cast(),
+            address.len(),
+            name.as_mut_ptr().cast(),
+            libc::NI_MAXHOST,
+            std::ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    match outcome {
+        0 => {
+            let name = CStr::from_bytes_until_nul(&name).map_err(io::Error::other)?;
+            Ok(name.to_str().ok().map(str::to_owned))
+        }
+        libc::EAI_NONAME => Ok(None),
+        _ => Err(io::Error::other("no answer from the resolver")),
+    }
+}
+
 /// access(2) with `X_OK`: executable for this process; a directory passes.
 #[must_use]
 pub fn is_executable(path: &Path) -> bool {
@@ -106,6 +140,11 @@ pub fn is_executable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_loopback_address_has_a_name() {
+        assert_eq!(of_address([127, 0, 0, 1].into()).unwrap().as_deref(), Some("localhost"));
+    }
 
     #[test]
     fn protocols_are_found_by_name_and_alias() {

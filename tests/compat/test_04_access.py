@@ -76,6 +76,28 @@ def test_unparsable_no_access_does_not_open_the_service(xd):
     assert not listening(a)
 
 
+NAMED = ["127.0.0.1", "127.0.0.5", "127.0.0.6", "127.0.0.7", "127.0.0.20"]
+
+NAME_RULES = [
+    (dict(only_from="five.example.test"), "nynnn"), (dict(only_from="FIVE.example.TEST"), "nynnn"),
+    (dict(only_from="five"), "nnnnn"),                      # an alias: not the name that the address has
+    (dict(only_from=".example.test"), "nynyn"), (dict(only_from=".TEST 127.0.0.20"), "nyyyy"),
+    (dict(only_from="localhost 127.0.0.6"), "ynynn"),
+    (dict(no_access="five.example.test"), "ynyyy"), (dict(no_access=".example.test"), "ynyny"),
+    (dict(only_from="127.0.0.0/8", no_access=".test"), "ynnny"),
+]
+
+
+@covers("ADDR-13", "ADDR-14", "ADDR-15", "ADDR-2")
+@sandbox
+@pytest.mark.parametrize("stack", ["IPv4", "dual"])
+def test_host_and_domain_names(xd, ports, stack):
+    ps = ports(len(NAME_RULES))
+    extra = dict(flags="IPv4") if stack == "IPv4" else {}
+    xd.boot(*[cat("s%d" % i, p, **r[0], **extra) for i, (p, r) in enumerate(zip(ps, NAME_RULES))], up=ps)
+    assert [who(p, NAMED) for p in ps] == [r[1] for r in NAME_RULES]
+
+
 @covers("ADDR-16")
 @bug
 @sandbox

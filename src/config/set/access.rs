@@ -1,8 +1,9 @@
 //! `only_from` and `no_access`.
 
-use crate::config::addr::{self, AddrPattern, Unread};
+use crate::config::addr::{self, AddrPattern, Meaning, Unread};
 use crate::config::ast::{Assignment, Word};
 use crate::config::code;
+use crate::config::lookup::Lookup;
 use crate::config::read::Reader;
 use crate::config::value::{self, Outcome};
 use crate::diag::Diagnostic;
@@ -14,7 +15,7 @@ pub(in crate::config) fn only_from(reader: &mut Reader<'_>, line: &Assignment) -
         let effect = "it matches nobody";
         Diagnostic::warning(code::NOT_AN_ADDRESS, word.span, format!("{message}: {effect}"))
             .label("does not match anybody")
-            .legacy(format!("failed to parse {}: {NO_NAMES}: {effect}", word.text()))
+            .legacy(format!("failed to parse {}: {effect}", word.text()))
     });
     let operator = reader.operator(line);
     reader.draft.only_from.push(operator, patterns);
@@ -26,20 +27,18 @@ pub(in crate::config) fn no_access(reader: &mut Reader<'_>, line: &Assignment) -
     let patterns = addresses(reader, line, |word, message| {
         Diagnostic::error(code::NOT_AN_ADDRESS, word.span, message)
             .label("cannot be kept out")
-            .legacy(format!("failed to parse {}: {NO_NAMES}", word.text()))
+            .legacy(format!("failed to parse {}", word.text()))
+            .differs("ADDR-17", "skips the word, and lets in whoever was meant")
     });
     let operator = reader.operator(line);
     reader.draft.no_access.push(operator, patterns);
     Ok(())
 }
 
-/// ADDR-13 to ADDR-16 are for a later version.
-const NO_NAMES: &str = "names are not supported by this version";
-
 fn addresses(
     reader: &mut Reader<'_>,
     line: &Assignment,
-    name: impl Fn(&Word, String) -> Diagnostic,
+    not_understood: impl Fn(&Word, String) -> Diagnostic,
 ) -> Vec<AddrPattern> {
     let mut patterns = Vec::with_capacity(line.values.len());
     let mut comment = false; // the words of a comment need no message each
@@ -47,24 +46,38 @@ fn addresses(
         let text = word.text();
         let said = comment;
         comment |= text.starts_with('#');
-        let note = match addr::read(&text) {
+        let meaning = match addr::read(&text) {
+            Err(Unread::Name) => named(reader.lookup, &text).ok_or(Unread::Name),
+            read => read,
+        };
+        let note = match meaning {
             Err(_) if said => continue,
             Ok(meaning) => {
                 patterns.extend(meaning.patterns);
+                let difference = meaning.unlike;
+                let difference =
+                    difference.map(|(spec, deed)| Diagnostic::difference(spec, word.span, deed));
+                reader.notes.extend(difference);
                 let Some(plainly) = meaning.plainly else { continue };
                 let message = format!("`{text}` means {plainly}");
                 Diagnostic::warning(code::SURPRISING_ADDRESS, word.span, message)
                     .help("write all four numbers, without leading zeros")
             }
-            Err(Unread::Wrong(why)) => {
+            Err(Unread::Wrong(why, unlike)) => {
                 let listed = text.contains(',') && !text.contains(['{', '}']);
-                Diagnostic::error(code::BAD_ADDRESS, word.span, format!("`{text}`: {why}"))
-                    .maybe_help(listed.then(|| value::COMMA.to_owned()))
-                    .legacy(format!("Bad address: {text}"))
+                let note =
+                    Diagnostic::error(code::BAD_ADDRESS, word.span, format!("`{text}`: {why}"))
+                        .maybe_help(listed.then(|| value::COMMA.to_owned()))
+                        .legacy(format!("Bad address: {text}"));
+                match unlike {
+                    Some((spec, deed)) => note.differs(spec, deed),
+                    None => note,
+                }
             }
             Err(Unread::Name) => {
-                let message = format!("`{text}` is not an address; {NO_NAMES}");
-                name(word, message).help(instead_of(&text))
+                let message =
+                    format!("`{text}` is neither an address nor a name that can be found");
+                not_understood(word, message).help(instead_of(&text))
             }
         };
         reader.notes.push(note);
@@ -72,14 +85,30 @@ fn addresses(
     patterns
 }
 
-/// What to write instead of a word that is no address.
+/// A `.domain` (ADDR-14), a network of networks(5) (ADDR-16), a host that can be found
+/// (ADDR-13).
+fn named(lookup: &dyn Lookup, text: &str) -> Option<Meaning> {
+    let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !text.bytes().all(in_names) {
+        return None;
+    }
+    if text.len() > 1 && text.starts_with('.') {
+        return Some(Meaning::of_name(text));
+    }
+    if let Some(number) = lookup.network(text) {
+        return Some(Meaning::of_network(number));
+    }
+    (!lookup.addresses(text).is_empty()).then(|| Meaning::of_name(text))
+}
+
+/// What to write instead of a word that is no address and no name.
 fn instead_of(text: &str) -> String {
     match text {
         _ if text.starts_with('#') => value::COMMENT.into(),
         _ if text.eq_ignore_ascii_case("all") => "everybody is `0.0.0.0 ::/0`".into(),
         _ if text.contains('*') && text.contains(|c: char| c.is_ascii_alphabetic()) => {
             let domain = text.trim_start_matches(['*', '.']);
-            format!("write the addresses of the hosts of `{domain}`, or their network")
+            format!("the hosts of a domain are written `.{domain}`")
         }
         _ if text.contains('*') => {
             let known = text.split('.').take_while(|part| *part != "*").count();
