@@ -45,13 +45,19 @@ use std::path::Path;
 
 use crate::config::lookup::Lookup;
 use crate::diag::{DIFFERS, Diagnostic, Differs, FileId, Sources, Span};
-use crate::plan::{Facility, Plan, Service, ServiceId};
+use crate::plan::{AccessList, Facility, Plan, Service, ServiceId};
 
 /// The syslog facility of this name, in any case (ATTR-11, CLI-4).
 #[must_use]
 pub fn facility(name: &str) -> Option<Facility> {
     let found = value::FACILITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, facility)| *facility)
+}
+
+/// Whom a word of `only_from` or `no_access` stands for; `None` when it is not understood.
+#[must_use]
+pub fn address_word(lookup: &dyn Lookup, word: &str) -> Option<AccessList> {
+    set::meaning(lookup, word).ok().map(|meaning| addr::compile(&meaning.patterns))
 }
 
 /// What to load.

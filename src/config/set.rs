@@ -5,7 +5,7 @@ mod hours;
 mod log;
 mod redirect;
 
-pub(super) use access::{no_access, only_from};
+pub(super) use access::{meaning, no_access, only_from};
 pub(super) use hours::{access_times, max_load};
 pub(super) use log::{log_on_failure, log_on_success, log_type};
 pub(super) use redirect::redirect;

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::Hash;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
 use crate::config::lookup::{Lookup, User};
-use crate::sys::names;
+use crate::plan::Load;
+use crate::sys::{clock, load, names};
 
 /// Answers from the system's databases.
 ///
@@ -32,6 +34,26 @@ impl System {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Minutes since midnight, local time.
+    #[must_use]
+    pub fn minute_of_day() -> u16 {
+        clock::minute_of_day()
+    }
+
+    /// The load average of the last minute; `None` where the system does not say.
+    #[must_use]
+    pub fn load() -> Option<Load> {
+        load::average().map(Load)
+    }
+
+    /// The name that `address` resolves to, if it has one.
+    ///
+    /// # Errors
+    /// When there is no telling.
+    pub fn name_of(address: IpAddr) -> io::Result<Option<String>> {
+        names::of_address(address)
     }
 }
 

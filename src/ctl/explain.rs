@@ -1,11 +1,14 @@
 //! `xinetctl explain`: what a service is, value by value, and where each value comes from.
 
+mod client;
+mod door;
 pub(super) mod origin;
 mod page;
 
 use std::{
     env,
     io::{self, Write},
+    net::IpAddr,
     path::{PathBuf, absolute},
     process::ExitCode,
 };
@@ -17,6 +20,8 @@ use crate::config::{self, Declared, Fate, KeptOff, Loaded, Request, Verdict};
 use crate::diag::{Diagnostic, Span, printable, wants_colour};
 
 use super::complain;
+use client::Client;
+use door::Check;
 use page::Page;
 
 #[derive(Debug, Args)]
@@ -30,6 +35,12 @@ pub(super) struct ExplainArgs {
     /// The main file
     #[arg(short = 'f', long = "file", value_name = "MAIN", default_value = "/etc/xinetd.conf")]
     main: PathBuf,
+    /// Say whether a client from this address would be let in, and what decides
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
+    /// The time at which it comes, instead of now
+    #[arg(long, value_name = "HOUR:MIN", requires = "from", value_parser = client::minute)]
+    at: Option<u16>,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
@@ -46,12 +57,18 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     if found.is_empty() {
         return unknown(&loaded, &args.service);
     }
+    let client = args.from.map(|address| Client::new(address, args.at));
     let mut out = io::stdout().lock();
+    let mut is_in = true;
     for declared in found {
-        // A closed output leaves nobody to tell.
-        let _written = explain(&request, &loaded, declared, &mut out);
+        let case = Case::of(&request, &loaded, declared);
+        match &client {
+            // A closed output leaves nobody to tell.
+            None => drop(case.explain(&mut out)),
+            Some(client) => is_in &= case.judge(client, &mut out).unwrap_or(false),
+        }
     }
-    ExitCode::SUCCESS
+    if is_in { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// By id; if none has it, by name. In any case, as in `enabled` (DEF-8).
@@ -69,28 +86,65 @@ fn unknown(loaded: &Loaded, word: &str) -> ExitCode {
     complain(&printable(&format!("there is no service `{word}`{}", hint.unwrap_or_default())))
 }
 
-/// One entry: the page of its service, or why there is none; then what is to be said of it.
-fn explain(
-    request: &Request<'_>,
-    loaded: &Loaded,
-    declared: &Declared,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let off = matches!(declared.fate, Fate::Disabled | Fate::KeptOff(_));
-    let as_if_on = off.then(|| config::load_as_if_on(request, &declared.id.0));
-    let shown = as_if_on.as_ref().unwrap_or(loaded);
-    let same = |one: &&Declared| one.span == declared.span;
-    let shown_entry = shown.declared.iter().find(same).unwrap_or(declared);
-    let state = state(loaded, declared);
-    let disabled = declared.fate == Fate::Disabled;
-    let page = Page { loaded: shown, declared: shown_entry, state, disabled };
-    for line in page.to_string().lines() {
-        writeln!(out, "{}", printable(line))?;
+/// One entry, and the configuration it is explained by.
+struct Case<'l> {
+    request: &'l Request<'l>,
+    /// The configuration as it is.
+    loaded: &'l Loaded,
+    declared: &'l Declared,
+    /// The configuration with this entry switched on, if it is off.
+    as_if_on: Option<Loaded>,
+}
+
+impl<'l> Case<'l> {
+    fn of(request: &'l Request<'l>, loaded: &'l Loaded, declared: &'l Declared) -> Self {
+        let off = matches!(declared.fate, Fate::Disabled | Fate::KeptOff(_));
+        let as_if_on = off.then(|| config::load_as_if_on(request, &declared.id.0));
+        Self { request, loaded, declared, as_if_on }
     }
-    for note in about(shown, shown_entry) {
-        writeln!(out, "\n{}", note.human(&shown.sources, wants_colour(&io::stdout())).trim_end())?;
+
+    /// The configuration that is shown, and the entry in it.
+    fn shown(&self) -> (&Loaded, &Declared) {
+        let shown = self.as_if_on.as_ref().unwrap_or(self.loaded);
+        let same = |one: &&Declared| one.span == self.declared.span;
+        (shown, shown.declared.iter().find(same).unwrap_or(self.declared))
     }
-    Ok(())
+
+    fn page(&self) -> Page<'_> {
+        let (loaded, declared) = self.shown();
+        let disabled = self.declared.fate == Fate::Disabled;
+        Page { loaded, declared, state: state(self.loaded, self.declared), disabled }
+    }
+
+    /// The page of the service, or why there is none; then what is to be said of it.
+    fn explain(&self, out: &mut impl Write) -> io::Result<()> {
+        write_lines(out, &self.page().to_string())?;
+        let (loaded, declared) = self.shown();
+        for note in about(loaded, declared) {
+            let note = note.human(&loaded.sources, wants_colour(&io::stdout()));
+            writeln!(out, "\n{}", note.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Whether `client` would be let in, and what decides.
+    fn judge(&self, client: &Client, out: &mut impl Write) -> io::Result<bool> {
+        let (loaded, declared) = self.shown();
+        let Some(service) = loaded.service(declared) else {
+            write_lines(out, &self.page().to_string())?;
+            return Ok(false);
+        };
+        write_lines(out, &self.page().title())?;
+        let check = Check { loaded, declared, service, lookup: self.request.lookup, client };
+        let (is_in, text) = check.verdict();
+        write_lines(out, &text)?;
+        // Whoever it would be: nobody is let in by a service that does not start.
+        Ok(is_in && matches!(self.declared.fate, Fate::Starts(_)))
+    }
+}
+
+fn write_lines(out: &mut impl Write, text: &str) -> io::Result<()> {
+    text.lines().try_for_each(|line| writeln!(out, "{}", printable(line)))
 }
 
 /// Whether the service starts, in one line.

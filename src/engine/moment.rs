@@ -27,7 +27,7 @@ impl Clock {
     /// All that `policy` asks about; what it does not ask about costs nothing.
     pub(super) fn moment(&mut self, policy: &Policy) -> Moment {
         let seconds = (self.start.elapsed() + self.offset).as_secs();
-        let minute = if policy.hours.is_always() { 0 } else { minute_of_day() };
+        let minute = if policy.hours.is_always() { 0 } else { clock::minute_of_day() };
         let load = policy.max_load.and_then(|_| self.load());
         Moment { seconds, minute, load }
     }
@@ -43,10 +43,4 @@ impl Clock {
             }
         }
     }
-}
-
-/// Minutes since midnight, local time.
-fn minute_of_day() -> u16 {
-    let now = clock::local(clock::wall_seconds());
-    u16::try_from(now.hour * 60 + now.minute).unwrap_or_default()
 }

@@ -51,6 +51,13 @@ pub fn local(seconds: i64) -> LocalTime {
     }
 }
 
+/// Minutes since midnight, local time.
+#[must_use]
+pub fn minute_of_day() -> u16 {
+    let now = local(wall_seconds());
+    u16::try_from(now.hour * 60 + now.minute).unwrap_or_default()
+}
+
 /// Reads /etc/localtime and TZ again: localtime_r(3) alone need not.
 pub fn reload_time_zone() {
     unsafe extern "C" {

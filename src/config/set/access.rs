@@ -46,11 +46,7 @@ fn addresses(
         let text = word.text();
         let said = comment;
         comment |= text.starts_with('#');
-        let meaning = match addr::read(&text) {
-            Err(Unread::Name) => named(reader.lookup, &text).ok_or(Unread::Name),
-            read => read,
-        };
-        let note = match meaning {
+        let note = match meaning(reader.lookup, &text) {
             Err(_) if said => continue,
             Ok(meaning) => {
                 patterns.extend(meaning.patterns);
@@ -83,6 +79,17 @@ fn addresses(
         reader.notes.push(note);
     }
     patterns
+}
+
+/// What a word of an address list stands for.
+pub(in crate::config) fn meaning(
+    lookup: &dyn Lookup,
+    text: &str,
+) -> std::result::Result<Meaning, Unread> {
+    match addr::read(text) {
+        Err(Unread::Name) => named(lookup, text).ok_or(Unread::Name),
+        read => read,
+    }
 }
 
 /// A `.domain` (ADDR-14), a network of networks(5) (ADDR-16), a host that can be found

@@ -38,10 +38,25 @@ impl Origin {
         let place = place(sources, self.span);
         if self.inherited { format!("defaults, {place}") } else { place }
     }
+
+    /// The words behind the operator.
+    pub(in crate::ctl) fn values(self, sources: &Sources) -> Vec<Span> {
+        let line = sources.line_span(self.span);
+        let text = sources.text(Span { start: self.span.end, ..line });
+        let (mut words, mut at) = (Vec::new(), self.span.end);
+        for word in text.split(|byte| matches!(byte, b' ' | b'\t')) {
+            let end = at.saturating_add(u32::try_from(word.len()).unwrap_or(u32::MAX));
+            if !word.is_empty() {
+                words.push(Span { file: line.file, start: at, end });
+            }
+            at = end.saturating_add(1);
+        }
+        words.into_iter().skip(1).collect()
+    }
 }
 
 /// The first byte of the operator behind the name under `span`.
-fn operator(sources: &Sources, span: Span) -> Option<u8> {
+pub(super) fn operator(sources: &Sources, span: Span) -> Option<u8> {
     let line = sources.line_span(span);
     let rest = sources.text(Span { start: span.end, ..line });
     rest.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t'))

@@ -22,13 +22,7 @@ pub(super) struct Page<'l> {
 
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Declared { id, name, span, .. } = self.declared;
-        let at = place(&self.loaded.sources, *span);
-        match id.0 == *name {
-            true => writeln!(f, "{id}, {at}")?,
-            false => writeln!(f, "{id} (service {name}), {at}")?,
-        }
-        fact(f, "starts", &self.state)?;
+        f.write_str(&self.title())?;
         if let Some(service) = self.loaded.service(self.declared) {
             facts(f, service)?;
             self.table(f, service)?;
@@ -123,6 +117,14 @@ fn environment(service: &Service) -> String {
 }
 
 impl Page<'_> {
+    /// What entry this is, and whether it starts.
+    pub(super) fn title(&self) -> String {
+        let Declared { id, name, span, .. } = self.declared;
+        let at = place(&self.loaded.sources, *span);
+        let service = if id.0 == *name { String::new() } else { format!(" (service {name})") };
+        format!("{id}{service}, {at}\n  {:<13} {}\n", "starts", self.state)
+    }
+
     /// Every attribute that the service could have.
     fn table(&self, f: &mut fmt::Formatter<'_>, service: &Service) -> fmt::Result {
         writeln!(f)?;
