@@ -19,6 +19,7 @@ use crate::ipc::Refusal;
 use crate::ipc::ToMonitor;
 use crate::plan::Denial;
 use crate::plan::Door;
+use crate::plan::Duty;
 use crate::plan::ServiceIndex;
 use crate::sys::socket;
 
@@ -120,15 +121,31 @@ impl Engine {
         let Door { policy, .. } = &state.door;
         let now = self.clock.moment(policy);
         let verdict = admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
+        let is_locked_out = self.locked_out.contains(visitor.peer.address, Instant::now());
+        let duty = state.door.duty;
+        let verdict = match duty {
+            Duty::HandOver if !is_locked_out => verdict,
+            Duty::HandOver | Duty::LockOut(_) => verdict.and(Err(Denial::Address)),
+        };
         match verdict {
             Ok(_) => {
                 counts.add(visitor.peer.address);
                 self.running += 1;
             }
             Err(Denial::Cps) => self.pause(visitor.service),
+            Err(Denial::Address) => self.sense(duty, visitor),
             Err(_) => {}
         }
         Some(verdict)
+    }
+
+    /// SENS-1: at a sensor, whoever comes is locked out of everything.
+    fn sense(&mut self, duty: Duty, visitor: &Visitor) {
+        let Duty::LockOut(time) = duty else { return };
+        let (service, peer) = (visitor.service, visitor.peer.address);
+        if self.locked_out.add(peer, time, Instant::now()).is_some() {
+            self.port.send(&ToMonitor::Sensed { service, peer }, None);
+        }
     }
 
     /// Orders a server for a client that has been let in.

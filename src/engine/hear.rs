@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::engine::Stop;
@@ -72,6 +73,11 @@ impl Engine {
                 self.counts.entry(service).or_default().add(peer);
                 self.tickets.insert(ticket, (service, peer));
                 self.running += 1;
+            }
+            (ToEngine::LockOut { peer, seconds }, _) => {
+                let now = Instant::now();
+                let until = now + Duration::from_secs(seconds.into());
+                self.locked_out.add_until(peer, (seconds > 0).then_some(until), now);
             }
             (ToEngine::Commit { generation }, _) => {
                 clock::reload_time_zone();

@@ -34,6 +34,7 @@ use crate::ipc::Port;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::ipc::VIOLATION_STATUS;
+use crate::plan::DenyList;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::sys::channel::Channel;
@@ -63,6 +64,8 @@ struct Engine {
     tickets: HashMap<Ticket, (ServiceIndex, IpAddr)>,
     last_ticket: Ticket,
     process_limit: Limit,
+    /// Who came to a SENSOR.
+    locked_out: DenyList,
     /// Servers ordered or about to be, over all services.
     running: u32,
     /// A plan that has not been committed yet.
@@ -185,6 +188,7 @@ impl Engine {
             tickets: HashMap::new(),
             last_ticket: Ticket(0),
             process_limit: Limit::Unlimited,
+            locked_out: DenyList::default(),
             running: 0,
             arriving: None,
             banners: HashMap::new(),

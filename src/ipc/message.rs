@@ -71,6 +71,11 @@ pub enum ToMonitor {
         service: ServiceIndex,
         kind: BannerKind,
     },
+    /// A client came to a SENSOR, and is locked out for as long as the entry says.
+    Sensed {
+        service: ServiceIndex,
+        peer: IpAddr,
+    },
     /// Everything accepted has been handed over; the doors are closed ([`ToEngine::Stop`]).
     Stopped,
 }
@@ -85,6 +90,8 @@ pub enum ToEngine {
     Listener { service: ServiceIndex },
     /// A server that an earlier engine started and that still runs.
     Running { ticket: Ticket, service: ServiceIndex, peer: IpAddr },
+    /// A client that an earlier engine locked out; for so many seconds, 0 being for ever.
+    LockOut { peer: IpAddr, seconds: u32 },
     /// The plan is complete: swap.
     Commit { generation: Generation },
     /// The server of this ticket was not started; the connection is closed.
@@ -121,6 +128,7 @@ impl Message for ToMonitor {
             Self::Refused(_) => Kind::Refused,
             Self::Noticed { .. } => Kind::Noticed,
             Self::Banner { .. } => Kind::AskBanner,
+            Self::Sensed { .. } => Kind::Sensed,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -147,6 +155,7 @@ impl Message for ToMonitor {
                 BannerKind::Success => 2,
                 BannerKind::Fail => 3,
             }),
+            Self::Sensed { service, peer } => w.u32(service.0).address(peer),
             Self::Stopped => w,
         }
         .packet()
@@ -180,10 +189,12 @@ impl Message for ToMonitor {
                     _ => return Err(Violation::Malformed),
                 },
             },
+            Kind::Sensed => Self::Sensed { service: ServiceIndex(r.u32()?), peer: r.address()? },
             Kind::Stopped => Self::Stopped,
             Kind::Plan
             | Kind::Listener
             | Kind::Running
+            | Kind::LockOut
             | Kind::Commit
             | Kind::NotStarted
             | Kind::Exited
@@ -210,6 +221,7 @@ impl Message for ToEngine {
             Self::Plan { .. } => Kind::Plan,
             Self::Listener { .. } => Kind::Listener,
             Self::Running { .. } => Kind::Running,
+            Self::LockOut { .. } => Kind::LockOut,
             Self::Commit { .. } => Kind::Commit,
             Self::NotStarted { .. } => Kind::NotStarted,
             Self::Exited { .. } => Kind::Exited,
@@ -226,6 +238,7 @@ impl Message for ToEngine {
             }
             Self::Listener { service } => w.u32(service.0),
             Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
             Self::Commit { generation } => w.u32(generation.0),
             Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
             Self::Banner { number } => w.u64(number),
@@ -249,6 +262,7 @@ impl Message for ToEngine {
                 service: ServiceIndex(r.u32()?),
                 peer: r.address()?,
             },
+            Kind::LockOut => Self::LockOut { peer: r.address()?, seconds: r.u32()? },
             Kind::Commit => Self::Commit { generation: Generation(r.u32()?) },
             Kind::NotStarted => Self::NotStarted { ticket: Ticket(r.u64()?) },
             Kind::Exited => Self::Exited { ticket: Ticket(r.u64()?) },
@@ -260,6 +274,7 @@ impl Message for ToEngine {
             | Kind::Refused
             | Kind::Noticed
             | Kind::AskBanner
+            | Kind::Sensed
             | Kind::Stopped => return Err(Violation::Malformed),
         };
         r.end()?;
@@ -324,6 +339,7 @@ mod tests {
                 ToMonitor::Noticed { service, event: Event::Deactivated },
                 ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
                 ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
+                ToMonitor::Sensed { service, peer },
                 ToMonitor::Stopped,
             ] {
                 assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
@@ -337,6 +353,7 @@ mod tests {
                 },
                 ToEngine::Listener { service },
                 ToEngine::Running { ticket, service, peer },
+                ToEngine::LockOut { peer, seconds: 60 },
                 ToEngine::Commit { generation: Generation(1) },
                 ToEngine::NotStarted { ticket },
                 ToEngine::Exited { ticket },

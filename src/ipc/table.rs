@@ -11,11 +11,13 @@ pub enum Kind {
     Refused,
     Noticed,
     AskBanner,
+    Sensed,
     Stopped,
     // monitor to engine
     Plan,
     Listener,
     Running,
+    LockOut,
     Commit,
     NotStarted,
     Exited,
@@ -24,17 +26,19 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
         Self::Refused,
         Self::Noticed,
         Self::AskBanner,
+        Self::Sensed,
         Self::Stopped,
         Self::Plan,
         Self::Listener,
         Self::Running,
+        Self::LockOut,
         Self::Commit,
         Self::NotStarted,
         Self::Exited,
@@ -59,8 +63,10 @@ impl Kind {
             | Self::Refused
             | Self::Noticed
             | Self::AskBanner
+            | Self::Sensed
             | Self::Stopped
             | Self::Running
+            | Self::LockOut
             | Self::Commit
             | Self::NotStarted
             | Self::Exited
@@ -99,13 +105,14 @@ impl State {
         match kind {
             Kind::Hello => matches!(self, Self::Greeting | Self::Stopping),
             Kind::Adopted => matches!(self, Self::Opening | Self::Reloading | Self::Stopping),
-            Kind::Start | Kind::Refused | Kind::Noticed | Kind::AskBanner => {
+            Kind::Start | Kind::Refused | Kind::Noticed | Kind::AskBanner | Kind::Sensed => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
             }
             Kind::Stopped => matches!(self, Self::Stopping),
             Kind::Plan
             | Kind::Listener
             | Kind::Running
+            | Kind::LockOut
             | Kind::Commit
             | Kind::NotStarted
             | Kind::Exited
@@ -126,7 +133,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(16), None);
+        assert_eq!(Kind::from_number(18), None);
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Monitor {
             let all = self.services.iter().map(|(index, _)| index);
             let limit = self.options.process_limit;
             engine.offer(self.generation, &self.services, all, self.last_ticket, limit)?;
-            engine.hand_down(&self.running);
+            engine.hand_down(&self.running, &self.locked_out);
             Ok(engine)
         });
         match offered {

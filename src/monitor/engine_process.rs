@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::ipc::ENGINE_ARGUMENT;
 use crate::ipc::ENGINE_CHANNEL;
@@ -15,6 +16,7 @@ use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
 use crate::monitor::running::Running;
 use crate::monitor::services::Services;
+use crate::plan::DenyList;
 use crate::plan::Generation;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
@@ -154,8 +156,14 @@ impl EngineProcess {
         Ok(())
     }
 
-    /// Tells a new engine about servers that an earlier one started.
-    pub(super) fn hand_down(&mut self, running: &Running) {
+    /// Tells a new engine about servers that an earlier one started, and who was locked out.
+    pub(super) fn hand_down(&mut self, running: &Running, locked_out: &DenyList) {
+        let now = Instant::now();
+        for (peer, until) in locked_out.iter(now) {
+            let seconds = until.map_or(0, |until| (until - now).as_secs().max(1));
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+            self.port.send(&ToEngine::LockOut { peer, seconds }, None);
+        }
         for (_, server) in running.iter() {
             let (ticket, service, peer) = (server.ticket, server.index, server.peer);
             self.port.send(&ToEngine::Running { ticket, service, peer }, None);

@@ -35,6 +35,7 @@ use crate::ipc::ToEngine;
 use crate::ipc::Violation;
 use crate::log::DaemonLog;
 use crate::log::ServiceLogs;
+use crate::plan::DenyList;
 use crate::plan::Generation;
 use crate::plan::LogTarget;
 use crate::plan::ServiceIndex;
@@ -72,6 +73,8 @@ pub struct Monitor {
     services: Services,
     logs: ServiceLogs,
     running: Running,
+    /// Who came to a SENSOR, as the engine has it too.
+    locked_out: DenyList,
     /// `None` for the moment between a crash and the next start.
     engine: Option<EngineProcess>,
     crashes: Crashes,
@@ -121,6 +124,7 @@ impl Monitor {
             mishaps: given.mishaps,
             services: Services::default(),
             running: Running::default(),
+            locked_out: DenyList::default(),
             engine: None,
             crashes: Crashes::default(),
             generation: Generation(1),

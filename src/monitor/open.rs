@@ -138,8 +138,10 @@ impl Monitor {
         }
         let service = &active.service;
         let path = service.action.start().map(|(program, _)| program.path.display().to_string());
-        let words: Vec<_> = active.image.argv().map(|w| w.to_string_lossy()).collect();
-        let steps: Vec<_> = active.steps.iter().map(ToString::to_string).collect();
+        let launch = active.launch.iter();
+        let words: Vec<_> =
+            launch.clone().flat_map(|one| one.image.argv()).map(|w| w.to_string_lossy()).collect();
+        let steps: Vec<_> = launch.flat_map(|one| &one.steps).map(ToString::to_string).collect();
         format!(
             "Service = {}\n  id     = {}\n  listen = {}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
             service.name,

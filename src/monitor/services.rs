@@ -19,6 +19,13 @@ use crate::sys::recipe::{Environment, Image};
 pub(super) struct Active {
     pub service: Rc<Service>,
     pub listener: OwnedFd,
+    /// `None`: it starts no servers.
+    pub launch: Option<Launch>,
+}
+
+/// How a server is started.
+#[derive(Debug)]
+pub(super) struct Launch {
     pub steps: Vec<Step>,
     pub image: Image,
 }
@@ -42,21 +49,22 @@ impl Household {
     /// Makes a service ready to run on `listener`.
     ///
     /// # Errors
-    /// When it starts no server, or a word of its command line or environment holds a NUL
-    /// byte; the listener is closed.
+    /// When a word of its command line or environment holds a NUL byte; the listener is closed.
     pub(super) fn activate(
         &mut self,
         service: Rc<Service>,
         listener: OwnedFd,
     ) -> io::Result<Active> {
-        let Some((program, who)) = service.action.start() else {
-            return Err(io::Error::other("it starts no server"));
+        let launch = match service.action.start() {
+            Some((program, who)) => {
+                let env = self.environment_of(&service.env)?;
+                let argv = program.argv.iter().map(OsString::as_os_str);
+                let image = Image::new(program.path.as_os_str(), argv, env)?;
+                Some(Launch { steps: recipe::steps(&service, who, self.privileged), image })
+            }
+            None => None,
         };
-        let env = self.environment_of(&service.env)?;
-        let argv = program.argv.iter().map(OsString::as_os_str);
-        let image = Image::new(program.path.as_os_str(), argv, env)?;
-        let steps = recipe::steps(&service, who, self.privileged);
-        Ok(Active { service, listener, steps, image })
+        Ok(Active { service, listener, launch })
     }
 
     /// Drops what no service uses any more.

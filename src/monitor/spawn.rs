@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::ipc::Event;
 use crate::ipc::Kind;
@@ -19,8 +20,12 @@ use crate::monitor::Monitor;
 use crate::monitor::reload::Reload;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Active, Services};
+use crate::plan::Action;
 use crate::plan::BannerKind;
 use crate::plan::Denial;
+use crate::plan::DenyList;
+use crate::plan::DenyTime;
+use crate::plan::Listed;
 use crate::plan::ServiceIndex;
 use crate::sys::fd;
 use crate::sys::recipe::Recipe;
@@ -58,6 +63,7 @@ impl Monitor {
                 self.open_banner(number, service, kind);
                 Ok(())
             }
+            (ToMonitor::Sensed { service, peer }, _) => self.lock_out(service, peer),
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {
@@ -110,6 +116,9 @@ impl Monitor {
     ) -> Result<(), Violation> {
         self.take_ticket(ticket)?;
         let active = service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
+        let Some(launch) = &active.launch else {
+            return Err(Violation::Contradiction(Kind::Start, "it starts no servers"));
+        };
         if !socket::is_tcp_connection(connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
         }
@@ -123,8 +132,8 @@ impl Monitor {
             return Ok(());
         }
         let recipe = Recipe {
-            steps: &active.steps,
-            image: &active.image,
+            steps: &launch.steps,
+            image: &launch.image,
             extra: CString::new(format!("REMOTE_HOST={peer}")).ok(),
             socket: connection.as_fd(),
             ticket: ticket.0,
@@ -169,6 +178,32 @@ impl Monitor {
         }
         if let Some(line) = log::fail(&service.id, service.log.on_failure, why, peer) {
             self.logs.line(index, &service, &line);
+        }
+        Ok(())
+    }
+
+    /// Keeps what the engine knows of a client at a SENSOR, for the engine after it.
+    fn lock_out(&mut self, index: ServiceIndex, peer: IpAddr) -> Result<(), Violation> {
+        let service = &self.service(Kind::Sensed, index)?.service;
+        let Action::Sensor { deny, .. } = service.action else {
+            return Err(Violation::Contradiction(Kind::Sensed, "no sensor"));
+        };
+        let minutes = match deny {
+            // A reload has just changed its mind.
+            DenyTime::Never => return Ok(()),
+            DenyTime::Minutes(minutes) => i64::from(minutes),
+            DenyTime::Forever => -1,
+        };
+        match self.locked_out.add(peer, deny, Instant::now()) {
+            Some(Listed::New) => tracing::error!(
+                critical = true,
+                "Adding {peer} to the global_no_access list for {minutes} minutes"
+            ),
+            Some(Listed::Full) => {
+                let most = DenyList::MOST;
+                tracing::error!("{peer} is not locked out: {most} addresses are");
+            }
+            Some(Listed::Again) | None => {}
         }
         Ok(())
     }

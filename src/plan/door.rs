@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use crate::plan::{LogTarget, Policy, Service, ServiceId};
+use crate::plan::{Action, DenyTime, LogTarget, Policy, Service, ServiceId};
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,9 +21,19 @@ pub struct Door {
     pub index: ServiceIndex,
     pub id: ServiceId,
     pub policy: Policy,
+    pub duty: Duty,
     pub banners: DoorBanners,
     /// Somebody reads about refusals: report each one.
     pub reports_refusals: bool,
+}
+
+/// What the engine does with a client that is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Duty {
+    /// It orders a server, and hands the client over.
+    HandOver,
+    /// Nobody is let in, and who comes is locked out of everything (SENS-1).
+    LockOut(DenyTime),
 }
 
 /// Which banners a service has; their paths stay with the monitor.
@@ -42,6 +52,12 @@ impl Door {
             index,
             id: service.id.clone(),
             policy: service.policy.clone(),
+            duty: match service.action {
+                Action::Sensor { deny, .. } => Duty::LockOut(deny),
+                Action::Start { .. } | Action::Redirect { .. } | Action::Internal { .. } => {
+                    Duty::HandOver
+                }
+            },
             banners: DoorBanners {
                 always: service.banners.always.is_some(),
                 success: service.banners.success.is_some(),

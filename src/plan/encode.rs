@@ -22,8 +22,8 @@ pub fn decode_doors(bytes: &[u8]) -> Result<Vec<Door>, postcard::Error> {
 mod tests {
     use super::*;
     use crate::plan::{
-        AccessList, DoorBanners, Hours, Interval, Limit, Load, Policy, RateLimit, ServiceId,
-        ServiceIndex,
+        AccessList, DenyTime, DoorBanners, Duty, Hours, Interval, Limit, Load, Policy, RateLimit,
+        ServiceId, ServiceIndex,
     };
     use std::net::Ipv4Addr;
 
@@ -41,6 +41,7 @@ mod tests {
                 only_from: Some(AccessList::new([(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)], [])),
                 no_access: None,
             },
+            duty: Duty::LockOut(DenyTime::Minutes(5)),
             banners: DoorBanners { always: true, success: false, fail: true },
             reports_refusals: true,
         }];

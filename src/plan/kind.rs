@@ -1,5 +1,6 @@
 //! What kind of service one is: its socket, and what becomes of a connection or datagram.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -132,7 +133,7 @@ impl Internal {
 }
 
 /// `deny_time`: how long a client that came to a sensor stays locked out (SENS-3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DenyTime {
     /// It is logged and nothing more.
     #[default]

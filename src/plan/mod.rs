@@ -7,6 +7,7 @@
 mod access;
 mod change;
 mod denial;
+mod deny_list;
 mod door;
 mod encode;
 mod hours;
@@ -16,7 +17,8 @@ mod service;
 pub use access::AccessList;
 pub use change::{Change, changes};
 pub use denial::Denial;
-pub use door::{Door, DoorBanners, ServiceIndex};
+pub use deny_list::{DenyList, Listed};
+pub use door::{Door, DoorBanners, Duty, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
 pub use hours::{Hours, Interval, Load};
 pub use kind::{

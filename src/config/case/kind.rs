@@ -183,14 +183,11 @@ impl Case<'_> {
         let socket_type = draft.socket_type.map(|at| at.span).or(protocol);
         let socket_type = socket_type.unwrap_or(self.name.span);
         match service.action {
-            Action::Sensor { .. } => {
-                return Some((draft.flag(Flag::Sensor)?, "SENSOR services"));
-            }
             Action::Internal { .. } => {
                 return Some((kind(ServiceType::Internal)?, "internal services"));
             }
             Action::Redirect { .. } => return Some((place("redirect"), "redirected services")),
-            Action::Start { .. } => {}
+            Action::Start { .. } | Action::Sensor { .. } => {}
         }
         if service.rpc.is_some() {
             return Some((place("type"), "RPC services"));

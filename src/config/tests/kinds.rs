@@ -139,8 +139,8 @@ fn a_sensor_needs_neither_server_nor_user() {
         ("deny_time = -2", None),
         ("deny_time = 5m", None),
     ] {
-        let Loaded { unserved, .. } = loaded(&of("a", &format!("{lines}\n{deny_time}")));
-        let found = unserved.first().and_then(|service| match service.action {
+        let Loaded { plan, .. } = loaded(&of("a", &format!("{lines}\n{deny_time}")));
+        let found = plan.services.first().and_then(|service| match service.action {
             Action::Sensor { deny, .. } => Some(deny),
             Action::Internal { .. } | Action::Start { .. } | Action::Redirect { .. } => None,
         });
