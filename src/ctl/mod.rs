@@ -6,6 +6,7 @@
 //! `demo-server`, hidden, is the mail server that those services start.
 
 mod check;
+mod compat;
 mod convert;
 mod demo;
 mod demo_server;
