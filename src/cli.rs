@@ -37,7 +37,7 @@ pub struct Options {
     pub log_processes: u64,
     /// `-cc`, seconds between consistency checks; 0 is never.
     pub check_interval: u64,
-    /// `-inetd_compat`
+    /// `-inetd_compat` (CLI-14)
     pub inetd_compat: bool,
     /// Words with a dash that are no options: ignored, with a warning (CLI-17).
     pub unknown: Vec<String>,

@@ -1,6 +1,7 @@
 """What all black-box tests share: the sandbox, the markers, the fixtures, and no skipped test in CI."""
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -85,6 +86,15 @@ def mk():
 @pytest.fixture
 def xd(mk):
     return mk()
+
+
+@pytest.fixture
+def itox(tmp_path):
+    """itox(text, option...): the finished process, of bytes."""
+    program = harness.ITOX or str(tmp_path / "itox")
+    if not harness.ITOX:
+        os.symlink(harness.CTL, program)
+    return lambda text, *options: subprocess.run([program, *options], input=text, capture_output=True, timeout=20)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 //! Every diagnostic as people and as the log see it: `tests/config/*.conf` beside `*.stderr`.
 //!
+//! A sample `compat*.conf` is read with the `.inetd` beside it as its inetd.conf.
+//!
 //! `BLESS=1 cargo test --test pictures` writes the pictures anew; read the difference.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -17,7 +19,13 @@ fn machine() -> Table {
     Table {
         users: vec![user("root", 0, 0), user("games", 5, 60), user("mail", 8, 8)],
         groups: [("root".into(), 0), ("mail".into(), 8)].into(),
-        ports: [(("pop3".into(), "tcp".into()), 110), (("tftp".into(), "udp".into()), 69)].into(),
+        ports: [
+            (("echo".into(), "tcp".into()), 7),
+            (("pop3".into(), "tcp".into()), 110),
+            (("tftp".into(), "udp".into()), 69),
+        ]
+        .into(),
+        rpc: [("rstatd".into(), 100_001), ("nfs".into(), 100_003)].into(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
         hosts: [("dual.example.org".into(), vec!["192.0.2.1:0".parse().unwrap()])].into(),
         executables: ["/usr/sbin/pop3d".into(), "/bin/cat".into()].into(),
@@ -31,7 +39,10 @@ fn directory() -> PathBuf {
 }
 
 fn load(path: &Path) -> Loaded {
-    config::load(&Request { path, base: &directory(), lookup: &machine() })
+    let inetd = path.with_extension("inetd");
+    let compat = path.file_name().unwrap().as_encoded_bytes().starts_with(b"compat");
+    let inetd = compat.then_some(inetd.as_path());
+    config::load(&Request { path, base: &directory(), lookup: &machine(), inetd })
 }
 
 /// Every sample, in the order of names.

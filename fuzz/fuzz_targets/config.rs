@@ -1,4 +1,4 @@
-//! Any bytes as a configuration file: read, resolved, and every mistake shown.
+//! Any bytes as a configuration file and as an inetd.conf: read, resolved, every mistake shown.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         let path = directory.path().join("xinetd.conf");
         fs::write(&path, bytes).expect("room in the directory");
         let base = directory.path();
-        let loaded = load(&Request { path: &path, base, lookup });
+        let loaded = load(&Request { path: &path, base, lookup, inetd: Some(&path) });
         show(&loaded.notes, &loaded.sources);
         let services = &loaded.plan.services;
         for service in services {

@@ -1,7 +1,8 @@
-//! xinetctl: the operator's tool. The same executable is the daemon of `xinetctl demo`.
+//! xinetctl: the operator's tool, and itox. The same executable is the daemon of `xinetctl demo`.
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use xinetd_rs::ctl;
@@ -10,6 +11,10 @@ use xinetd_rs::ipc::ENGINE_ARGUMENT;
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = env::args_os().collect();
+    let program = args.first().and_then(|path| Path::new(path).file_name());
+    if program.is_some_and(|name| name == ctl::ITOX) {
+        return ctl::itox(&args);
+    }
     match args.get(1).and_then(|first| first.to_str()) {
         Some(ENGINE_ARGUMENT) => daemon::main(&args),
         Some(ctl::DAEMON_ARGUMENT) => {

@@ -42,6 +42,12 @@ codes! {
     NOT_IN_OVERLAY = "not-in-overlay";
     /// A second `defaults` in one file (DEF-1).
     SECOND_DEFAULTS = "second-defaults";
+    /// `-inetd_compat`, and no file (CLI-14).
+    NO_INETD_CONF = "no-inetd-conf";
+    /// A line of inetd.conf without all its fields (INETD-7).
+    SHORT_LINE = "short-line";
+    /// `nowait.N` in inetd.conf (INETD-2).
+    NOWAIT_LIMIT = "nowait-limit";
     /// A name that no attribute has (PARSE-12).
     UNKNOWN_ATTRIBUTE = "unknown-attribute";
     /// An attribute that `defaults` may not have (DEF-3).
@@ -102,7 +108,7 @@ codes! {
     CONTRADICTION = "contradiction";
     /// An option that needs another one (CHK-10, CHK-13).
     NEEDS_ANOTHER = "needs-another";
-    /// An internal service that does not exist (CHK-7).
+    /// An internal service that does not exist (CHK-7, INETD-5).
     UNKNOWN_INTERNAL = "unknown-internal-service";
     /// `flags = LABELED` (CHK-12).
     LABELED = "labeled";

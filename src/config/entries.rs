@@ -81,7 +81,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("main");
         std::fs::write(&path, text).unwrap();
-        let request = Request { path: &path, base: directory.path(), lookup: &Table::default() };
+        let request =
+            Request { path: &path, base: directory.path(), lookup: &Table::default(), inetd: None };
         entries(&request).unwrap()
     }
 

@@ -110,6 +110,13 @@ impl Line<'_> {
         self.part(0, self.bytes.len())
     }
 
+    /// The first byte that no word can hold.
+    #[must_use]
+    pub(super) fn nul(&self) -> Option<Span> {
+        let at = self.bytes.iter().position(|byte| *byte == 0)?;
+        Some(self.part(at, 1))
+    }
+
     /// The words of the line; never empty.
     #[must_use]
     pub(super) fn words(&self) -> Vec<Word> {
@@ -121,8 +128,8 @@ impl Line<'_> {
     /// # Errors
     /// Says which of the three is wrong.
     pub(super) fn assignment(&self) -> Result<Assignment, Malformed> {
-        if let Some(at) = self.bytes.iter().position(|byte| *byte == 0) {
-            return Err(Malformed::Nul(self.part(at, 1)));
+        if let Some(at) = self.nul() {
+            return Err(Malformed::Nul(at));
         }
         let Ok((_, (name, (symbol, operator), values))) = assignment(self.bytes) else {
             return Err(self.fault());

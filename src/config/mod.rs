@@ -23,6 +23,7 @@ mod case;
 mod check;
 mod count;
 mod draft;
+mod inetd;
 mod lex;
 mod near;
 mod original;
@@ -68,7 +69,12 @@ pub struct Request<'a> {
     /// started, at a reload too (START-10).
     pub base: &'a Path,
     pub lookup: &'a dyn Lookup,
+    /// The file of the old inetd, absolute, to be read behind all others (CLI-14).
+    pub inetd: Option<&'a Path>,
 }
+
+/// What `-inetd_compat` reads.
+pub const INETD_CONF: &str = "/etc/inetd.conf";
 
 /// What came out.
 #[derive(Debug, Default)]
@@ -200,13 +206,16 @@ pub fn load_directory(request: &Request<'_>) -> Loaded {
 
 fn load_from(read: source::Read, request: &Request<'_>, on: Option<&str>) -> Loaded {
     let mut notes = Vec::new();
-    let files = match read(request.path, request.base, &mut notes) {
+    let mut files = match read(request.path, request.base, &mut notes) {
         Ok(files) => files,
         Err(error) => {
             let reason = format!("cannot read {}: {error}", request.path.display());
             return Loaded { verdict: Verdict::Unreadable(reason), ..Loaded::default() };
         }
     };
+    if let Some(path) = request.inetd {
+        inetd::read(path, &mut files, &mut notes);
+    }
     let resolved = resolve::resolve(request, &files, on, &mut notes);
     let (notes, differences) = sorted(notes);
     Loaded {

@@ -87,6 +87,19 @@ impl Late {
     }
 }
 
+/// What services of inetd.conf do not inherit (INETD-4).
+const OF_ENTRIES_ONLY: [&str; 6] =
+    ["only_from", "no_access", "passenv", "banner", "banner_success", "banner_fail"];
+
+/// INETD-4: what the original leaves out for this service of inetd.conf.
+pub(super) fn inherits_less(name: &Word, defaults: &Defaults) -> Option<Diagnostic> {
+    let set = |attribute: &&str| defaults.draft.place(attribute).is_some();
+    let missing: Vec<_> =
+        OF_ENTRIES_ONLY.iter().filter(|one| set(one)).map(|one| format!("`{one}`")).collect();
+    let deed = format!("does not apply {} of `defaults` here", missing.join(", "));
+    (!missing.is_empty()).then(|| Diagnostic::difference("INETD-4", name.span, deed))
+}
+
 fn ordered(body: &Body) -> impl Iterator<Item = &'static str> {
     body.lines
         .iter()

@@ -27,7 +27,7 @@ pub fn parse(file: FileId, text: &[u8], notes: &mut Vec<Diagnostic>) -> Ast {
 }
 
 /// One message for a file of another kind, instead of one for each of its lines.
-fn unlike_text(file: FileId, text: &[u8]) -> Option<Diagnostic> {
+pub(super) fn unlike_text(file: FileId, text: &[u8]) -> Option<Diagnostic> {
     let head = text.get(..4096).unwrap_or(text);
     let odd = head.iter().filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127)).count();
     let (what, help) = match head {

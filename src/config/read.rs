@@ -10,7 +10,7 @@ use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
 use crate::config::near::nearest;
 use crate::config::value::Outcome;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, FileId, Span};
 
 /// After so many notes nobody is told any more what a word was meant to be.
 const MOST_HINTS: usize = 1000;
@@ -52,6 +52,8 @@ pub(super) struct Reader<'a> {
     /// What relative paths are relative to (START-10).
     pub base: &'a Path,
     pub section: Section,
+    /// The file that is an inetd.conf.
+    pub inetd: Option<FileId>,
     pub notes: &'a mut Vec<Diagnostic>,
     pub draft: Draft,
 }
@@ -195,9 +197,18 @@ impl Reader<'_> {
     /// PARSE-17: a value that the attribute rejects.
     pub(super) fn refuse(&mut self, name: &'static str, note: Diagnostic) {
         let reason = note.legacy.as_ref().unwrap_or(&note.message).clone();
-        let legacy = self.rejected(name, &reason);
+        let legacy = match self.is_of_inetd(note.span) {
+            true => format!("inetd.conf - {reason}"),
+            false => self.rejected(name, &reason),
+        };
         self.draft.refused.push(name);
         self.notes.push(note.legacy(legacy));
+    }
+
+    /// Whether this is a field of inetd.conf.
+    #[must_use]
+    pub(super) fn is_of_inetd(&self, span: Span) -> bool {
+        self.inetd == Some(span.file)
     }
 
     fn rejected(&self, name: &str, reason: &str) -> String {

@@ -92,7 +92,7 @@ impl Tally {
 }
 
 /// The files that were read.
-fn files(sources: &Sources) -> impl Iterator<Item = &Path> {
+pub fn files(sources: &Sources) -> impl Iterator<Item = &Path> {
     sources.paths().filter(|path| *path != Path::new(COMMAND_LINE))
 }
 

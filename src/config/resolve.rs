@@ -7,6 +7,7 @@ use crate::config::case::Case;
 use crate::config::check::Sockets;
 use crate::config::code;
 use crate::config::draft::{At, Draft};
+use crate::config::inetd;
 use crate::config::near::did_you_mean;
 use crate::config::original::{self, Late};
 use crate::config::overlay::{self, Overlays};
@@ -14,7 +15,7 @@ use crate::config::read::{Reader, Section};
 use crate::config::source::{Entry, Files};
 use crate::config::value::COMMA;
 use crate::config::{Declared, Fate, Faulty, KeptOff, Request, Verdict, addr};
-use crate::diag::{Diagnostic, Sources, Span};
+use crate::diag::{Diagnostic, FileId, Sources, Span};
 use crate::plan::{AccessList, Place, Plan, Service, ServiceId};
 
 /// How many pairs of ids are compared to find out which one was meant.
@@ -63,6 +64,7 @@ pub(super) fn resolve(
     let mut resolving = Resolving {
         request,
         sources: &files.sources,
+        inetd: files.inetd,
         defaults: &defaults,
         sockets: Sockets::default(),
         ids: HashSet::new(),
@@ -98,6 +100,7 @@ pub(super) fn resolve(
 struct Resolving<'a> {
     request: &'a Request<'a>,
     sources: &'a Sources,
+    inetd: Option<FileId>,
     defaults: &'a Defaults,
     sockets: Sockets,
     /// In small letters.
@@ -147,7 +150,7 @@ impl Resolving<'_> {
     ) -> Fate {
         let mut found = Vec::new();
         let section = Section::Service(declared.name.clone());
-        let draft = read(self.request, section, body, &mut found);
+        let draft = read(self.request, section, self.inetd, body, &mut found);
         let mut case = Case {
             name,
             id: declared.id.0.clone(),
@@ -178,6 +181,11 @@ impl Resolving<'_> {
         }));
         found.extend(original::revives(name, body, &draft, self.defaults));
         found.extend(self.late.unlike(name, &draft));
+        if self.inetd == Some(name.span.file) {
+            found.extend(original::inherits_less(name, self.defaults));
+        }
+        let fields = found.iter_mut().filter(|note| self.inetd == Some(note.span.file));
+        fields.for_each(inetd::reword);
         // Not the service: at a reload it may go on with its old entry.
         let cost = format!("this entry of `{}` is left out", name.text());
         found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));
@@ -190,11 +198,12 @@ impl Resolving<'_> {
 fn read(
     request: &Request<'_>,
     section: Section,
+    inetd: Option<FileId>,
     body: &Body,
     notes: &mut Vec<Diagnostic>,
 ) -> Draft {
-    let draft = Draft::default();
-    let mut reader = Reader { lookup: request.lookup, base: request.base, section, notes, draft };
+    let (lookup, base, draft) = (request.lookup, request.base, Draft::default());
+    let mut reader = Reader { lookup, base, section, inetd, notes, draft };
     reader.read(&body.lines);
     reader.draft
 }
@@ -207,7 +216,8 @@ pub(super) fn read_defaults(
 ) -> (Defaults, Verdict) {
     let (section, draft) = (Section::Defaults, Draft::default());
     let before = notes.len();
-    let mut reader = Reader { lookup: request.lookup, base: request.base, section, notes, draft };
+    let (lookup, base) = (request.lookup, request.base);
+    let mut reader = Reader { lookup, base, section, inetd: None, notes, draft };
     let mut broken = files.incomplete;
     for entry in &files.entries {
         if let Entry::Defaults(body) = entry {

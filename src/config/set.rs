@@ -40,6 +40,9 @@ pub(super) fn types(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let read = |word: &Word| value::keyword(word, "a flag", value::FLAGS);
     reader.draft.flags = reader.each("flags", line, read);
+    if reader.is_of_inetd(line.name.span) {
+        return Ok(()); // nobody has written them
+    }
     for &(flag, message) in WITHOUT_EFFECT {
         let Some(span) = reader.draft.flag(flag) else { continue };
         let harmless = flag != Flag::IdOnly;
@@ -80,7 +83,9 @@ pub(super) fn protocol(reader: &mut Reader<'_>, line: &Assignment) -> Result {
             "tcp6" | "tcp4" => "write `protocol = tcp` and `flags = IPv6` or `IPv4`",
             _ => "most services use `tcp` or `udp`",
         };
-        let note = Diagnostic::error(code::UNKNOWN_PROTOCOL, word.span, message).help(help);
+        let note = Diagnostic::error(code::UNKNOWN_PROTOCOL, word.span, message)
+            .help(help)
+            .legacy(format!("Protocol {name} not in /etc/protocols"));
         return Err(Box::new(note));
     };
     let value = NamedProtocol { name: name.into_owned(), number };
@@ -97,7 +102,7 @@ pub(super) fn wait(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 /// ATTR-46, ATTR-47: a number takes its passwd(5) entry along, if it has one.
 pub(super) fn user(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
-    reader.draft.user = Some(if word.bytes.iter().all(u8::is_ascii_digit) {
+    reader.draft.user = Some(if is_number(reader, word) {
         let uid = value::count(word, &ID)?;
         let known = reader.lookup.user_by_uid(uid);
         if known.as_ref().is_some_and(|user| user.gid != uid) {
@@ -114,13 +119,18 @@ pub(super) fn user(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 
 pub(super) fn group(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
-    reader.draft.group = Some(if word.bytes.iter().all(u8::is_ascii_digit) {
+    reader.draft.group = Some(if is_number(reader, word) {
         value::count(word, &ID)?
     } else {
         let known = reader.lookup.group_by_name(word.os());
         known.ok_or_else(|| unknown(word, code::UNKNOWN_GROUP, "group"))?
     });
     Ok(())
+}
+
+/// Whether a user or group is given by number; inetd.conf has only names (INETD-2).
+fn is_number(reader: &Reader<'_>, word: &Word) -> bool {
+    word.bytes.iter().all(u8::is_ascii_digit) && !reader.is_of_inetd(word.span)
 }
 
 fn unknown(word: &Word, code: &'static str, what: &str) -> Box<Diagnostic> {
@@ -146,6 +156,14 @@ pub(super) fn server(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let path = Path::new("/").join(word.os());
     if !reader.lookup.is_executable(&path) {
         let message = format!("{} does not exist or cannot be executed", path.display());
+        if reader.is_of_inetd(word.span) {
+            // INETD-8
+            let message = format!("{message}: the service starts, and every client is lost");
+            let note = Diagnostic::warning(code::NOT_EXECUTABLE, word.span, message);
+            reader.notes.push(note.help("install it, correct the path, or remove the line"));
+            reader.draft.server = Some(path);
+            return Ok(());
+        }
         let note = Diagnostic::error(code::NOT_EXECUTABLE, word.span, message)
             .help("install it, correct the path, or write `disable = yes`")
             .legacy(format!("Server {} is not executable", word.text()));

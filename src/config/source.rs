@@ -27,6 +27,8 @@ pub(super) struct Files {
     pub sources: Sources,
     pub entries: Vec<Entry>,
     pub overlays: Vec<Overlay>,
+    /// The one that is an inetd.conf.
+    pub inetd: Option<FileId>,
     /// A part was lost that reaches beyond one service: see [`Ast::incomplete`].
     pub incomplete: bool,
 }
@@ -52,7 +54,7 @@ pub(super) fn read(path: &Path, base: &Path, notes: &mut Vec<Diagnostic>) -> io:
 /// A way to read a configuration that begins at a path.
 pub(super) type Read = fn(&Path, &Path, &mut Vec<Diagnostic>) -> io::Result<Files>;
 
-/// The place of what no file says: `includedir` with the directory of a command line.
+/// The place of what no file says: a directory or file of a command line.
 pub(super) const COMMAND_LINE: &str = "(command line)";
 
 /// Reads the files of `directory` as if a main file had an `includedir` with it.
@@ -66,14 +68,20 @@ pub(super) fn read_directory(
 ) -> io::Result<Files> {
     names(directory)?;
     let mut files = Files::default();
-    let (keyword, path) = (b"includedir ", directory.as_os_str().as_bytes());
-    let file = files.sources.add(COMMAND_LINE, [keyword, path].concat());
+    let word = on_command_line(&mut files.sources, "includedir ", directory);
+    let mut reading = Reading { base, open: Vec::new(), read: 0, files, notes };
+    reading.include_dir(&word);
+    Ok(reading.files)
+}
+
+/// `path` behind `keyword`, as a word that messages can point at.
+pub(super) fn on_command_line(sources: &mut Sources, keyword: &str, path: &Path) -> Word {
+    let bytes = path.as_os_str().as_bytes().to_vec();
+    let file = sources.add(COMMAND_LINE, [keyword.as_bytes(), &bytes].concat());
     let offset = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let start = offset(keyword.len());
-    let span = Span { file, start, end: start.saturating_add(offset(path.len())) };
-    let mut reading = Reading { base, open: Vec::new(), read: 0, files, notes };
-    reading.include_dir(&Word { bytes: path.to_vec(), span });
-    Ok(reading.files)
+    let span = Span { file, start, end: start.saturating_add(offset(bytes.len())) };
+    Word { bytes, span }
 }
 
 struct Reading<'a> {
@@ -263,7 +271,7 @@ impl Reading<'_> {
 /// # Errors
 /// As open(2), and for what is no regular file, because reading that may never end;
 /// only /dev/null is known to be empty.
-fn contents(path: &Path) -> io::Result<(Vec<u8>, (u64, u64))> {
+pub(super) fn contents(path: &Path) -> io::Result<(Vec<u8>, (u64, u64))> {
     let found = fs::metadata(path)?;
     let identity = |found: &Metadata| (found.dev(), found.ino());
     if !found.is_file() {

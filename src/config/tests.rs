@@ -2,6 +2,7 @@
 
 mod differences;
 mod hours;
+mod inetd;
 mod kinds;
 mod names;
 mod overlays;
@@ -43,7 +44,7 @@ fn loaded(text: &str) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("xinetd.conf");
     std::fs::write(&path, text).unwrap();
-    load(&Request { path: &path, base: directory.path(), lookup: &machine() })
+    load(&Request { path: &path, base: directory.path(), lookup: &machine(), inetd: None })
 }
 
 fn entry(name: &str, port: u16, lines: &str) -> String {
@@ -317,8 +318,12 @@ fn the_verdict_tells_lines_from_values() {
     assert_eq!(verdict("servce b\n{\n}\nfrobnicate\n"), Verdict::Good, "PARSE-20");
     let twice = "log_type = SYSLOG mail\nlog_type = SYSLOG mail";
     assert_eq!(verdict(&defaults(twice)), fatal(true), "DEF-9");
-    let nowhere =
-        Request { path: Path::new("/nonexistent"), base: Path::new("/"), lookup: &machine() };
+    let nowhere = Request {
+        path: Path::new("/nonexistent"),
+        base: Path::new("/"),
+        lookup: &machine(),
+        inetd: None,
+    };
     assert!(matches!(load(&nowhere).verdict, Verdict::Unreadable(_)), "START-14");
 }
 

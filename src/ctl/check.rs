@@ -12,6 +12,8 @@ use std::{
 use clap::{Args, ValueEnum};
 use nix::unistd::geteuid;
 
+use super::compat::Compat;
+
 use crate::config;
 use crate::config::report::{Form, Tally, checked_as};
 use crate::config::system::System;
@@ -29,6 +31,8 @@ pub(super) struct CheckArgs {
     /// What to check: main files, files of xinetd.d, or such directories, each by itself
     #[arg(value_name = "FILE|DIR", default_value = "/etc/xinetd.conf")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    compat: Compat,
     /// For people, for editors (a line each), or for programs (docs/check.md)
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
     format: Format,
@@ -72,10 +76,11 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     let mut checked =
         Checked { configurations: Vec::new(), tally: Tally::default(), extensions: 0 };
     let base = env::current_dir().unwrap_or_else(|_| "/".into());
-    let lookup = System::new();
+    let (lookup, inetd) = (System::new(), args.compat.file(&base));
+    let inetd = inetd.as_deref();
     for path in &args.paths {
         let path = absolute(path).unwrap_or_else(|_| base.join(path));
-        let request = Request { path: &path, base: &base, lookup: &lookup };
+        let request = Request { path: &path, base: &base, lookup: &lookup, inetd };
         let loaded = match path.is_dir() {
             true => config::load_directory(&request),
             false => config::load(&request),

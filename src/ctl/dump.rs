@@ -12,11 +12,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::config::attr::{Row, Scope, TABLE};
+use crate::config::report;
 use crate::config::system::System;
 use crate::config::{self, Declared, Fate, KeptOff, Loaded, Request, Verdict};
 use crate::diag::Span;
 use crate::plan::Service;
 
+use super::compat::Compat;
 use super::complain;
 use super::explain::origin::{Origin, places};
 
@@ -30,12 +32,16 @@ pub(super) struct DumpArgs {
     /// The main file
     #[arg(value_name = "MAIN", default_value = "/etc/xinetd.conf")]
     main: PathBuf,
+    #[command(flatten)]
+    compat: Compat,
 }
 
 pub(super) fn run(args: &DumpArgs) -> ExitCode {
     let base = env::current_dir().unwrap_or_else(|_| "/".into());
     let main = absolute(&args.main).unwrap_or_else(|_| base.join(&args.main));
-    let loaded = config::load(&Request { path: &main, base: &base, lookup: &System::new() });
+    let (lookup, inetd) = (System::new(), args.compat.file(&base));
+    let request = Request { path: &main, base: &base, lookup: &lookup, inetd: inetd.as_deref() };
+    let loaded = config::load(&request);
     if let Verdict::Unreadable(why) = &loaded.verdict {
         let _said = complain(why);
         return 2.into();
@@ -66,7 +72,7 @@ struct Document {
 
 impl Document {
     fn of(loaded: &Loaded) -> Self {
-        let files = loaded.sources.paths().map(|path| path.display().to_string());
+        let files = report::files(&loaded.sources).map(|path| path.display().to_string());
         Self {
             version: VERSION,
             starts: loaded.verdict != Verdict::FaultyDefaults { fatal: true },
@@ -165,7 +171,7 @@ mod tests {
             ..Table::default()
         };
         let base = directory.path();
-        let loaded = config::load(&Request { path: &path, base, lookup: &lookup });
+        let loaded = config::load(&Request { path: &path, base, lookup: &lookup, inetd: None });
         serde_json::to_value(Document::of(&loaded)).unwrap()
     }
 

@@ -19,6 +19,7 @@ use crate::config::system::System;
 use crate::config::{self, Declared, Fate, KeptOff, Loaded, Request, Verdict};
 use crate::diag::{Diagnostic, Span, printable, wants_colour};
 
+use super::compat::Compat;
 use super::complain;
 use client::Client;
 use door::Check;
@@ -35,6 +36,8 @@ pub(super) struct ExplainArgs {
     /// The main file
     #[arg(short = 'f', long = "file", value_name = "MAIN", default_value = "/etc/xinetd.conf")]
     main: PathBuf,
+    #[command(flatten)]
+    compat: Compat,
     /// Say whether a client from this address would be let in, and what decides
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
@@ -46,8 +49,8 @@ pub(super) struct ExplainArgs {
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     let base = env::current_dir().unwrap_or_else(|_| "/".into());
     let main = absolute(&args.main).unwrap_or_else(|_| base.join(&args.main));
-    let lookup = System::new();
-    let request = Request { path: &main, base: &base, lookup: &lookup };
+    let (lookup, inetd) = (System::new(), args.compat.file(&base));
+    let request = Request { path: &main, base: &base, lookup: &lookup, inetd: inetd.as_deref() };
     let loaded = config::load(&request);
     if let Verdict::Unreadable(why) = &loaded.verdict {
         let _said = complain(why);

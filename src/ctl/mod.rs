@@ -1,15 +1,20 @@
 //! Room `ctl`: the operator's tool `xinetctl`.
 //!
 //! `check` says what the daemon would say about its files; `enable` and `disable` switch
-//! services in them. `demo` shows the daemon at work with four mail services;
+//! services in them; `convert`, also called `itox`, makes them out of an inetd.conf.
+//! `demo` shows the daemon at work with four mail services;
 //! `demo-server`, hidden, is the mail server that those services start.
 
 mod check;
+mod compat;
+mod convert;
 mod demo;
 mod demo_server;
 mod dump;
 mod explain;
 mod switch;
+
+pub use convert::{ITOX, itox};
 
 use std::{
     ffi::OsString,
@@ -23,6 +28,7 @@ use clap::{Args, Parser, Subcommand};
 use nix::sys::{prctl, signal::Signal};
 
 use check::CheckArgs;
+use convert::ConvertArgs;
 use demo_server::Protocol;
 use dump::DumpArgs;
 use explain::ExplainArgs;
@@ -52,6 +58,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Print the configuration as it was understood, as JSON (docs/dump.md)
     Dump(DumpArgs),
+    /// Make entries of xinetd.conf out of an inetd.conf, as itox does
+    Convert(ConvertArgs),
     /// Switch services on, in their files
     Enable(SwitchArgs),
     /// Switch services off, in their files
@@ -96,6 +104,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Dump(args) => dump::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Enable(args) => switch::run(&args, Switch::On),
         Command::Disable(args) => switch::run(&args, Switch::Off),
         Command::Demo(args) => match demo::run(&args) {

@@ -41,7 +41,7 @@ pub(super) fn run(args: &SwitchArgs, to: Switch) -> ExitCode {
     let base = env::current_dir().unwrap_or_else(|_| "/".into());
     let main = absolute(&args.main).unwrap_or_else(|_| base.join(&args.main));
     let lookup = System::new();
-    let request = Request { path: &main, base: &base, lookup: &lookup };
+    let request = Request { path: &main, base: &base, lookup: &lookup, inetd: None };
     let entries = match entries::entries(&request) {
         Ok(entries) => entries,
         Err(cause) => return complain(&format!("cannot read {}: {cause}", main.display())),

@@ -195,6 +195,12 @@ impl Diagnostic {
         }
     }
 
+    /// Whether xinetd 2.3.15 does something else here, by this statement.
+    #[must_use]
+    pub fn is_about(&self, spec: &str) -> bool {
+        self.differs.as_ref().is_some_and(|differs| differs.spec == spec)
+    }
+
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

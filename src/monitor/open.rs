@@ -25,7 +25,8 @@ const RESERVED: u64 = 14;
 
 /// What `options` make of the files; relative paths begin at `base` (START-10).
 pub(super) fn configuration(options: &Options, base: &Path) -> Loaded {
-    config::load(&Request { path: &options.config, base, lookup: &System::new() })
+    let inetd = options.inetd_compat.then_some(Path::new(config::INETD_CONF)); // CLI-14
+    config::load(&Request { path: &options.config, base, lookup: &System::new(), inetd })
 }
 
 impl Monitor {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, absolute};
+use std::path::absolute;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -168,9 +168,6 @@ fn warn_about(options: &Options) {
             continue;
         }
         tracing::warn!("option {word} is not known and ignored");
-    }
-    if options.inetd_compat && Path::new("/etc/inetd.conf").exists() {
-        tracing::warn!("-inetd_compat: this version does not read /etc/inetd.conf");
     }
     for file in ["/etc/hosts.allow", "/etc/hosts.deny"] {
         let text = fs::read_to_string(file).unwrap_or_default();

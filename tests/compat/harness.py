@@ -20,6 +20,8 @@ REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 ORIGINAL = os.environ.get("ORACLE", "") == "original"           # this run judges the original
 ORIGINAL_BIN = os.environ.get("XINETD_ORIGINAL", "/usr/sbin/xinetd")
 BIN = os.environ.get("XINETD_BIN") or (ORIGINAL_BIN if ORIGINAL else os.path.join(REPO, "target/release/xinetd"))
+ORIGINAL_ITOX = "/usr/bin/itox"
+ITOX = os.environ.get("ITOX_BIN") or (ORIGINAL_ITOX if ORIGINAL else None)      # None: xinetctl, linked under that name
 CTL = os.environ.get("XINETCTL_BIN") or os.path.join(os.path.dirname(BIN), "xinetctl")
 CI = os.environ.get("CI", "") not in ("", "0", "false")
 SANDBOXED = False

@@ -1,6 +1,5 @@
 """-inetd_compat and the itox filter."""
 import os
-import subprocess
 import time
 
 import pytest
@@ -123,20 +122,13 @@ def test_short_inetd_line_is_skipped(xd, inetd):
 
 # ---------------------------------------------------------------- itox
 
-ITOX = os.environ.get("ITOX_BIN") or ("/usr/bin/itox" if ORIGINAL else os.path.join(os.path.dirname(BIN), "itox"))
-
-
-def itox(text, *args):
-    return subprocess.run([ITOX] + list(args), input=text.encode(), capture_output=True, timeout=5)
-
-
 def line(name, value):
     return "\t%-15s = %s\n" % (name, value)
 
 
 @covers("ITOX-3")
-def test_itox_tcpd():
-    t = "talk dgram udp wait root /usr/sbin/tcpd in.talkd\nfinger stream tcp nowait root /usr/sbin/tcpd /opt/fingerd -u\n"
+def test_itox_tcpd(itox):
+    t = b"talk dgram udp wait root /usr/sbin/tcpd in.talkd\nfinger stream tcp nowait root /usr/sbin/tcpd /opt/fingerd -u\n"
     r = itox(t, "-daemon_dir", "/usr/lib/d/")
     assert r.returncode == 0
     out = r.stdout.decode()
@@ -147,7 +139,7 @@ def test_itox_tcpd():
 @covers("ITOX-4", "ITOX-1")
 @pytest.mark.parametrize("text,args,rc", [("", [], 0), ("a b\n", [], 1), ("a stream tcp nowait root /bin/x\n", [], 1),
                                           ("", ["x"], 1), ("", ["-daemon_dir"], 1), ("", ["a", "b", "c"], 1)])
-def test_itox_errors(text, args, rc):
-    r = itox(text, *args)
+def test_itox_errors(itox, text, args, rc):
+    r = itox(text.encode(), *args)
     assert r.returncode == rc
     assert bool(r.stderr) == bool(rc)

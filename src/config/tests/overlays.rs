@@ -15,7 +15,7 @@ fn directory(files: &[(&str, &str)]) -> Loaded {
     for (name, text) in files {
         fs::write(root.path().join("d").join(name), text).unwrap();
     }
-    load(&Request { path: &main, base: root.path(), lookup: &machine() })
+    load(&Request { path: &main, base: root.path(), lookup: &machine(), inetd: None })
 }
 
 fn overlay(name: &str, lines: &str) -> String {

@@ -4,7 +4,8 @@ use super::*;
 use crate::diag::{Sources, Span};
 
 fn args(format: Format, legacy: bool, portable: bool) -> CheckArgs {
-    CheckArgs { paths: Vec::new(), format, color: Colour::Never, strict: false, legacy, portable }
+    let (paths, compat) = (Vec::new(), Compat::default());
+    CheckArgs { paths, compat, format, color: Colour::Never, strict: false, legacy, portable }
 }
 
 /// Two files with a warning and two differences in the first, one of them an extension.

@@ -223,8 +223,8 @@ no_access += 10.7.0.0/16
             executables: ["/bin/cat".into()].into(),
             ..Table::default()
         };
-        let loaded =
-            config::load(&Request { path: &path, base: directory.path(), lookup: &lookup });
+        let base = directory.path();
+        let loaded = config::load(&Request { path: &path, base, lookup: &lookup, inetd: None });
         let declared = loaded.declared.first().unwrap();
         let service = loaded.service(declared).unwrap();
         let moment = Moment { seconds: 1, minute, load: Some(Load(load)) };
