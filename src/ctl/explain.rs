@@ -1,5 +1,6 @@
 //! `xinetctl explain`: what a service is, value by value, and where each value comes from.
 
+mod attribute;
 mod client;
 mod door;
 pub(super) mod origin;
@@ -26,12 +27,16 @@ use page::Page;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 explained; 1 there is no such service, or the client would be refused; \
+Exit status: 0 explained; 1 there is no such service or attribute, or the client would be \
+refused; \
 2 usage, or the main file cannot be read.")]
 pub(super) struct ExplainArgs {
     /// The id of a service; else its name, for every service of that name
-    #[arg(value_name = "SERVICE")]
-    service: String,
+    #[arg(value_name = "SERVICE", required_unless_present = "attribute")]
+    service: Option<String>,
+    /// Say all about this attribute instead; without a name, list all attributes
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["service", "main", "from"])]
+    attribute: Option<Option<String>>,
     /// The main file
     #[arg(short = 'f', long = "file", value_name = "MAIN", default_value = "/etc/xinetd.conf")]
     main: PathBuf,
@@ -44,6 +49,10 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
+    if let Some(name) = &args.attribute {
+        return attribute::run(name.as_deref());
+    }
+    let service = args.service.as_deref().unwrap_or_default();
     let base = env::current_dir().unwrap_or_else(|_| "/".into());
     let main = absolute(&args.main).unwrap_or_else(|_| base.join(&args.main));
     let lookup = System::new();
@@ -53,9 +62,9 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         let _said = complain(why);
         return 2.into();
     }
-    let found = find(&loaded, &args.service);
+    let found = find(&loaded, service);
     if found.is_empty() {
-        return unknown(&loaded, &args.service);
+        return unknown(&loaded, service);
     }
     let client = args.from.map(|address| Client::new(address, args.at));
     let mut out = io::stdout().lock();
