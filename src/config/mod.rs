@@ -21,6 +21,7 @@ pub mod system;
 
 mod case;
 mod check;
+mod comment;
 mod count;
 mod draft;
 mod lex;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::attr::{self, Miscount, Operators, Row, Scope, Setter};
 use crate::config::code;
+use crate::config::comment;
 use crate::config::count;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
@@ -75,9 +76,13 @@ impl Reader<'_> {
             return;
         }
         let Setter(set) = row.set;
+        if let Some((note, words)) = comment::taken(row, line) {
+            self.notes.push(note);
+            self.draft.commented.extend(words.iter().map(|word| word.span));
+        }
         match set(self, line) {
             Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
-            Err(note) => self.refuse(row.name(), *note),
+            Err(note) => self.refuse(row.name(), line, *note),
         }
     }
 
@@ -193,7 +198,8 @@ impl Reader<'_> {
     }
 
     /// PARSE-17: a value that the attribute rejects.
-    pub(super) fn refuse(&mut self, name: &'static str, note: Diagnostic) {
+    pub(super) fn refuse(&mut self, name: &'static str, line: &Assignment, note: Diagnostic) {
+        let note = comment::way_out(line, note);
         let reason = note.legacy.as_ref().unwrap_or(&note.message).clone();
         let legacy = self.rejected(name, &reason);
         self.draft.refused.push(name);
@@ -229,7 +235,7 @@ impl Reader<'_> {
             match read(word) {
                 Ok(value) => values.push(At { value, span: word.span }),
                 Err(note) => {
-                    self.refuse(name, *note);
+                    self.refuse(name, line, *note);
                     if word.bytes.starts_with(b"#") {
                         break;
                     }

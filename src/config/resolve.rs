@@ -253,7 +253,13 @@ impl<'d> Selection<'d> {
         let small = |at: &At<String>| at.value.to_ascii_lowercase();
         let enabled = defaults.enabled.as_ref();
         Self {
-            named: defaults.enabled.iter().flatten().chain(&defaults.disabled).collect(),
+            named: defaults
+                .enabled
+                .iter()
+                .flatten()
+                .chain(&defaults.disabled)
+                .filter(|at| !defaults.commented.contains(&at.span))
+                .collect(),
             enabled: enabled
                 .zip(defaults.place("enabled"))
                 .map(|(ids, span)| (ids.iter().map(small).collect(), span)),
