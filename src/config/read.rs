@@ -62,14 +62,15 @@ impl Reader<'_> {
     pub(super) fn read(&mut self, lines: &[Assignment]) {
         for line in lines {
             match attr::find(&line.name) {
-                Some(row) => self.line(row, line),
+                Some(row) => self.line(row, line, lines),
                 None => self.unknown(line),
             }
         }
     }
 
-    fn line(&mut self, row: &'static Row, line: &Assignment) {
-        if !self.belongs(row, line) || self.is_repeated(row, line) {
+    /// One line of `lines`.
+    fn line(&mut self, row: &'static Row, line: &Assignment, lines: &[Assignment]) {
+        if !self.belongs(row, line) || self.is_repeated(row, line, lines) {
             return;
         }
         if !self.has_operator(row, line) || !self.has_count(row, line) {
@@ -128,13 +129,20 @@ impl Reader<'_> {
     }
 
     /// PARSE-15: the first line wins; DEF-9: but not for `log_type` in `defaults`.
-    fn is_repeated(&mut self, row: &Row, line: &Assignment) -> bool {
+    ///
+    /// Nothing is lost with a line that says the same once more, as some templates do.
+    fn is_repeated(&mut self, row: &Row, line: &Assignment, lines: &[Assignment]) -> bool {
         if row.repeats {
             return false;
         }
         let Some(first) = self.draft.place(row.name()) else { return false };
         let name = row.name();
-        let note = if self.section == Section::Defaults && name == "log_type" {
+        let once = self.section == Section::Defaults && name == "log_type";
+        let before = lines.iter().find(|before| before.name.span == first);
+        if !once && before.is_some_and(|before| before.says_the_same(line)) {
+            return true;
+        }
+        let note = if once {
             let message = "`log_type` can be set only once in `defaults`";
             Diagnostic::error(code::REPEATED_ATTRIBUTE, line.name.span, message)
                 .legacy("Cannot set more than one log_type attribute")
