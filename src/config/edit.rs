@@ -93,6 +93,12 @@ pub fn switch(text: &[u8], name: u32, to: Switch) -> Result<Option<Change>, Refu
     Ok(Some(Change { text: changed, line }))
 }
 
+/// Whether the entry whose name begins at `name` has a `disable` line that counts.
+#[must_use]
+pub fn decides(text: &[u8], name: u32) -> bool {
+    Entry::find(text, name).is_ok_and(|entry| entry.deciding().is_some())
+}
+
 /// The lines of one entry.
 struct Entry<'t> {
     open: Line<'t>,
