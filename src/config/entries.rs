@@ -1,10 +1,11 @@
 //! Every service entry of a configuration, on or off, and what keeps it off.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 
 use crate::config::edit;
 use crate::config::near::nearest;
+use crate::config::overlay::Overlays;
 use crate::config::resolve::{Selection, id_of, read_defaults};
 use crate::config::source::{self, Entry as Item};
 use crate::config::{KeptOff, Request};
@@ -41,18 +42,14 @@ pub fn entries(request: &Request<'_>) -> io::Result<Entries> {
     let files = source::read(request.path, request.base, &mut notes)?;
     let (defaults, _) = read_defaults(request, &files, &mut Vec::new());
     let selection = Selection::new(&defaults.draft);
-    let mut overlays: HashMap<_, Vec<Span>> = HashMap::new();
-    for overlay in &files.overlays {
-        let id = id_of(&overlay.name, &overlay.body).to_ascii_lowercase();
-        overlays.entry(id).or_default().push(overlay.name.span);
-    }
+    let overlays = Overlays::new(&files.overlays);
     let mut entries = Vec::new();
     for item in &files.entries {
         let Item::Service { name, body } = item else { continue };
         let id = id_of(name, body);
         let kept_off = selection.keeps_off(&id);
         let name_text = name.text().into_owned();
-        let overlays = overlays.get(&id.to_ascii_lowercase()).cloned().unwrap_or_default();
+        let overlays = overlays.places(&id);
         entries.push(Entry { id, name: name_text, span: name.span, kept_off, overlays });
     }
     Ok(Entries { sources: files.sources, notes, entries })

@@ -111,6 +111,8 @@ pub struct Declared {
     pub name: String,
     /// Where that word stands.
     pub span: Span,
+    /// The same in the overlays that change the entry, in their order.
+    pub overlays: Vec<Span>,
     pub fate: Fate,
     /// The attributes that were set, in their order, and where: overlays come last. Empty
     /// for an entry that was not looked into.

@@ -174,19 +174,19 @@ fn state(loaded: &Loaded, declared: &Declared) -> String {
     }
 }
 
-/// The notes that point into an entry: up to the next one in its file, or to a line of an
-/// overlay.
+/// The notes that point into an entry or into an overlay of it: up to the next one in the file.
 fn about<'l>(
     loaded: &'l Loaded,
     declared: &'l Declared,
 ) -> impl Iterator<Item = &'l Diagnostic> + use<'l> {
-    let Span { file, start, .. } = declared.span;
-    let later = loaded.declared.iter().map(|one| one.span);
-    let later = later.filter(|span| span.file == file && span.start > start);
-    let end = later.map(|span| span.start).min().unwrap_or(u32::MAX);
-    let own = move |span: Span| span.file == file && (start..end).contains(&span.start);
-    let line = |span| (loaded.sources.line_span(span).start, span.file);
+    let heads = |one: &'l Declared| one.overlays.iter().copied().chain([one.span]);
+    let end = move |head: Span| {
+        let later = loaded.declared.iter().flat_map(heads);
+        let later = later.filter(|span| span.file == head.file && span.start > head.start);
+        later.map(|span| span.start).min().unwrap_or(u32::MAX)
+    };
+    let parts: Vec<_> = heads(declared).map(|head| (head.file, head.start..end(head))).collect();
     loaded.notes.iter().filter(move |note| {
-        own(note.span) || declared.lines.iter().any(|(_, at)| line(*at) == line(note.span))
+        parts.iter().any(|(file, part)| *file == note.span.file && part.contains(&note.span.start))
     })
 }
