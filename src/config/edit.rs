@@ -156,6 +156,11 @@ fn said(line: &Assignment) -> Option<(Word, Switch)> {
     known.then(|| (value.clone(), switch))
 }
 
+/// What a `disable` line says, if it is one that counts.
+pub(super) fn says(line: &Assignment) -> Option<Switch> {
+    said(line).map(|(_, switch)| switch)
+}
+
 /// How a line is laid out.
 #[derive(Clone)]
 struct Layout {
