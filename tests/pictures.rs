@@ -1,4 +1,5 @@
-//! Every diagnostic as people and as the log see it: `tests/config/*.conf` beside `*.stderr`.
+//! Every diagnostic as people and as the log see it, and every difference from the original:
+//! `tests/config/*.conf` beside `*.stderr`.
 //!
 //! A sample `compat*.conf` is read with the `.inetd` beside it as its inetd.conf.
 //!
@@ -8,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use xinetd_rs::config::lookup::{Table, User};
@@ -16,18 +18,27 @@ use xinetd_rs::config::{self, Loaded, Request};
 /// A machine with a few users, programs and names.
 fn machine() -> Table {
     let user = |name: &str, uid, gid| User { name: name.into(), uid, gid };
+    let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
     Table {
         users: vec![user("root", 0, 0), user("games", 5, 60), user("mail", 8, 8)],
         groups: [("root".into(), 0), ("mail".into(), 8)].into(),
         ports: [
             (("echo".into(), "tcp".into()), 7),
             (("pop3".into(), "tcp".into()), 110),
+            (("smtp".into(), "tcp".into()), 25),
             (("tftp".into(), "udp".into()), 69),
         ]
         .into(),
         rpc: [("rstatd".into(), 100_001), ("nfs".into(), 100_003)].into(),
-        protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
-        hosts: [("dual.example.org".into(), vec!["192.0.2.1:0".parse().unwrap()])].into(),
+        protocols: [("icmp", 1), ("tcp", 6), ("udp", 17), ("sctp", 132)]
+            .map(|(name, number)| (name.into(), number))
+            .into(),
+        hosts: [
+            ("dual.example.org".into(), vec![address("192.0.2.1:0")]),
+            ("several.example.org".into(), vec![address("192.0.2.1:0"), address("192.0.2.2:0")]),
+        ]
+        .into(),
+        networks: [("campus".into(), 0x0a01_0000)].into(),
         executables: ["/usr/sbin/pop3d".into(), "/bin/cat".into()].into(),
         variables: ["PATH".into()].into(),
         ..Table::default()
@@ -62,6 +73,10 @@ fn picture(loaded: &Loaded) -> String {
     text.push_str("=== log\n");
     for note in &loaded.notes {
         writeln!(text, "{}: {}", note.severity.word(), note.log_line(&loaded.sources)).unwrap();
+    }
+    text.push_str("=== xinetd 2.3.15\n");
+    for found in &loaded.differences {
+        writeln!(text, "{} ({})", found.note.short(&loaded.sources), found.spec).unwrap();
     }
     text.push_str("=== services\n");
     for service in &loaded.plan.services {
@@ -100,6 +115,74 @@ fn every_code_is_drawn_once_at_least() {
         config::code::ALL.iter().copied().filter(|code| !TOO_LONG.contains(code)).collect();
     let missing: Vec<_> = all.difference(&drawn).collect();
     assert!(missing.is_empty(), "no picture shows {missing:?}");
+}
+
+/// Sentences of `src/config` that no picture shows: those of the files that make no
+/// diagnostics, and of what is too long, or cannot be had as root.
+const NOT_DRAWN: [&str; 6] = [
+    "too many mistakes: {} more are not shown",
+    "files include one another more than {MOST_DEEP} deep; `{text}` is not read",
+    "more than {MOST_FILES} files; `{text}` and what follows is not read",
+    "longer than {} MiB",
+    "Unable to open overlay",
+    "(command line)",
+];
+const NO_DIAGNOSTICS: [&str; 5] = ["attr.rs", "edit.rs", "report.rs", "tests.rs", "tests"];
+
+#[test]
+fn every_sentence_of_a_diagnostic_is_drawn_once_at_least() {
+    let drawn: String = samples()
+        .iter()
+        .map(|path| fs::read_to_string(path.with_extension("stderr")).unwrap())
+        .collect();
+    let mut sources = Vec::new();
+    rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config"), &mut sources);
+    let missing: Vec<_> = sources
+        .iter()
+        .flat_map(|path| sentences(&fs::read_to_string(path).unwrap()))
+        .filter(|text| !NOT_DRAWN.contains(&text.as_str()) && !drawn.contains(&longest_part(text)))
+        .collect();
+    assert!(sources.len() > 20 && missing.is_empty(), "no picture shows {missing:#?}");
+}
+
+fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if NO_DIAGNOSTICS.iter().any(|name| path.ends_with(name)) {
+        } else if path.is_dir() {
+            rust_files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// The string literals of several words in a source text, without its tests.
+fn sentences(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let told = |line: &&str| {
+        let line = line.trim_start();
+        !line.starts_with("//") && !line.starts_with("#[") && !line.contains("reason = ")
+    };
+    let code = code.lines().filter(told).collect::<Vec<_>>().join("\n");
+    let code = code.replace("\\\"", "\u{1}").replace("b'\"'", "");
+    let literals = code.split('"').skip(1).step_by(2);
+    literals.filter(|text| text.len() > 11 && text.contains(' ')).map(joined).collect()
+}
+
+/// A literal as the compiler reads it.
+fn joined(literal: &str) -> String {
+    let mut lines = literal.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    let text = lines.fold(first, |text, line| text + line.trim_start());
+    text.replace('\u{1}', "\"").replace("{{", "\u{2}").replace("}}", "\u{3}")
+}
+
+/// The longest part of a format between its arguments.
+fn longest_part(format: &str) -> String {
+    let parts = format.split('{').map(|part| part.rsplit('}').next().unwrap_or_default());
+    let longest = parts.max_by_key(|part| part.len()).unwrap_or_default();
+    longest.trim().replace('\u{2}', "{").replace('\u{3}', "}")
 }
 
 #[test]

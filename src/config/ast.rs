@@ -99,6 +99,13 @@ impl Item {
 }
 
 impl Assignment {
+    /// Whether `other` has the same operator and values, wherever it stands.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let theirs = other.values.iter().map(|word| &word.bytes);
+        self.operator == other.operator && self.values.iter().map(|word| &word.bytes).eq(theirs)
+    }
+
     /// The first value. Only for lines whose number of values was checked.
     #[must_use]
     pub fn first(&self) -> &Word {

@@ -1,22 +1,17 @@
 //! A line with too many or too few values, most often because of a comment behind them.
 
-use crate::config::ast::{Assignment, Word};
+use crate::config::ast::Assignment;
 use crate::config::attr::{Miscount, Row, Values};
 use crate::config::code;
-use crate::config::value::{COMMA, COMMENT};
-use crate::diag::{Diagnostic, Span};
-
-/// How many letters of a comment are repeated in a message.
-const LONGEST: usize = 40;
+use crate::config::comment;
+use crate::config::value::COMMA;
+use crate::diag::Diagnostic;
 
 /// What to say about a line whose number of values is wrong (PARSE-13, PARSE-14, ATTR-39).
 #[must_use]
 pub(super) fn wrong(row: &Row, line: &Assignment) -> Diagnostic {
-    let comment = line.values.iter().position(|word| word.bytes.starts_with(b"#"));
-    let note = match comment.and_then(|at| line.values.split_at_checked(at)) {
-        Some((values, comment)) => comment_as_value(row, line, values, comment),
-        None => wrong_count(row, line),
-    };
+    let commented = comment::too_many(row, line, &takes(row.values));
+    let note = commented.unwrap_or_else(|| wrong_count(row, line));
     match row.values.miscount {
         Miscount::Ignored => note.legacy(format!(
             "attribute {} expects {} values and {} values were specified: it is NOT in force",
@@ -44,35 +39,7 @@ fn wrong_count(row: &Row, line: &Assignment) -> Diagnostic {
         }
         Miscount::Rejected => Diagnostic::error(code::WRONG_COUNT, line.values_span(), message),
     };
-    note.maybe_help(comma.then(|| COMMA.to_owned()))
-}
-
-/// PARSE-3: the commonest mistake of all, and it leaves a service without its limit.
-fn comment_as_value(row: &Row, line: &Assignment, values: &[Word], comment: &[Word]) -> Diagnostic {
-    let (name, takes) = (row.name(), takes(row.values));
-    let (code, span, text) = (code::COMMENT_AS_VALUE, span(comment), words(comment));
-    let read = if comment.len() == 1 { "is read as a value" } else { "is read as values" };
-    let shown = match text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)) {
-        Some(beginning) => format!("{beginning}..."),
-        None => text.clone(),
-    };
-    let note = match row.values.miscount {
-        Miscount::Ignored => {
-            let message =
-                format!("`{name}` is NOT in force: `{shown}` {read}, and it takes {takes}");
-            Diagnostic::warning(code, span, message)
-        }
-        Miscount::Rejected => {
-            let message = format!("`{shown}` {read} of `{name}`, which takes {takes}");
-            Diagnostic::error(code, span, message)
-        }
-    };
-    let note = note.label("no comment here").help(COMMENT);
-    if !(row.values.min..=row.values.max).contains(&values.len()) {
-        return note;
-    }
-    let (written, operator) = (line.name.text(), line.operator.symbol());
-    note.instead([text, format!("{written} {operator} {}", words(values))])
+    comment::way_out(line, note.maybe_help(comma.then(|| COMMA.to_owned())))
 }
 
 fn takes(values: Values) -> String {
@@ -80,19 +47,6 @@ fn takes(values: Values) -> String {
         (1, 1) => "one".to_owned(),
         (min, max) if min == max => min.to_string(),
         _ => "at least one".to_owned(),
-    }
-}
-
-fn words(words: &[Word]) -> String {
-    words.iter().map(Word::text).collect::<Vec<_>>().join(" ")
-}
-
-/// From the first word to the last.
-fn span(words: &[Word]) -> Span {
-    match words {
-        [first, .., last] => Span { end: last.span.end, ..first.span },
-        [only] => only.span,
-        [] => Span::default(),
     }
 }
 

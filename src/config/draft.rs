@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub seen: Vec<(&'static str, Span)>,
     /// Every attribute whose value was refused, by its first name.
     pub refused: Vec<&'static str>,
+    /// Values that were meant as a comment, and have been reported as such.
+    pub commented: HashSet<Span>,
     pub id: Option<String>,
     pub types: Vec<At<ServiceType>>,
     pub flags: Vec<At<Flag>>,

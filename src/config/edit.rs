@@ -93,6 +93,12 @@ pub fn switch(text: &[u8], name: u32, to: Switch) -> Result<Option<Change>, Refu
     Ok(Some(Change { text: changed, line }))
 }
 
+/// Whether the entry whose name begins at `name` has a `disable` line that counts.
+#[must_use]
+pub fn decides(text: &[u8], name: u32) -> bool {
+    Entry::find(text, name).is_ok_and(|entry| entry.deciding().is_some())
+}
+
 /// The lines of one entry.
 struct Entry<'t> {
     open: Line<'t>,
@@ -148,6 +154,11 @@ fn said(line: &Assignment) -> Option<(Word, Switch)> {
     let known = line.name.is("disable") && line.operator == Operator::Set;
     let switch = [Switch::On, Switch::Off].into_iter().find(|to| value.is(to.word()))?;
     known.then(|| (value.clone(), switch))
+}
+
+/// What a `disable` line says, if it is one that counts.
+pub(super) fn says(line: &Assignment) -> Option<Switch> {
+    said(line).map(|(_, switch)| switch)
 }
 
 /// How a line is laid out.

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::io;
 
+use crate::config::edit;
 use crate::config::near::nearest;
+use crate::config::overlay::Overlays;
 use crate::config::resolve::{Selection, id_of, read_defaults};
 use crate::config::source::{self, Entry as Item};
 use crate::config::{KeptOff, Request};
@@ -27,6 +29,8 @@ pub struct Entry {
     pub span: Span,
     /// The list in `defaults` that keeps it off (DEF-8).
     pub kept_off: Option<KeptOff>,
+    /// The names of the overlays that change it, in their order.
+    pub overlays: Vec<Span>,
 }
 
 /// Reads the entries of `request`.
@@ -38,18 +42,28 @@ pub fn entries(request: &Request<'_>) -> io::Result<Entries> {
     let files = source::read(request.path, request.base, &mut notes)?;
     let (defaults, _) = read_defaults(request, &files, &mut Vec::new());
     let selection = Selection::new(&defaults.draft);
+    let overlays = Overlays::new(&files.overlays);
     let mut entries = Vec::new();
     for item in &files.entries {
         let Item::Service { name, body } = item else { continue };
         let id = id_of(name, body);
         let kept_off = selection.keeps_off(&id);
         let name_text = name.text().into_owned();
-        entries.push(Entry { id, name: name_text, span: name.span, kept_off });
+        let overlays = overlays.places(&id);
+        entries.push(Entry { id, name: name_text, span: name.span, kept_off, overlays });
     }
     Ok(Entries { sources: files.sources, notes, entries })
 }
 
 impl Entries {
+    /// The name at the head of the entry that says whether `entry` is on: of the last
+    /// overlay that does, else its own.
+    #[must_use]
+    pub fn deciding(&self, entry: &Entry) -> Span {
+        let decides = |span: &&Span| edit::decides(self.sources.bytes(span.file), span.start);
+        entry.overlays.iter().rev().find(decides).copied().unwrap_or(entry.span)
+    }
+
     /// Every entry with the id `word`; if there is none, every entry of that name. In any
     /// case, as in `enabled` (DEF-8).
     #[must_use]

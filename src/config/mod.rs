@@ -21,6 +21,7 @@ pub mod system;
 
 mod case;
 mod check;
+mod comment;
 mod count;
 mod draft;
 mod inetd;
@@ -116,6 +117,8 @@ pub struct Declared {
     pub name: String,
     /// Where that word stands.
     pub span: Span,
+    /// The same in the overlays that change the entry, in their order.
+    pub overlays: Vec<Span>,
     pub fate: Fate,
     /// The attributes that were set, in their order, and where: overlays come last. Empty
     /// for an entry that was not looked into.

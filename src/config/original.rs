@@ -3,6 +3,7 @@
 use crate::config::ast::{Body, Word};
 use crate::config::attr;
 use crate::config::draft::Draft;
+use crate::config::edit::{self, Switch};
 use crate::config::resolve::{Defaults, id_of};
 use crate::config::source::Entry;
 use crate::diag::{Diagnostic, FileId, Span};
@@ -50,7 +51,8 @@ pub(super) fn revives(
     };
     let first = body.lines.iter().position(|line| rejected(&line.name))?;
     let after = body.lines.iter().skip(first);
-    let disable = after.rev().find(|line| line.name.is("disable")).map(|line| line.name.span);
+    let disable = after.rev().find(|line| edit::says(line) == Some(Switch::On));
+    let disable = disable.map(|line| line.name.span);
     let id = id_of(name, body);
     let enabled = defaults.draft.enabled.iter().flatten();
     let enabled = enabled.filter(|at| at.value.eq_ignore_ascii_case(&id)).map(|at| at.span).next();

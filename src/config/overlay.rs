@@ -11,7 +11,7 @@ use crate::config::attr::{self, Row};
 use crate::config::code;
 use crate::config::near::did_you_mean;
 use crate::config::resolve::id_of;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Span};
 
 /// What the name of an overlay ends in.
 pub(super) const SUFFIX: &str = ".local";
@@ -39,6 +39,18 @@ impl<'o> Overlays<'o> {
         Self { by_id }
     }
 
+    /// The overlays of `id`, in their order.
+    fn of(&self, id: &str) -> impl Iterator<Item = &'o Overlay> {
+        let found =
+            if self.by_id.is_empty() { None } else { self.by_id.get(&id.to_ascii_lowercase()) };
+        found.into_iter().flatten().copied()
+    }
+
+    /// Where the names of the overlays of `id` stand.
+    pub(super) fn places(&self, id: &str) -> Vec<Span> {
+        self.of(id).map(|overlay| overlay.name.span).collect()
+    }
+
     /// `body` with what the overlays of `id` change in it, in their order.
     pub(super) fn over<'b>(
         &self,
@@ -46,9 +58,7 @@ impl<'o> Overlays<'o> {
         body: &'b Body,
         notes: &mut Vec<Diagnostic>,
     ) -> Cow<'b, Body> {
-        let overlays =
-            if self.by_id.is_empty() { None } else { self.by_id.get(&id.to_ascii_lowercase()) };
-        overlays.into_iter().flatten().fold(Cow::Borrowed(body), |body, overlay| {
+        self.of(id).fold(Cow::Borrowed(body), |body, overlay| {
             let deed = "does not read this file, because its name has a dot";
             notes.push(Diagnostic::extension("INC-3", overlay.name.span, deed));
             Cow::Owned(merged(body.into_owned(), &overlay.body, notes))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::attr::{self, Miscount, Operators, Row, Scope, Setter};
 use crate::config::code;
+use crate::config::comment;
 use crate::config::count;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
@@ -63,23 +64,28 @@ impl Reader<'_> {
     pub(super) fn read(&mut self, lines: &[Assignment]) {
         for line in lines {
             match attr::find(&line.name) {
-                Some(row) => self.line(row, line),
+                Some(row) => self.line(row, line, lines),
                 None => self.unknown(line),
             }
         }
     }
 
-    fn line(&mut self, row: &'static Row, line: &Assignment) {
-        if !self.belongs(row, line) || self.is_repeated(row, line) {
+    /// One line of `lines`.
+    fn line(&mut self, row: &'static Row, line: &Assignment, lines: &[Assignment]) {
+        if !self.belongs(row, line) || self.is_repeated(row, line, lines) {
             return;
         }
         if !self.has_operator(row, line) || !self.has_count(row, line) {
             return;
         }
         let Setter(set) = row.set;
+        if let Some((note, words)) = comment::taken(row, line) {
+            self.notes.push(note);
+            self.draft.commented.extend(words.iter().map(|word| word.span));
+        }
         match set(self, line) {
             Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
-            Err(note) => self.refuse(row.name(), *note),
+            Err(note) => self.refuse(row.name(), line, *note),
         }
     }
 
@@ -125,13 +131,20 @@ impl Reader<'_> {
     }
 
     /// PARSE-15: the first line wins; DEF-9: but not for `log_type` in `defaults`.
-    fn is_repeated(&mut self, row: &Row, line: &Assignment) -> bool {
+    ///
+    /// Nothing is lost with a line that says the same once more, as some templates do.
+    fn is_repeated(&mut self, row: &Row, line: &Assignment, lines: &[Assignment]) -> bool {
         if row.repeats {
             return false;
         }
         let Some(first) = self.draft.place(row.name()) else { return false };
         let name = row.name();
-        let note = if self.section == Section::Defaults && name == "log_type" {
+        let once = self.section == Section::Defaults && name == "log_type";
+        let before = lines.iter().find(|before| before.name.span == first);
+        if !once && before.is_some_and(|before| before.says_the_same(line)) {
+            return true;
+        }
+        let note = if once {
             let message = "`log_type` can be set only once in `defaults`";
             Diagnostic::error(code::REPEATED_ATTRIBUTE, line.name.span, message)
                 .legacy("Cannot set more than one log_type attribute")
@@ -195,7 +208,8 @@ impl Reader<'_> {
     }
 
     /// PARSE-17: a value that the attribute rejects.
-    pub(super) fn refuse(&mut self, name: &'static str, note: Diagnostic) {
+    pub(super) fn refuse(&mut self, name: &'static str, line: &Assignment, note: Diagnostic) {
+        let note = comment::way_out(line, note);
         let reason = note.legacy.as_ref().unwrap_or(&note.message).clone();
         let legacy = match self.is_of_inetd(note.span) {
             true => format!("inetd.conf - {reason}"),
@@ -240,7 +254,7 @@ impl Reader<'_> {
             match read(word) {
                 Ok(value) => values.push(At { value, span: word.span }),
                 Err(note) => {
-                    self.refuse(name, *note);
+                    self.refuse(name, line, *note);
                     if word.bytes.starts_with(b"#") {
                         break;
                     }

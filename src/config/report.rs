@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::config::source::COMMAND_LINE;
-use crate::config::{Loaded, Verdict};
-use crate::diag::{Diagnostic, Severity, Sources, wants_colour};
+use crate::config::{Fate, Loaded, Verdict};
+use crate::diag::{Diagnostic, Severity, Sources, printable, wants_colour};
 
 /// The form of notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Tally {
     pub files: usize,
     /// Services that would start.
     pub services: usize,
+    /// Services that would not, because they are switched off (PARSE-19, DEF-8).
+    pub switched_off: usize,
     /// Services that would not, because of a mistake.
     pub left_out: usize,
     /// Configurations with which xinetd would not start (DEF-6).
@@ -68,11 +70,17 @@ impl Tally {
             self.not_in_force += usize::from(note.not_in_force.is_some());
         }
         self.files += files(&loaded.sources).count();
-        self.left_out += loaded.faulty.len();
+        let refused = loaded.verdict == Verdict::FaultyDefaults { fatal: true };
+        for declared in &loaded.declared {
+            *match declared.fate {
+                Fate::Starts(_) if refused => continue,
+                Fate::Starts(_) => &mut self.services,
+                Fate::Disabled | Fate::KeptOff(_) => &mut self.switched_off,
+                Fate::Faulty | Fate::Unserved(_) => &mut self.left_out,
+            } += 1;
+        }
         match loaded.verdict {
-            Verdict::Good | Verdict::FaultyDefaults { fatal: false } => {
-                self.services += loaded.plan.services.len();
-            }
+            Verdict::Good | Verdict::FaultyDefaults { fatal: false } => {}
             Verdict::FaultyDefaults { fatal: true } => self.refused += 1,
             Verdict::Unreadable(_) => self.unreadable += 1,
         }
@@ -89,6 +97,17 @@ impl Tally {
     pub const fn would_start(&self) -> bool {
         self.refused == 0 && self.unreadable == 0
     }
+}
+
+/// The lines of `loaded` that should keep clients out and do not: what must not be missed
+/// stands at the end once more.
+pub fn not_in_force(loaded: &Loaded) -> impl Iterator<Item = String> {
+    loaded.notes.iter().filter_map(|note| {
+        let at = loaded.sources.position(note.span);
+        let text =
+            format!("NOT in force: `{}`, {}:{}", note.not_in_force?, at.path.display(), at.line);
+        Some(printable(&text).into_owned())
+    })
 }
 
 /// The files that were read.
@@ -119,6 +138,10 @@ impl fmt::Display for Tally {
             0 => f.write_str("; no service would start")?,
             n => write!(f, "; {} would start", count(n, "service"))?,
         }
+        match self.switched_off {
+            0 => {}
+            n => write!(f, ", {n} switched off")?,
+        }
         match self.left_out {
             0 => Ok(()),
             n => write!(f, ", {n} left out"),
@@ -148,11 +171,16 @@ mod tests {
     fn one_line_says_it_all() {
         let good = Tally { files: 14, services: 12, ..Tally::default() };
         assert_eq!(good.to_string(), "no mistakes in 14 files; 12 services would start");
-        let bad = Tally { errors: 2, warnings: 1, left_out: 1, not_in_force: 3, ..good.clone() };
+        let off = Tally { switched_off: 2, ..good.clone() };
+        assert_eq!(
+            off.to_string(),
+            "no mistakes in 14 files; 12 services would start, 2 switched off"
+        );
+        let bad = Tally { errors: 2, warnings: 1, left_out: 1, not_in_force: 3, ..off };
         assert_eq!(
             bad.to_string(),
             "2 errors, 1 warning in 14 files; 3 lines that should keep clients out are NOT in \
-             force; 12 services would start, 1 left out"
+             force; 12 services would start, 2 switched off, 1 left out"
         );
         let noted = Tally { notes: 1, files: 1, ..Tally::default() };
         assert_eq!(noted.to_string(), "no mistakes, 1 note in 1 file; no service would start");

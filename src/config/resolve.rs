@@ -86,7 +86,15 @@ pub(super) fn resolve(
             overlay::revive(body.to_mut(), notes);
         }
         let kept_off = selection.keeps_off(&id).filter(|_| !forced);
-        resolving.entry(name, id, &body, kept_off, notes);
+        let declared = Declared {
+            name: name.text().into_owned(),
+            span: name.span,
+            overlays: overlays.places(&id),
+            fate: Fate::Faulty,
+            lines: Vec::new(),
+            id: ServiceId(id),
+        };
+        resolving.entry(name, declared, &body, kept_off, notes);
     }
     let Resolving { ids, mut resolved, .. } = resolving;
     selection.report_unknown(&ids, notes);
@@ -113,19 +121,12 @@ impl Resolving<'_> {
     fn entry(
         &mut self,
         name: &Word,
-        id: String,
+        mut declared: Declared,
         body: &Body,
         kept_off: Option<KeptOff>,
         notes: &mut Vec<Diagnostic>,
     ) {
-        self.ids.insert(id.to_ascii_lowercase());
-        let mut declared = Declared {
-            id: ServiceId(id),
-            name: name.text().into_owned(),
-            span: name.span,
-            fate: Fate::Faulty,
-            lines: Vec::new(),
-        };
+        self.ids.insert(declared.id.0.to_ascii_lowercase());
         declared.fate = match body.ending {
             Ending::Disabled => Fate::Disabled,
             Ending::Closed | Ending::Broken => match kept_off {
@@ -263,7 +264,13 @@ impl<'d> Selection<'d> {
         let small = |at: &At<String>| at.value.to_ascii_lowercase();
         let enabled = defaults.enabled.as_ref();
         Self {
-            named: defaults.enabled.iter().flatten().chain(&defaults.disabled).collect(),
+            named: defaults
+                .enabled
+                .iter()
+                .flatten()
+                .chain(&defaults.disabled)
+                .filter(|at| !defaults.commented.contains(&at.span))
+                .collect(),
             enabled: enabled
                 .zip(defaults.place("enabled"))
                 .map(|(ids, span)| (ids.iter().map(small).collect(), span)),

@@ -301,6 +301,9 @@ pub(super) fn passenv(reader: &mut Reader<'_>, line: &Assignment) -> Result {
             names.push(word.os_string());
             continue;
         }
+        if reader.draft.commented.contains(&word.span) {
+            continue;
+        }
         let message = format!("the daemon has no variable `{}`; it is not passed", word.text());
         let note = Diagnostic::warning(code::UNKNOWN_VARIABLE, word.span, message)
             .legacy(format!("Unknown variable {}", word.text()));

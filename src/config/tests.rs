@@ -82,6 +82,17 @@ fn ids(loaded: &Loaded) -> (Vec<&str>, Vec<&str>) {
 }
 
 #[test]
+fn a_line_that_says_the_same_once_more_is_no_mistake() {
+    for (again, notes) in [("instances = 5", 0), ("INSTANCES =\t5", 0), ("instances = 6", 1)] {
+        let found = loaded(&entry("a", 1001, &format!("instances = 5\n{again}")));
+        assert_eq!(found.notes.len(), notes, "PARSE-15: {again}");
+        assert_eq!(found.plan.services[0].policy.instances, Limit::Max(5));
+    }
+    let twice = "log_type = SYSLOG mail\n".repeat(2);
+    assert_eq!(loaded(&defaults(&twice)).verdict, Verdict::FaultyDefaults { fatal: true }, "DEF-9");
+}
+
+#[test]
 fn a_plain_service_has_the_documented_defaults() {
     let service = with("");
     assert_eq!(service.origin, Origin::Unlisted);

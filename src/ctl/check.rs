@@ -15,7 +15,7 @@ use nix::unistd::geteuid;
 use super::compat::Compat;
 
 use crate::config;
-use crate::config::report::{Form, Tally, checked_as};
+use crate::config::report::{Form, Tally, checked_as, not_in_force};
 use crate::config::system::System;
 use crate::config::{Difference, Loaded, Request, Verdict};
 use crate::diag::{Diagnostic, wants_colour};
@@ -142,6 +142,9 @@ impl Checked {
         if args.portable && self.extensions > 0 {
             let places = if self.extensions == 1 { "place" } else { "places" };
             writeln!(out, "{} {places} that xinetd 2.3.15 does not understand", self.extensions)?;
+        }
+        for line in self.configurations.iter().flat_map(not_in_force) {
+            writeln!(out, "{line}")?;
         }
         if self.tally.files > 0 {
             writeln!(out, "{}", self.tally)?;

@@ -1,5 +1,6 @@
 //! `xinetctl explain`: what a service is, value by value, and where each value comes from.
 
+mod attribute;
 mod client;
 mod door;
 pub(super) mod origin;
@@ -27,12 +28,16 @@ use page::Page;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 explained; 1 there is no such service, or the client would be refused; \
+Exit status: 0 explained; 1 there is no such service or attribute, or the client would be \
+refused; \
 2 usage, or the main file cannot be read.")]
 pub(super) struct ExplainArgs {
     /// The id of a service; else its name, for every service of that name
-    #[arg(value_name = "SERVICE")]
-    service: String,
+    #[arg(value_name = "SERVICE", required_unless_present = "attribute")]
+    service: Option<String>,
+    /// Say all about this attribute instead; without a name, list all attributes
+    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with_all = ["service", "main", "from"])]
+    attribute: Option<Option<String>>,
     /// The main file
     #[arg(short = 'f', long = "file", value_name = "MAIN", default_value = "/etc/xinetd.conf")]
     main: PathBuf,
@@ -47,6 +52,10 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> ExitCode {
+    if let Some(name) = &args.attribute {
+        return attribute::run(name.as_deref());
+    }
+    let service = args.service.as_deref().unwrap_or_default();
     let base = env::current_dir().unwrap_or_else(|_| "/".into());
     let main = absolute(&args.main).unwrap_or_else(|_| base.join(&args.main));
     let (lookup, inetd) = (System::new(), args.compat.file(&base));
@@ -56,9 +65,9 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         let _said = complain(why);
         return 2.into();
     }
-    let found = find(&loaded, &args.service);
+    let found = find(&loaded, service);
     if found.is_empty() {
-        return unknown(&loaded, &args.service);
+        return unknown(&loaded, service);
     }
     let client = args.from.map(|address| Client::new(address, args.at));
     let mut out = io::stdout().lock();
@@ -168,19 +177,19 @@ fn state(loaded: &Loaded, declared: &Declared) -> String {
     }
 }
 
-/// The notes that point into an entry: up to the next one in its file, or to a line of an
-/// overlay.
+/// The notes that point into an entry or into an overlay of it: up to the next one in the file.
 fn about<'l>(
     loaded: &'l Loaded,
     declared: &'l Declared,
 ) -> impl Iterator<Item = &'l Diagnostic> + use<'l> {
-    let Span { file, start, .. } = declared.span;
-    let later = loaded.declared.iter().map(|one| one.span);
-    let later = later.filter(|span| span.file == file && span.start > start);
-    let end = later.map(|span| span.start).min().unwrap_or(u32::MAX);
-    let own = move |span: Span| span.file == file && (start..end).contains(&span.start);
-    let line = |span| (loaded.sources.line_span(span).start, span.file);
+    let heads = |one: &'l Declared| one.overlays.iter().copied().chain([one.span]);
+    let end = move |head: Span| {
+        let later = loaded.declared.iter().flat_map(heads);
+        let later = later.filter(|span| span.file == head.file && span.start > head.start);
+        later.map(|span| span.start).min().unwrap_or(u32::MAX)
+    };
+    let parts: Vec<_> = heads(declared).map(|head| (head.file, head.start..end(head))).collect();
     loaded.notes.iter().filter(move |note| {
-        own(note.span) || declared.lines.iter().any(|(_, at)| line(*at) == line(note.span))
+        parts.iter().any(|(file, part)| *file == note.span.file && part.contains(&note.span.start))
     })
 }

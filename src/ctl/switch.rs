@@ -24,7 +24,8 @@ use super::complain;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing in a file changes but the value of `disable`, or one line with it is added.
+Nothing in a file changes but the value of `disable`, or one line with it is added. Where an
+overlay (NAME.local) has such a line, that is the one.
 The lists `enabled` and `disabled` of `defaults` are never changed.
 
 Exit status: 0 done, or nothing to do; 1 not done for at least one service; 2 usage.")]
@@ -70,9 +71,17 @@ struct Job<'e> {
     changed: usize,
     /// By the real path of the file and the place of the name, so that a file that is
     /// included twice is changed once.
-    wanted: BTreeMap<PathBuf, BTreeMap<u32, &'e Entry>>,
+    wanted: BTreeMap<PathBuf, BTreeMap<u32, Target<'e>>>,
     /// The ids of all entries that were dealt with.
     ids: Vec<String>,
+}
+
+/// An entry, and the name at the head of the one that is edited for it: its own, or an
+/// overlay's.
+#[derive(Clone, Copy)]
+struct Target<'e> {
+    entry: &'e Entry,
+    span: Span,
 }
 
 impl<'e> Job<'e> {
@@ -89,9 +98,10 @@ impl<'e> Job<'e> {
             if self.to == Switch::On && self.is_kept_off(entry) {
                 continue;
             }
-            let path = self.entries.sources.path(entry.span.file);
+            let span = self.entries.deciding(entry);
+            let path = self.entries.sources.path(span.file);
             let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            self.wanted.entry(real).or_default().insert(entry.span.start, entry);
+            self.wanted.entry(real).or_default().insert(span.start, Target { entry, span });
         }
     }
 
@@ -135,15 +145,16 @@ impl<'e> Job<'e> {
         }
     }
 
-    /// `entries` in the order of the file.
-    fn edit_file(&mut self, path: &Path, entries: impl Iterator<Item = &'e Entry>) {
+    /// `targets` in the order of the file.
+    fn edit_file(&mut self, path: &Path, targets: impl Iterator<Item = Target<'e>>) {
         let mut edited = None;
         let mut done = Vec::new();
-        for entry in entries {
-            let old = self.entries.sources.bytes(entry.span.file);
+        for target in targets {
+            let Target { entry, span } = target;
+            let old = self.entries.sources.bytes(span.file);
             let (_, text) = edited.get_or_insert_with(|| (old, old.to_vec()));
             self.ids.push(entry.id.clone());
-            match edit::switch(text, moved(entry.span.start, old, text), self.to) {
+            match edit::switch(text, moved(span.start, old, text), self.to) {
                 Ok(Some(change)) => {
                     *text = change.text;
                     let (id, word) = (&entry.id, self.to.word());
@@ -153,8 +164,8 @@ impl<'e> Job<'e> {
                         change.line
                     ));
                 }
-                Ok(None) => self.nothing_to_do(entry),
-                Err(refusal) => self.refused(entry, refusal),
+                Ok(None) => self.nothing_to_do(target),
+                Err(refusal) => self.refused(target, refusal),
             }
         }
         let Some((old, text)) = edited.filter(|(old, text)| old != text) else { return };
@@ -167,13 +178,13 @@ impl<'e> Job<'e> {
         }
     }
 
-    fn nothing_to_do(&self, entry: &Entry) {
+    fn nothing_to_do(&self, Target { entry, span }: Target<'_>) {
         let state = if self.to == Switch::On { "enabled" } else { "disabled" };
-        say(&format!("{}: already {state} ({})", entry.id, self.place(entry.span)));
+        say(&format!("{}: already {state} ({})", entry.id, self.place(span)));
     }
 
-    fn refused(&mut self, entry: &Entry, refusal: Refusal) {
-        let place = self.place(entry.span);
+    fn refused(&mut self, Target { entry, span }: Target<'_>, refusal: Refusal) {
+        let place = self.place(span);
         self.fail(&format!("{}: not changed ({place}): {refusal}", entry.id));
     }
 

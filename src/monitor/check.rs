@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::cli::Options;
 use crate::config::Verdict;
-use crate::config::report::{Form, Tally, checked_as};
+use crate::config::report::{Form, Tally, checked_as, not_in_force};
 use crate::monitor::open::configuration;
 use crate::monitor::start::make_paths_absolute;
 use crate::sys::privilege;
@@ -35,6 +35,7 @@ pub fn check(mut options: Options) -> ExitCode {
     if let Some(remark) = checked_as(privilege::own_ids().0) {
         say(remark + "\n");
     }
+    not_in_force(&loaded).for_each(|line| say(line + "\n"));
     say(format!("{tally}\n"));
     if tally.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

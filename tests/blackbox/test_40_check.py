@@ -16,7 +16,7 @@ TEXT = (str, type(None))
 NOTE = dict(PLACE, level=str, code=str, message=str, label=TEXT, help=TEXT, instead=list, not_in_force=TEXT,
             related=(dict, type(None)), legacy=TEXT)
 SUMMARY = {"errors": int, "warnings": int, "notes": int, "not_in_force": int, "files": int, "services": int,
-           "left_out": int, "would_start": bool, "uid": int}
+           "switched_off": int, "left_out": int, "would_start": bool, "uid": int}
 
 
 def run(*args, **kw):
@@ -65,6 +65,14 @@ def test_a_mistake_is_status_1_and_the_last_line_counts(tree):
     assert code == 1 and "error[bad-number]" in out
     assert out.splitlines()[-1] == "1 error, 1 warning in 3 files; 1 service would start, 1 left out"
     assert "\x1b" not in out, "no terminal, no colour"
+
+
+def test_what_is_off_is_counted_apart_from_what_is_wrong(tree):
+    add(tree.a, "disable = yes")
+    assert check(tree.conf)[1].splitlines()[-1] == "no mistakes in 3 files; 1 service would start, 1 switched off"
+    tree.config("defaults\n{\n\tdisabled = b\n}\nincludedir %s\n" % tree.d)
+    assert check(tree.conf)[1].splitlines()[-1] == "no mistakes in 3 files; no service would start, 2 switched off"
+    assert summary(tree.conf) == dict(summary(tree.conf), services=0, switched_off=2, left_out=0)
 
 
 def test_warnings_are_mistakes_when_strict(tree):
@@ -168,7 +176,11 @@ def test_limits_that_a_comment_switches_off_are_named_first_and_counted(tree):
     assert code == 0
     assert "]: `per_source` is NOT in force: `# ten` is read as values" in out
     assert re.search(r"(?m)^ +# ten\n +per_source = 10$", out), out
-    assert "2 lines that should keep clients out are NOT in force" in out.splitlines()[-1]
+    lines = out.splitlines()
+    assert "2 lines that should keep clients out are NOT in force" in lines[-1]
+    assert re.fullmatch(r"NOT in force: `per_source`, %s:\d+" % re.escape(tree.a), lines[-3])
+    assert re.fullmatch(r"NOT in force: `cps`, %s:\d+" % re.escape(tree.b), lines[-2])
+    assert t(tree)[2].splitlines()[-3:] == lines[-3:], "whoever checks"
 
 
 def test_a_rejected_default_is_said_to_keep_xinetd_from_starting(tree):

@@ -115,6 +115,45 @@ def test_all_entries_of_a_name_are_switched_and_one_by_its_id(tree):
     assert raw(tree.a).count(b"= yes") == 1 and raw(tree.a).endswith(more.replace(b"= no", b"= yes"))
 
 
+@pytest.fixture
+def overlaid(tree):
+    """The service a with an overlay, and how both files look now."""
+    def make(lines):
+        tree.local = tree.path("xinetd.d/a.local")
+        put(tree.local, b"# ours\nservice a\n{\n\tinstances = 3\n%s}\n" % lines)
+        return raw(tree.a), raw(tree.local)
+    return make
+
+
+def test_the_line_of_an_overlay_is_switched_when_it_decides(tree, overlaid):
+    own, local = overlaid(b"\tdisable = no\n")
+    code, out, err = switch(tree, "disable", "a")
+    assert (code, err) == (0, "") and out.startswith("a: disable = yes (%s:5)\n" % tree.local)
+    assert raw(tree.a) == own and raw(tree.local) == local.replace(b"= no", b"= yes")
+    assert switch(tree, "disable", "a")[1] == "a: already disabled (%s:2)\n" % tree.local
+    tree.config("includedir %s\n%s" % (tree.path("xinetd.d"), cat("sentinel", free_port())))
+    tree.start()
+    assert not listening(tree.pa)
+    assert switch(tree, "enable", "a")[0] == 0 and raw(tree.local) == local and raw(tree.a) == own
+    tree.hup()
+    tree.wait_port(tree.pa)
+
+
+def test_an_overlay_wins_over_the_entry_below_it(tree, overlaid):
+    put(tree.a, raw(tree.a).replace(b"= no\n\tport", b"= yes\n\tport"))
+    own, local = overlaid(b"\tdisable = no\n")
+    assert switch(tree, "enable", "a")[1] == "a: already enabled (%s:2)\n" % tree.local
+    assert switch(tree, "disable", "a")[0] == 0
+    assert raw(tree.a) == own and raw(tree.local) == local.replace(b"= no", b"= yes")
+
+
+@pytest.mark.parametrize("line", [b"", b"\tdisable = yes # until monday\n"])
+def test_an_overlay_that_does_not_decide_is_left_alone(tree, overlaid, line):
+    own, local = overlaid(line)
+    assert switch(tree, "disable", "a")[0] == 0
+    assert raw(tree.local) == local and raw(tree.a) == own.replace(b"= no\n\tport", b"= yes\n\tport")
+
+
 def test_unknown_services_are_guessed_and_the_others_are_done(tree):
     code, out, err = switch(tree, "disable", "sentinal", "a")
     assert code == 1 and "there is no service `sentinal`" in err and "a: disable = yes" in out

@@ -3,6 +3,7 @@
 use crate::config::addr::{self, AddrPattern, Meaning, Unread};
 use crate::config::ast::{Assignment, Word};
 use crate::config::code;
+use crate::config::comment;
 use crate::config::lookup::Lookup;
 use crate::config::read::Reader;
 use crate::config::value::{self, Outcome};
@@ -76,7 +77,7 @@ fn addresses(
                 not_understood(word, message).help(instead_of(&text))
             }
         };
-        reader.notes.push(note);
+        reader.notes.push(comment::way_out(line, note));
     }
     patterns
 }

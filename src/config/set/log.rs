@@ -13,8 +13,8 @@ pub(in crate::config) fn log_type(reader: &mut Reader<'_>, line: &Assignment) ->
     let kind = value::keyword(line.first(), "a kind of log", value::LOG_KINDS)?;
     let rest = line.values.get(1..).unwrap_or_default();
     let target = match (kind, rest) {
-        (LogKind::Syslog, [facility]) => syslog(reader, facility, None)?,
-        (LogKind::Syslog, [facility, level]) => syslog(reader, facility, Some(level))?,
+        (LogKind::Syslog, [facility]) => syslog(reader, line, facility, None)?,
+        (LogKind::Syslog, [facility, level]) => syslog(reader, line, facility, Some(level))?,
         (LogKind::File, [path, sizes @ ..]) if sizes.len() <= 2 => {
             LogTarget::File(FileLog { path: reader.path(path), limits: file_limits(sizes)? })
         }
@@ -32,13 +32,18 @@ fn log_form(line: &Assignment, form: &str) -> Box<Diagnostic> {
 }
 
 /// Of two mistakes both are reported.
-fn syslog(reader: &mut Reader<'_>, facility: &Word, level: Option<&Word>) -> Outcome<LogTarget> {
+fn syslog(
+    reader: &mut Reader<'_>,
+    line: &Assignment,
+    facility: &Word,
+    level: Option<&Word>,
+) -> Outcome<LogTarget> {
     let facility = value::keyword(facility, "a syslog facility", value::FACILITIES);
     let level = level.map(|level| value::keyword(level, "a syslog level", value::LEVELS));
     match (facility, level.unwrap_or(Ok(Level::Info))) {
         (Ok(facility), Ok(level)) => Ok(LogTarget::Syslog { facility, level }),
         (Err(first), Err(second)) => {
-            reader.refuse("log_type", *first);
+            reader.refuse("log_type", line, *first);
             Err(second)
         }
         (Err(only), Ok(_)) | (Ok(_), Err(only)) => Err(only),
