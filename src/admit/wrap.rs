@@ -16,6 +16,9 @@ mod table;
 pub use pattern::{Host, HostName, Need};
 pub use table::Table;
 
+use std::io;
+use std::path::Path;
+
 use options::Effect;
 
 /// Both files.
@@ -58,6 +61,27 @@ pub struct Decision {
 }
 
 impl Tables {
+    /// The files of hosts_access(5).
+    pub const ALLOW: &str = "/etc/hosts.allow";
+    pub const DENY: &str = "/etc/hosts.deny";
+
+    /// Both files as `read` finds them, and what they refer to. One that does not exist has no
+    /// rules; without one that cannot be read nobody is let in.
+    #[must_use]
+    pub fn load(read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Self {
+        let text =
+            |path: &Path| read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let table = |path| match text(Path::new(path)) {
+            Ok(rules) => Some(Table::parse(&rules, &|further| text(further).ok())),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Some(Table::default()),
+            Err(_) => None,
+        };
+        match (table(Self::ALLOW), table(Self::DENY)) {
+            (Some(allow), Some(deny)) => Self { allow, deny },
+            (None, _) | (_, None) => Self { allow: Table::default(), deny: Table::closed() },
+        }
+    }
+
     /// Whether there is any rule at all.
     #[must_use]
     pub fn are_empty(&self) -> bool {

@@ -95,7 +95,7 @@ impl Check<'_> {
             Denial::PerSourceLimit => "per_source",
             Denial::Address if self.is_banned(name) => "no_access",
             Denial::Address => "only_from",
-            Denial::ProcessLimit | Denial::Fork => "-limit",
+            Denial::ProcessLimit | Denial::Fork | Denial::Libwrap => "-limit",
         }
     }
 
