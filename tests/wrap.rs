@@ -29,7 +29,7 @@ fn libwrap(allow: &str, deny: &str, daemon: &str, client: &str) -> Option<bool> 
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("hosts.allow"), allow).unwrap();
     fs::write(directory.path().join("hosts.deny"), deny).unwrap();
-    let output = Command::new("tcpdmatch")
+    let output = Command::new(TCPDMATCH)
         .args(["-d", daemon, client])
         .current_dir(directory.path())
         .output()
@@ -45,11 +45,12 @@ fn libwrap(allow: &str, deny: &str, daemon: &str, client: &str) -> Option<bool> 
 
 /// Debian's package tcpd; `tests/all` installs it where it may.
 fn is_installed() -> bool {
-    let found = Command::new("tcpdmatch").output().is_ok();
+    let found = Command::new(TCPDMATCH).output().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "tcpdmatch is not installed (package tcpd)");
     found
 }
 
+const TCPDMATCH: &str = "/usr/sbin/tcpdmatch";
 const ALL: &str = "ALL: ALL\n";
 
 /// Lists of daemons and clients in hosts.allow, with hosts.deny denying everybody.
