@@ -3,6 +3,7 @@
 mod count;
 mod rate;
 mod welcome;
+pub mod wrap;
 
 pub use count::Counts;
 pub use rate::Rate;

@@ -8,7 +8,7 @@ use crate::plan::{AccessList, Denial, Policy};
 pub enum Welcome {
     In,
     /// The lists have names on them, and the address alone does not settle it: to be asked
-    /// for, and then for [`decide_by_name`].
+    /// for, and then for [`decide_by_name`]. Or the files of TCP wrappers ask for more.
     NameDecides,
 }
 

@@ -370,7 +370,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::flags),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NORETRY, NOLIBWRAP and IDONLY mean nothing in this version, INTERCEPT nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NOLIBWRAP: hosts.allow and hosts.deny are not asked. NORETRY and IDONLY mean nothing in this version, INTERCEPT nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
         spec: "ATTR-22",
         ..SCALAR
     },
@@ -613,7 +613,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::libwrap),
         default: "the name of the server",
         summary: "the name looked up in hosts.allow and hosts.deny",
-        text: "This version never reads hosts.allow and hosts.deny: the line is accepted and has no effect.",
+        text: "Without it internal and redirected services are looked up by their own name, others by the last part of `server`, or of the first word of `server_args` with NAMEINARGS. The files are read for every client; `flags = NOLIBWRAP` switches that off.",
         spec: "ATTR-37",
         ..SCALAR
     },

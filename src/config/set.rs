@@ -56,7 +56,6 @@ pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 /// Flags that are accepted and do nothing in this version.
 const WITHOUT_EFFECT: &[(Flag, &str)] = &[
     (Flag::NoRetry, "NORETRY has no effect: a failed fork is never tried again"),
-    (Flag::NoLibwrap, "NOLIBWRAP has no effect: hosts.allow and hosts.deny are never read"),
     (
         Flag::IdOnly,
         "IDONLY is not supported by this version: it is NOT in force, and nobody is asked",
@@ -352,8 +351,6 @@ pub(super) fn deny_time(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 pub(super) fn libwrap(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
     reader.draft.libwrap = Some(word.text().into_owned());
-    let message = "`libwrap` has no effect: hosts.allow and hosts.deny are never read";
-    reader.notes.push(Diagnostic::warning(code::NO_EFFECT, word.span, message));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod door;
 pub(super) mod origin;
 mod page;
+mod wrappers;
 
 use std::{
     env,

@@ -14,6 +14,7 @@ use crate::admit::Processes;
 use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::visit;
+use crate::engine::wrap::Facts;
 use crate::ipc::Event;
 use crate::ipc::Refusal;
 use crate::ipc::ToMonitor;
@@ -115,34 +116,55 @@ impl Engine {
 
     /// May this client in? `None` when its door is gone. Who may is counted from now on.
     pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<Welcome, Denial>> {
-        let processes = Processes { running: self.running, limit: self.process_limit };
-        let state = self.doors.get_mut(&visitor.service)?;
-        let counts = self.counts.entry(visitor.service).or_default();
-        let Door { policy, .. } = &state.door;
-        let now = self.clock.moment(policy);
-        let verdict = admit::decide(policy, &mut state.rate, counts, processes, visitor.peer, now);
-        let is_locked_out = self.locked_out.contains(visitor.peer.address, Instant::now());
-        let duty = state.door.duty;
-        let verdict = match duty {
-            Duty::HandOver if !is_locked_out => verdict,
-            Duty::HandOver | Duty::LockOut(_) => verdict.and(Err(Denial::Address)),
-        };
+        let mut verdict = self.decide_by_rules(visitor)?;
+        if verdict == Ok(Welcome::In) {
+            verdict = self.decide_by_wrappers(visitor);
+        }
         match verdict {
             Ok(_) => {
-                counts.add(visitor.peer.address);
+                self.counts.entry(visitor.service).or_default().add(visitor.peer.address);
                 self.running += 1;
             }
             Err(Denial::Cps) => self.pause(visitor.service),
-            Err(Denial::Address) => self.sense(duty, visitor),
+            Err(Denial::Address) => self.sense(visitor),
             Err(_) => {}
         }
         Some(verdict)
     }
 
+    /// By what the configuration says, and by who came to a sensor.
+    fn decide_by_rules(&mut self, visitor: &Visitor) -> Option<Result<Welcome, Denial>> {
+        let Visitor { service, peer, .. } = visitor;
+        let processes = Processes { running: self.running, limit: self.process_limit };
+        let state = self.doors.get_mut(service)?;
+        let counts = self.counts.entry(*service).or_default();
+        let Door { policy, duty, .. } = &state.door;
+        let now = self.clock.moment(policy);
+        let verdict = admit::decide(policy, &mut state.rate, counts, processes, *peer, now);
+        let is_locked_out = self.locked_out.contains(peer.address, Instant::now());
+        Some(match duty {
+            Duty::HandOver if !is_locked_out => verdict,
+            Duty::HandOver | Duty::LockOut(_) => verdict.and(Err(Denial::Address)),
+        })
+    }
+
+    /// By hosts.allow and hosts.deny, as far as that goes without asking anybody.
+    fn decide_by_wrappers(&mut self, visitor: &Visitor) -> Result<Welcome, Denial> {
+        let door = self.doors.get(&visitor.service).map(|state| &state.door);
+        let daemon = door.and_then(|door| door.wrap.as_ref());
+        let daemon = daemon.filter(|_| !self.wrap_files.tables().are_empty()).cloned();
+        match daemon.map(|daemon| self.wrap(&daemon, visitor, &Facts::default())) {
+            None | Some(Ok(true)) => Ok(Welcome::In),
+            Some(Ok(false)) => Err(Denial::Libwrap),
+            Some(Err(_)) => Ok(Welcome::NameDecides),
+        }
+    }
+
     /// SENS-1: at a sensor, whoever comes is locked out of everything.
-    fn sense(&mut self, duty: Duty, visitor: &Visitor) {
-        let Duty::LockOut(time) = duty else { return };
+    fn sense(&mut self, visitor: &Visitor) {
         let (service, peer) = (visitor.service, visitor.peer.address);
+        let duty = self.doors.get(&service).map(|state| state.door.duty);
+        let Some(Duty::LockOut(time)) = duty else { return };
         if self.locked_out.add(peer, time, Instant::now()).is_some() {
             self.port.send(&ToMonitor::Sensed { service, peer }, None);
         }
@@ -162,8 +184,8 @@ impl Engine {
     pub(super) fn refuse(&mut self, visitor: &Visitor, why: Denial) {
         let service = visitor.service;
         let reports = self.doors.get(&service).is_some_and(|state| state.door.reports_refusals);
-        // The daemon's log has a word about this one, too (LIM-4).
-        if reports || why == Denial::Load {
+        // The daemon's log has a word about these, too (LIM-4, WRAP-1).
+        if reports || matches!(why, Denial::Load | Denial::Libwrap) {
             let peer = visitor.peer.address;
             self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
         }

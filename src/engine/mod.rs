@@ -12,6 +12,7 @@ mod moment;
 mod names;
 mod visit;
 mod watch;
+mod wrap;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ use crate::sys::readiness::ReadySet;
 use doors::{Arriving, DoorState};
 use moment::Clock;
 use watch::watch;
+use wrap::WrapFiles;
 
 /// Connections of all services that wait for a banner or for a name, at most; more wait in
 /// the backlog. Fewer where descriptors are scarce.
@@ -66,6 +68,7 @@ struct Engine {
     process_limit: Limit,
     /// Who came to a SENSOR.
     locked_out: DenyList,
+    wrap_files: WrapFiles,
     /// Servers ordered or about to be, over all services.
     running: u32,
     /// A plan that has not been committed yet.
@@ -189,6 +192,7 @@ impl Engine {
             last_ticket: Ticket(0),
             process_limit: Limit::Unlimited,
             locked_out: DenyList::default(),
+            wrap_files: WrapFiles::default(),
             running: 0,
             arriving: None,
             banners: HashMap::new(),

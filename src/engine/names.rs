@@ -1,6 +1,6 @@
 //! The names of clients, asked of the resolver where nobody waits for it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::admit::ClientName;
+use crate::admit::wrap::HostName;
 use crate::sys::names;
 
 /// Look-ups at a time, at most. One that nobody waits for any more counts until it ends.
@@ -35,6 +36,26 @@ pub(super) async fn name_of(
         Ok(Some(Some(name))) => ClientName::Known(name),
         Ok(Some(None)) => ClientName::None,
         Ok(None) | Err(_) => ClientName::InDoubt,
+    }
+}
+
+/// A name as TCP wrappers take it: one that does not lead back to the address may be a lie.
+pub(super) async fn verified(name: ClientName, address: IpAddr, turns: Arc<Semaphore>) -> HostName {
+    let ClientName::Known(name) = name else { return HostName::Unknown };
+    let asked = async {
+        let turn = turns.acquire_owned().await.ok()?;
+        let host = name.clone();
+        let answer = spawn_blocking(move || {
+            let mut found = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
+            let leads_back = found.any(|found| found.ip().to_canonical() == address);
+            drop(turn);
+            leads_back
+        });
+        answer.await.ok()
+    };
+    match timeout(PATIENCE, asked).await {
+        Ok(Some(true)) if name.parse::<IpAddr>().is_err() => HostName::Known(name),
+        _ => HostName::Paranoid,
     }
 }
 

@@ -6,11 +6,13 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::admit::{self, Welcome};
+use crate::admit::wrap::Need;
+use crate::admit::{self, ClientName, Welcome};
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
 use crate::engine::banner::show;
 use crate::engine::names;
+use crate::engine::wrap::Facts;
 use crate::plan::{BannerKind, Denial, DoorBanners};
 
 /// A client of a service with banners, from the first banner to the order or the end.
@@ -65,13 +67,50 @@ async fn ask_for_name(
     let (service, peer) = (visitor.service, visitor.peer);
     let turns = Arc::clone(&engine.borrow().lookups);
     let name = names::name_of(peer.address, turns, names::PATIENCE).await;
-    let mut engine = engine.borrow_mut();
-    let state = engine.doors.get(&service);
-    let verdict = state.map(|state| admit::decide_by_name(&state.door.policy, peer, &name));
+    let door = engine.borrow().doors.get(&service).map(|state| state.door.clone());
+    let mut verdict = door.as_ref().map(|door| admit::decide_by_name(&door.policy, peer, &name));
+    if let (Some(Ok(())), Some(daemon)) = (verdict, door.and_then(|door| door.wrap)) {
+        let granted = ask_wrappers(engine, visitor, &daemon, name).await;
+        verdict = Some(if granted { Ok(()) } else { Err(Denial::Libwrap) });
+    }
     if verdict != Some(Ok(())) {
-        engine.uncount(service, peer.address);
+        engine.borrow_mut().uncount(service, peer.address);
     }
     verdict
+}
+
+/// Whether hosts.allow and hosts.deny let the client in; what they ask about is found out,
+/// one thing at a time.
+async fn ask_wrappers(
+    engine: &Rc<RefCell<Engine>>,
+    visitor: &Visitor,
+    daemon: &str,
+    name: ClientName,
+) -> bool {
+    let turns = Arc::clone(&engine.borrow().lookups);
+    let mut facts = Facts::default();
+    let mut name = Some(name);
+    loop {
+        let answer = engine.borrow_mut().wrap(daemon, visitor, &facts);
+        match answer {
+            Ok(is_granted) => return is_granted,
+            Err(Need::ClientName) if facts.client.is_none() => {
+                let name = name.take().unwrap_or(ClientName::InDoubt);
+                let address = visitor.peer.address;
+                facts.client = Some(names::verified(name, address, Arc::clone(&turns)).await);
+            }
+            Err(Need::ServerName) if facts.server.is_none() => {
+                let address = visitor.socket.local_addr().ok().and_then(|own| own.as_socket());
+                let Some(address) = address.map(|own| own.ip().to_canonical()) else {
+                    return false;
+                };
+                let name = names::name_of(address, Arc::clone(&turns), names::PATIENCE).await;
+                facts.server = Some(names::verified(name, address, Arc::clone(&turns)).await);
+            }
+            // Whom the client's host has logged in is not asked: nobody is waved through.
+            Err(Need::ClientName | Need::ServerName | Need::User) => return false,
+        }
+    }
 }
 
 async fn let_in(engine: &Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {

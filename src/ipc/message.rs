@@ -40,6 +40,9 @@ pub enum Event {
     Activated,
     /// accept(2) failed with this error number.
     AcceptFailed(i32),
+    /// A rule of hosts.allow, else of hosts.deny, was not followed to the letter. The line is
+    /// counted from 1; 0: the file cannot be read.
+    RuleFallsShort { is_allow: bool, line: u32 },
 }
 
 /// From the engine.
@@ -148,6 +151,8 @@ impl Message for ToMonitor {
                     Event::Deactivated => w.u8(1),
                     Event::Activated => w.u8(2),
                     Event::AcceptFailed(errno) => w.u8(3).u32(errno.unsigned_abs()),
+                    Event::RuleFallsShort { is_allow: true, line } => w.u8(4).u32(line),
+                    Event::RuleFallsShort { is_allow: false, line } => w.u8(5).u32(line),
                 }
             }
             Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
@@ -211,6 +216,8 @@ fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
         1 => Event::Deactivated,
         2 => Event::Activated,
         3 => Event::AcceptFailed(i32::try_from(r.u32()?).map_err(|_| Violation::Malformed)?),
+        4 => Event::RuleFallsShort { is_allow: true, line: r.u32()? },
+        5 => Event::RuleFallsShort { is_allow: false, line: r.u32()? },
         _ => return Err(Violation::Malformed),
     })
 }
@@ -338,6 +345,10 @@ mod tests {
                 ToMonitor::Start { ticket, service, peer },
                 ToMonitor::Noticed { service, event: Event::Deactivated },
                 ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
+                ToMonitor::Noticed {
+                    service,
+                    event: Event::RuleFallsShort { is_allow: true, line: 7 },
+                },
                 ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
                 ToMonitor::Sensed { service, peer },
                 ToMonitor::Stopped,

@@ -90,6 +90,9 @@ pub struct Monitor {
     stop_at: Option<(Instant, Exit)>,
     /// Limits that a service's servers cannot have, and that this has been said.
     not_in_force: HashSet<(ServiceIndex, u32)>,
+    /// Rules of hosts.allow (else hosts.deny) that this version cannot follow, by their line,
+    /// and that this has been said.
+    rules_told: HashSet<(bool, u32)>,
     /// Set by `-cc`.
     next_check: Option<Instant>,
     pid_file: Option<PidFile>,
@@ -134,6 +137,7 @@ impl Monitor {
             is_announced: false,
             stop_at: None,
             not_in_force: HashSet::new(),
+            rules_told: HashSet::new(),
             next_check: None,
             pid_file: given.pid_file,
         }

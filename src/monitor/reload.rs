@@ -304,6 +304,7 @@ impl Monitor {
         }
         self.household.tidy();
         self.not_in_force.clear();
+        self.rules_told.clear();
         let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
         tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
         notify::ready(self.services.count());

@@ -25,6 +25,7 @@ use crate::plan::BannerKind;
 use crate::plan::Denial;
 use crate::plan::DenyList;
 use crate::plan::DenyTime;
+use crate::plan::Libwrap;
 use crate::plan::Listed;
 use crate::plan::ServiceIndex;
 use crate::sys::fd;
@@ -43,6 +44,17 @@ fn service<'a>(
     found
         .or_else(|| reload.and_then(|reload| reload.retired.find(index)))
         .ok_or(Violation::Contradiction(kind, "no such service"))
+}
+
+/// Why a rule was not followed to the letter.
+const fn rule_falls_short(line: u32) -> &'static str {
+    match line {
+        0 => "this file or hosts.allow cannot be read by the engine: every client is refused",
+        _ => {
+            "this rule has a mistake, or asks for something that is not done here: commands are not \
+             run, banners not shown; where the server would be another, its clients are refused"
+        }
+    }
 }
 
 impl Monitor {
@@ -173,8 +185,15 @@ impl Monitor {
     fn log_refusal(&mut self, refusal: Refusal) -> Result<(), Violation> {
         let Refusal { service: index, why, peer } = refusal;
         let service = Rc::clone(&self.service(Kind::Refused, index)?.service);
-        if why == Denial::Load {
-            tracing::error!("refused connect from {peer} due to excessive load");
+        match (why, &service.libwrap) {
+            (Denial::Load, _) => {
+                tracing::error!("refused connect from {peer} due to excessive load");
+            }
+            (Denial::Libwrap, Libwrap::Daemon(daemon)) => {
+                let id = &service.id;
+                tracing::info!("libwrap refused connection to {id} (libwrap={daemon}) from {peer}");
+            }
+            _ => {}
         }
         if let Some(line) = log::fail(&service.id, service.log.on_failure, why, peer) {
             self.logs.line(index, &service, &line);
@@ -208,8 +227,8 @@ impl Monitor {
         Ok(())
     }
 
-    fn log_event(&self, index: ServiceIndex, event: Event) -> Result<(), Violation> {
-        let service = &self.service(Kind::Noticed, index)?.service;
+    fn log_event(&mut self, index: ServiceIndex, event: Event) -> Result<(), Violation> {
+        let service = Rc::clone(&self.service(Kind::Noticed, index)?.service);
         let (name, id) = (&service.name, &service.id);
         match event {
             Event::Deactivated => tracing::error!(
@@ -221,6 +240,13 @@ impl Monitor {
             Event::AcceptFailed(errno) => {
                 let errno = crate::sys::Errno::from_raw(errno);
                 tracing::error!("service {id}, accept: {}", super::words(errno));
+            }
+            Event::RuleFallsShort { is_allow, line } => {
+                let file = if is_allow { "/etc/hosts.allow" } else { "/etc/hosts.deny" };
+                // For every client the same: once is enough.
+                if self.rules_told.insert((is_allow, line)) {
+                    tracing::warn!("{file}:{line}: {}", rule_falls_short(line));
+                }
             }
         }
         Ok(())

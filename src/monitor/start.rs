@@ -1,12 +1,12 @@
 //! The order of start-up, as a list (START-1).
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::absolute;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use crate::cli::{Messages, Options, Stage};
 use crate::config;
@@ -168,12 +168,6 @@ fn warn_about(options: &Options) {
             continue;
         }
         tracing::warn!("option {word} is not known and ignored");
-    }
-    for file in ["/etc/hosts.allow", "/etc/hosts.deny"] {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        if text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-            tracing::warn!("{file} has rules: this version does not apply them to any service");
-        }
     }
 }
 

@@ -21,11 +21,13 @@ pub enum Denial {
     Load,
     /// `access_times`
     Time,
+    /// hosts.allow, hosts.deny
+    Libwrap,
 }
 
 impl Denial {
     /// All of them, in the order of their numbers on the wire.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Address,
         Self::Fork,
         Self::ServiceLimit,
@@ -34,6 +36,7 @@ impl Denial {
         Self::Cps,
         Self::Load,
         Self::Time,
+        Self::Libwrap,
     ];
 }
 
@@ -48,6 +51,7 @@ impl fmt::Display for Denial {
             Self::Cps => "connections per second",
             Self::Load => "load",
             Self::Time => "time",
+            Self::Libwrap => "libwrap",
         })
     }
 }

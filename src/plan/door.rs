@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use crate::plan::{Action, DenyTime, LogTarget, Policy, Service, ServiceId};
+use crate::plan::{Action, DenyTime, Libwrap, LogTarget, Policy, Service, ServiceId};
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Door {
     pub id: ServiceId,
     pub policy: Policy,
     pub duty: Duty,
+    /// The name that hosts.allow and hosts.deny know the service by; `None`: they are not
+    /// asked (WRAP-1).
+    pub wrap: Option<String>,
     pub banners: DoorBanners,
     /// Somebody reads about refusals: report each one.
     pub reports_refusals: bool,
@@ -57,6 +60,10 @@ impl Door {
                 Action::Start { .. } | Action::Redirect { .. } | Action::Internal { .. } => {
                     Duty::HandOver
                 }
+            },
+            wrap: match &service.libwrap {
+                Libwrap::Off => None,
+                Libwrap::Daemon(name) => Some(name.clone()),
             },
             banners: DoorBanners {
                 always: service.banners.always.is_some(),

@@ -42,6 +42,7 @@ mod tests {
                 no_access: None,
             },
             duty: Duty::LockOut(DenyTime::Minutes(5)),
+            wrap: Some("pop3d".into()),
             banners: DoorBanners { always: true, success: false, fail: true },
             reports_refusals: true,
         }];

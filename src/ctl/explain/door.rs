@@ -11,11 +11,20 @@ use crate::plan::{AccessList, Action, Denial, Limit, Service};
 
 use super::client::Client;
 use super::origin::{Origin, operator, places};
+use super::wrappers::Wrappers;
 
 /// The attributes that are looked at, in the order of ACC-1. Who is on `no_access` is
 /// refused whatever `only_from` says, so it comes first (ADDR-2).
-const CHECKS: [&str; 7] =
-    ["cps", "max_load", "access_times", "instances", "per_source", "no_access", "only_from"];
+const CHECKS: [&str; 8] = [
+    "cps",
+    "max_load",
+    "access_times",
+    "instances",
+    "per_source",
+    "no_access",
+    "only_from",
+    "libwrap",
+];
 
 /// One client at one service.
 pub(super) struct Check<'l> {
@@ -31,6 +40,7 @@ struct Verdict {
     /// The attribute that refuses; `None`: nobody does.
     refusing: Option<(&'static str, Denial)>,
     name: Option<ClientName>,
+    wrappers: Wrappers,
 }
 
 impl Check<'_> {
@@ -56,8 +66,12 @@ impl Check<'_> {
         if let Some(name) = &name {
             decided = admit::decide_by_name(policy, peer, name).map(|()| Welcome::In);
         }
+        let wrappers = Wrappers::ask(self.service, self.client, self.lookup);
+        if decided == Ok(Welcome::In) && !wrappers.is_granted {
+            decided = Err(Denial::Libwrap);
+        }
         let refusing = decided.err().map(|why| (self.attribute(why, name.as_ref()), why));
-        let verdict = Verdict { refusing, name };
+        let verdict = Verdict { refusing, name, wrappers };
         self.client_text(&mut text, &verdict);
         let outcome = match verdict.refusing {
             None => "let in".to_owned(),
@@ -95,6 +109,7 @@ impl Check<'_> {
             Denial::PerSourceLimit => "per_source",
             Denial::Address if self.is_banned(name) => "no_access",
             Denial::Address => "only_from",
+            Denial::Libwrap => "libwrap",
             Denial::ProcessLimit | Denial::Fork => "-limit",
         }
     }
@@ -123,7 +138,10 @@ impl Check<'_> {
                 Some(last) if position == last => "refuses",
                 _ => "passed",
             };
-            let rule = self.rule(attribute, verdict.name.as_ref());
+            let rule = match attribute {
+                "libwrap" => verdict.wrappers.rule.clone(),
+                _ => self.rule(attribute, verdict.name.as_ref()),
+            };
             let line = format!("  {attribute:<13} {outcome:<12} {rule}");
             let _infallible = writeln!(text, "{}", line.trim_end());
         }

@@ -1,0 +1,58 @@
+//! What hosts.allow and hosts.deny say about a client that is only imagined.
+
+use std::fs;
+
+use crate::admit::ClientName;
+use crate::admit::wrap::{Host, HostName, Need, Request, Tables, Which};
+use crate::config::lookup::Lookup;
+use crate::plan::{Libwrap, Service};
+
+use super::client::Client;
+
+/// The answer, and the rule behind it.
+pub(super) struct Wrappers {
+    pub is_granted: bool,
+    /// In words.
+    pub rule: String,
+}
+
+impl Wrappers {
+    pub(super) fn ask(service: &Service, client: &Client, lookup: &dyn Lookup) -> Self {
+        let Libwrap::Daemon(daemon) = &service.libwrap else {
+            return Self { is_granted: true, rule: "not asked (NOLIBWRAP)".to_owned() };
+        };
+        let tables = Tables::load(&|path| fs::read(path));
+        let server = Host { address: service.socket.address.ip(), name: Some(HostName::Unknown) };
+        let mut host = Host { address: client.address, name: None };
+        loop {
+            let request = Request { daemon, client: &host, server: &server, user: None };
+            match tables.decide(&request) {
+                Err(Need::ClientName) if host.name.is_none() => {
+                    host.name = Some(verified(client, lookup));
+                }
+                Err(_) => {
+                    let rule = format!("daemon `{daemon}`: a rule asks for the user of the client");
+                    return Self { is_granted: false, rule };
+                }
+                Ok(decision) => {
+                    let rule = match decision.by {
+                        None => format!("daemon `{daemon}`: no rule is about this client"),
+                        Some((Which::Allow, line)) => {
+                            format!("`{daemon}`, {}:{line}", Tables::ALLOW)
+                        }
+                        Some((Which::Deny, line)) => format!("`{daemon}`, {}:{line}", Tables::DENY),
+                    };
+                    return Self { is_granted: decision.is_granted, rule };
+                }
+            }
+        }
+    }
+}
+
+/// The client's name, if it leads back to its address.
+fn verified(client: &Client, lookup: &dyn Lookup) -> HostName {
+    let ClientName::Known(name) = client.name() else { return HostName::Unknown };
+    let found = lookup.addresses(&name);
+    let leads_back = found.iter().any(|found| found.ip().to_canonical() == client.address);
+    if leads_back { HostName::Known(name) } else { HostName::Paranoid }
+}

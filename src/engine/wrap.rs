@@ -1,0 +1,83 @@
+//! hosts.allow and hosts.deny, looked at for every client and read again when they change.
+
+use std::cell::Cell;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::rc::Rc;
+
+use crate::admit::wrap::{Decision, Host, HostName, Need, Request, Tables, Which};
+use crate::engine::Engine;
+use crate::engine::accept::Visitor;
+use crate::ipc::{Event, ToMonitor};
+
+/// What is known of both ends of a connection besides their addresses.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) client: Option<HostName>,
+    pub(super) server: Option<HostName>,
+    pub(super) user: Option<String>,
+}
+
+/// Both files as they were last read.
+#[derive(Debug, Default)]
+pub(super) struct WrapFiles {
+    tables: Rc<Tables>,
+    /// What the files looked like then. `None`: to be read in any case.
+    seen: Option<[Stamp; 2]>,
+}
+
+/// What changes when a file does: device, inode, size, time of the last change; all 0 for
+/// a file that is not there.
+type Stamp = (u64, u64, u64, i64, i64);
+
+impl WrapFiles {
+    /// The rules in force now.
+    pub(super) fn tables(&mut self) -> Rc<Tables> {
+        let stamps = [stamp(Tables::ALLOW), stamp(Tables::DENY)];
+        if self.seen != Some(stamps) {
+            let files = Cell::new(0);
+            self.tables = Rc::new(Tables::load(&|path| {
+                files.set(files.get() + 1);
+                fs::read(path)
+            }));
+            // Files that rules refer to may change without these two.
+            self.seen = (files.get() <= stamps.len()).then_some(stamps);
+        }
+        Rc::clone(&self.tables)
+    }
+}
+
+fn stamp(path: &str) -> Stamp {
+    let found = fs::metadata(path);
+    found.map_or_else(
+        |_| Stamp::default(),
+        |of| (of.dev(), of.ino(), of.size(), of.ctime(), of.ctime_nsec()),
+    )
+}
+
+impl Engine {
+    /// Whether hosts.allow and hosts.deny let this client in, as far as `facts` go.
+    pub(super) fn wrap(
+        &mut self,
+        daemon: &str,
+        visitor: &Visitor,
+        facts: &Facts,
+    ) -> Result<bool, Need> {
+        let tables = self.wrap_files.tables();
+        let local = visitor.socket.local_addr().ok().and_then(|address| address.as_socket());
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = local.unwrap_or(unspecified).ip().to_canonical();
+        let server = Host { address, name: facts.server.clone() };
+        let client = Host { address: visitor.peer.address, name: facts.client.clone() };
+        let user = facts.user.as_deref();
+        let request = Request { daemon, client: &client, server: &server, user };
+        let Decision { is_granted, by, falls_short } = tables.decide(&request)?;
+        if let (true, Some((which, line))) = (falls_short, by) {
+            let is_allow = which == Which::Allow;
+            let event = Event::RuleFallsShort { is_allow, line };
+            self.port.send(&ToMonitor::Noticed { service: visitor.service, event }, None);
+        }
+        Ok(is_granted)
+    }
+}
