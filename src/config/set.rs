@@ -273,11 +273,10 @@ pub(super) fn umask(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     Ok(())
 }
 
-/// ATTR-43
+/// ATTR-43: a word without `=` is refused; one without a name is passed on as it is.
 pub(super) fn env(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let split = |word: &Word| {
-        let at = word.bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0);
-        let Some(at) = at else {
+        let Some(at) = word.bytes.iter().position(|byte| *byte == b'=') else {
             let message = format!("`{}` is not of the form NAME=value", word.text());
             let note = Diagnostic::error(code::BAD_VARIABLE, word.span, message)
                 .legacy(format!("Bad environment string: {}", word.text()));
