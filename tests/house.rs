@@ -5,6 +5,7 @@
 #![expect(clippy::string_slice, reason = "positions come from a search")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -203,6 +204,68 @@ fn every_file_says_in_its_first_line_what_it_is_for() {
         let first = text.lines().next().unwrap_or_default();
         assert!(first.starts_with("//! ") && first.len() > 8, "{}", path.display());
     });
+}
+
+#[test]
+fn every_difference_from_the_original_is_on_the_page_about_them() {
+    let page = fs::read_to_string("docs/compatibility.md").unwrap();
+    let listed: BTreeSet<&str> = page.lines().flat_map(listed_in).collect();
+    let mut missing = BTreeSet::new();
+    let mut look = |path: &Path, text: &str| {
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let missed = lines.flat_map(differences).filter(|id| !listed.contains(id));
+        missing.extend(missed.map(|id| format!("{}: {id}", path.display())));
+    };
+    walk(Path::new("src/config"), &mut |path, text| {
+        if !path.with_extension("").iter().any(|part| part == "tests") {
+            look(path, text);
+        }
+    });
+    walk(Path::new("tests/corpus"), &mut look);
+    assert!(missing.is_empty(), "not in docs/compatibility.md:\n{missing:#?}");
+}
+
+/// The statements that a line of code names in quotes: differences, but for the rows of
+/// the attribute table.
+fn differences(line: &str) -> impl Iterator<Item = &str> {
+    let quoted = line.split('"').skip(1).step_by(2).filter(|_| !line.contains("spec: \""));
+    quoted.filter(|text| is_statement(text))
+}
+
+/// The statements of a row, from the cells that have nothing else.
+fn listed_in(row: &str) -> Vec<&str> {
+    let cells = row.strip_prefix("| ").unwrap_or_default().split(" | ").take(2);
+    let words = cells.map(|cell| cell.split(", ").collect::<Vec<_>>());
+    words.filter(|ids| ids.iter().all(|id| is_statement(id))).flatten().collect()
+}
+
+/// A name such as PARSE-13.
+fn is_statement(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(topic, number)| {
+        !topic.is_empty()
+            && topic.bytes().all(|byte| byte.is_ascii_uppercase())
+            && number.parse::<u8>().is_ok()
+    })
+}
+
+#[test]
+fn a_difference_is_told_from_other_words() {
+    for (line, found) in [
+        (r#"note.differs("PARSE-14", deed)"#, vec!["PARSE-14"]),
+        (r#"    "ATTR-40","#, vec!["ATTR-40"]),
+        (r#"    spec: "ATTR-40","#, vec![]),
+        (r#"say("see PARSE-14 of", "utf-8", "UTF-8x")"#, vec![]),
+    ] {
+        assert_eq!(differences(line).collect::<Vec<_>>(), found, "{line}");
+    }
+    for (row, found) in [
+        ("| BIND-4, BIND-5 | see BIND-6 | no |", vec!["BIND-4", "BIND-5"]),
+        ("| `wait = yes` | WAIT-1 | left out |", vec!["WAIT-1"]),
+        ("see BIND-6 | x |", vec![]),
+    ] {
+        assert_eq!(listed_in(row), found, "{row}");
+    }
 }
 
 fn walk(dir: &Path, f: &mut dyn FnMut(&Path, &str)) {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use crate::config::ast::Word;
 use crate::config::code;
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Protocol, Service, ServiceId, SocketKey};
+use crate::plan::{Protocol, Service, ServiceId, SocketKey, SocketType};
 
 /// The sockets that are taken, and by whom (CHK-4, CHK-6).
 #[derive(Default)]
@@ -21,20 +21,23 @@ struct Owner {
     name: String,
     id: ServiceId,
     span: Span,
+    /// An address was given.
+    bound: bool,
 }
 
 impl Sockets {
     /// Gives `service` its socket, or reports that another one has it.
     ///
-    /// Port 0 is no port: the system chooses one for each.
+    /// Port 0 is no port: the system chooses one for each. `bound`: an address was given.
     pub(super) fn take(
         &mut self,
         service: &Service,
         name: &Word,
+        bound: bool,
         notes: &mut Vec<Diagnostic>,
     ) -> bool {
-        let owner =
-            || Owner { name: service.name.clone(), id: service.id.clone(), span: name.span };
+        let (id, span) = (service.id.clone(), name.span);
+        let owner = || Owner { name: service.name.clone(), id, span, bound };
         if service.socket.address.port() == 0 || notes.iter().any(Diagnostic::is_error) {
             return true;
         }
@@ -92,8 +95,12 @@ fn duplicate(service: &Service, name: &Word, first: &Owner) -> Diagnostic {
              {other} id: {other_id} - DISABLING"
         )
     };
-    Diagnostic::error(code::DUPLICATE, name.span, message)
+    let note = Diagnostic::error(code::DUPLICATE, name.span, message)
         .related(first.span, "the one that gets the socket")
         .help("give one of them another `port` or `bind`")
-        .legacy(legacy)
+        .legacy(legacy);
+    if service.socket.socket_type == SocketType::Dgram && !first.bound {
+        return note.differs("CHK-6", "starts both, and each datagram reaches one of them");
+    }
+    note // of two other sockets bind(2) refuses the second
 }

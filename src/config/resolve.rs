@@ -163,7 +163,8 @@ impl Resolving<'_> {
         };
         let service = case.service();
         let unserved = service.as_ref().and_then(|service| case.unserved(service));
-        let service = service.filter(|service| self.sockets.take(service, name, &mut found));
+        let bound = draft.bind.is_some() || self.defaults.draft.bind.is_some();
+        let service = service.filter(|service| self.sockets.take(service, name, bound, &mut found));
         let fate = match service.filter(|_| !found.iter().any(Diagnostic::is_error)) {
             None => Fate::Faulty,
             Some(service) => {

@@ -254,8 +254,8 @@ pub(super) fn per_source(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 
 pub(super) fn cps(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     if let [per_second, pause] = line.values.as_slice() {
-        let per_second = value::count(per_second, &value::COUNT)?;
-        let pause = value::count(pause, &value::COUNT)?;
+        let number = |word| value::unsigned(word, value::count(word, &value::COUNT));
+        let (per_second, pause) = (number(per_second)?, number(pause)?);
         reader.draft.rate = Some(RateLimit { per_second, pause });
     }
     Ok(())
@@ -272,11 +272,10 @@ pub(super) fn umask(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     Ok(())
 }
 
-/// ATTR-43
+/// ATTR-43: a word without `=` is refused; one without a name is passed on as it is.
 pub(super) fn env(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let split = |word: &Word| {
-        let at = word.bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0);
-        let Some(at) = at else {
+        let Some(at) = word.bytes.iter().position(|byte| *byte == b'=') else {
             let message = format!("`{}` is not of the form NAME=value", word.text());
             let note = Diagnostic::error(code::BAD_VARIABLE, word.span, message)
                 .legacy(format!("Bad environment string: {}", word.text()));
@@ -319,9 +318,9 @@ pub(super) fn rlimit(reader: &mut Reader<'_>, line: &Assignment, resource: Resou
     let value = if word.is("UNLIMITED") {
         None
     } else if resource == Resource::Cpu {
-        Some(value::count(word, &(0..=i64::MAX))?)
+        Some(value::unsigned(word, value::count(word, &(0..=i64::MAX)))?)
     } else {
-        Some(value::size(word)?)
+        Some(value::unsigned(word, value::size(word))?)
     };
     if value != Some(0) {
         reader.draft.rlimits.push(Rlimit { resource, value });

@@ -232,6 +232,7 @@ fn the_environment_is_passed_and_set_as_written() {
     assert!(names("passenv =").is_empty(), "ATTR-39");
     let set = with("env = A=1\nenv = B=x=y\nenv += C=").env.set;
     assert_eq!(set, [("B".into(), "x=y".into()), ("C".into(), "".into())], "SRV-7");
+    assert_eq!(with("env = =x").env.set, [("".into(), "x".into())], "ATTR-43");
 }
 
 #[test]

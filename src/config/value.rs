@@ -199,6 +199,20 @@ pub(super) fn count<T: TryFrom<i64>>(word: &Word, range: &RangeInclusive<i64>) -
     T::try_from(number).map_err(|_| bad_number(word, format!("{number} is out of range")))
 }
 
+/// [`count`] and [`size`] where the original reads an unsigned number, and so takes a
+/// negative one for a very large one (NUM-1).
+///
+/// # Errors
+/// As `outcome`, which is what became of `word`.
+pub(super) fn unsigned<T>(word: &Word, outcome: Outcome<T>) -> Outcome<T> {
+    let negative = matches!(word.bytes.as_slice(), [b'-', digits @ ..]
+        if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+    outcome.map_err(|note| match negative {
+        true => Box::new(note.differs("NUM-1", "takes the number for a very large one")),
+        false => note,
+    })
+}
+
 /// A number from 0, or `UNLIMITED` (ATTR-8).
 ///
 /// # Errors

@@ -32,9 +32,11 @@ impl Parser<'_, '_> {
         };
         let message = format!("`{}` needs {what} on the same line; {KEPT}", keyword.text());
         let note = Diagnostic::error(code, keyword.span, message);
-        self.notes.push(note.legacy(format!("{legacy}; {KEPT}")));
+        let note = note.legacy(format!("{legacy}; {KEPT}"));
+        let opens = self.lines.peek().is_some_and(|line| line.is_open());
+        self.notes.push(swallows_unless(opens, note));
         self.ast.incomplete = true;
-        if self.lines.peek().is_some_and(|line| line.is_open()) {
+        if opens {
             self.skip_block(keyword);
         }
     }
@@ -57,14 +59,7 @@ impl Parser<'_, '_> {
             .label("not known here")
             .maybe_help(meant.map(|meant| format!("did you mean `{meant}`?")))
             .legacy(format!("missing service keyword{cost}"));
-        let note = match opens {
-            true => note,
-            false => note.differs(
-                "PARSE-20",
-                "skips from here to the next `}`, and loses the entry in between",
-            ),
-        };
-        self.notes.push(note);
+        self.notes.push(swallows_unless(opens, note));
         let (body, more) = if opens { self.skip_block(word) } else { (broken(), Vec::new()) };
         match loss {
             Loss::Nothing => {}
@@ -81,6 +76,15 @@ impl Parser<'_, '_> {
         let mut body = broken();
         let more = self.skip(None, &opening, &mut body);
         (body, more)
+    }
+}
+
+/// PARSE-20: the original skips a block even where none begins.
+fn swallows_unless(opens: bool, note: Diagnostic) -> Diagnostic {
+    match opens {
+        true => note,
+        false => note
+            .differs("PARSE-20", "skips from here to the next `}`, and loses the entry in between"),
     }
 }
 

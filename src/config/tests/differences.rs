@@ -10,6 +10,9 @@ fn specs(text: &str) -> Vec<&'static str> {
 #[test]
 fn each_difference_is_found_and_nothing_else() {
     let a = |lines: &str| entry("a", 1001, lines);
+    let udp = |name, lines| {
+        entry(name, 1001, lines).replace("stream", "dgram").replace("wait = no", "wait = yes")
+    };
     let numeric = a("").replace("user = root", "user = 5");
     for (spec, text) in [
         ("PARSE-5", a("nice = 1\r").replace('\n', "\r\n").replace("\r\r", "\r")),
@@ -18,6 +21,7 @@ fn each_difference_is_found_and_nothing_else() {
         ("PARSE-18", a("nice = x\ndisable = no")),
         ("PARSE-18", defaults("enabled = a") + &a("nice = x")),
         ("PARSE-20", "stray\n".to_owned() + &a("")),
+        ("PARSE-20", "include\n".to_owned() + &a("")),
         ("PARSE-25", a(&format!("server_args = {}", "x ".repeat(5000)))),
         ("INC-6", "include xinetd.conf\n".to_owned() + &a("")),
         ("DEF-7", defaults("nice : 3") + &a("")),
@@ -25,9 +29,12 @@ fn each_difference_is_found_and_nothing_else() {
         ("DEF-11", defaults("log_on_success = TRAFFIC") + &a("")),
         ("DEF-12", defaults("v6only = yes") + &a("")),
         ("NUM-1", a("instances = 4294967297")),
+        ("NUM-1", a("cps = -1 10")),
+        ("NUM-1", a("rlimit_as = -1")),
         ("ATTR-40", a("log_on_failure = RECORD")),
         ("ATTR-47", numeric),
         ("ATTR-49", a("server_args = x\nflags = NAMEINARGS")),
+        ("CHK-6", udp("a", "") + &udp("b", "")),
         ("CHK-12", a("flags = LABELED")),
         ("CHK-14", a("").replace("stream", "dgram")),
         ("CHK-17", a("flags = SENSOR").replace("server = /bin/cat\n", "")),
@@ -53,6 +60,7 @@ fn what_is_read_alike_differs_in_nothing() {
         entry("a", 1001, "disable = no\nnice = x"),
         entry("a", 1001, "flags = NAMEINARGS\nserver_args = x"),
         entry("a", 1001, "v6only = yes\nbind = dual"),
+        entry("a", 1001, "") + &entry("b", 1001, ""),
         defaults("only_from = 192.0.2.1") + &entry("a", 1001, ""),
         entry("a", 1001, "only_from = 192.0.2.2") + &defaults("only_from = 192.0.2.1"),
         entry("a", 1001, "") + &defaults("instances = 3"),
