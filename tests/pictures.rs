@@ -130,11 +130,12 @@ fn every_code_is_drawn_once_at_least() {
 
 /// Sentences of `src/config` that no picture shows: those of the files that make no
 /// diagnostics, and of what is too long, or cannot be had as root.
-const NOT_DRAWN: [&str; 6] = [
-    "too many mistakes: {} more are not shown",
+const NOT_DRAWN: [&str; 7] = [
+    "too many mistakes: {least}{} more are not shown",
     "files include one another more than {MOST_DEEP} deep; `{text}` is not read",
     "more than {MOST_FILES} files; `{text}` and what follows is not read",
-    "longer than {} MiB",
+    "longer than {} MiB{together}",
+    ", together with the files before it",
     "Unable to open overlay",
     "(command line)",
 ];

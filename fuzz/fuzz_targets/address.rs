@@ -2,32 +2,80 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use xinetd_rs::config::addr::{AddrPattern, compile, read};
+use xinetd_rs::plan::AccessList;
 
-fuzz_target!(|word: &str| {
-    let Ok(meaning) = read(word) else { return };
-    assert!(!meaning.patterns.is_empty(), "an address matches somebody");
-    let list = compile(&meaning.patterns);
-    for pattern in &meaning.patterns {
-        match *pattern {
-            AddrPattern::V4 { network, mask } => {
-                assert_eq!(network & !mask, 0);
-                assert_eq!(mask.leading_ones(), mask.count_ones());
-                assert!(list.contains(Ipv4Addr::from_bits(network).into(), false));
-                assert!(list.contains(Ipv4Addr::from_bits(network | !mask).into(), false));
+fuzz_target!(|words: &str| {
+    let mut patterns = Vec::new();
+    for word in words.split_ascii_whitespace() {
+        let Ok(meaning) = read(word) else { continue };
+        assert!(!meaning.patterns.is_empty(), "an address matches somebody");
+        // The plain spelling that a warning recommends must mean the same.
+        if let Some(plainly) = &meaning.plainly {
+            let plain = read(plainly).expect("the plain spelling is an address");
+            assert_eq!(plain.patterns, meaning.patterns, "{word} and {plainly}");
+            assert_eq!(plain.plainly, None, "{plainly} is as plain as can be");
+        }
+        for pattern in &meaning.patterns {
+            alone(*pattern);
+        }
+        patterns.extend(meaning.patterns);
+    }
+    together(&patterns);
+});
+
+/// The first and the last address of a network, and those beside it.
+struct Ends {
+    within: [IpAddr; 2],
+    beside: [Option<IpAddr>; 2],
+}
+
+impl Ends {
+    fn of(pattern: AddrPattern) -> Self {
+        match pattern {
+            AddrPattern::V4 { network: first, mask } => {
+                let (last, at) = (first | !mask, |bits| IpAddr::from(Ipv4Addr::from_bits(bits)));
+                let beside = [first.checked_sub(1).map(at), last.checked_add(1).map(at)];
+                Self { within: [at(first), at(last)], beside }
             }
-            AddrPattern::V6 { network, mask } => {
-                assert_eq!(network & !mask, 0);
-                assert_eq!(mask.leading_ones(), mask.count_ones());
-                assert!(list.contains(Ipv6Addr::from_bits(network).into(), false));
-                assert!(list.contains(Ipv6Addr::from_bits(network | !mask).into(), false));
+            AddrPattern::V6 { network: first, mask } => {
+                let (last, at) = (first | !mask, |bits| IpAddr::from(Ipv6Addr::from_bits(bits)));
+                let beside = [first.checked_sub(1).map(at), last.checked_add(1).map(at)];
+                Self { within: [at(first), at(last)], beside }
             }
         }
     }
-    // The plain spelling that a warning recommends must mean the same.
-    if let Some(plainly) = &meaning.plainly {
-        let plain = read(plainly).expect("the plain spelling is an address");
-        assert_eq!(plain.patterns, meaning.patterns, "{word} and {plainly}");
+}
+
+/// A pattern is one network, and its list has this network and nothing else.
+fn alone(pattern: AddrPattern) {
+    let prefix = match pattern {
+        AddrPattern::V4 { network, mask } => {
+            network & !mask == 0 && mask.leading_ones() == mask.count_ones()
+        }
+        AddrPattern::V6 { network, mask } => {
+            network & !mask == 0 && mask.leading_ones() == mask.count_ones()
+        }
+    };
+    assert!(prefix, "{pattern:?}");
+    let (list, ends) = (compile(&[pattern]), Ends::of(pattern));
+    assert!(ends.within.iter().all(|address| list.contains(*address, false)), "{pattern:?}");
+    assert!(!ends.beside.iter().flatten().any(|one| list.contains(*one, false)), "{pattern:?}");
+    assert_eq!(list.networks().count(), 1, "{pattern:?}");
+}
+
+/// A list has what one of its patterns has; written down and read again it is the same list.
+fn together(patterns: &[AddrPattern]) {
+    let list = compile(patterns);
+    let singles: Vec<AccessList> = patterns.iter().map(|one| compile(&[*one])).collect();
+    let written = list.networks().map(|word| read(&word).expect("a network").patterns);
+    let again = compile(&written.flatten().collect::<Vec<_>>());
+    for ends in patterns.iter().copied().map(Ends::of) {
+        for address in ends.within.into_iter().chain(ends.beside.into_iter().flatten()) {
+            let wanted = singles.iter().any(|single| single.contains(address, false));
+            assert_eq!(list.contains(address, false), wanted, "{address}");
+            assert_eq!(again.contains(address, false), wanted, "{address}, written down");
+        }
     }
-});
+}

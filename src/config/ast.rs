@@ -37,6 +37,8 @@ pub enum Item {
 pub struct Body {
     pub lines: Vec<Assignment>,
     pub ending: Ending,
+    /// A line says `disable = no`, so a later one cannot switch it off (PARSE-15).
+    pub stays_on: bool,
     /// What follows `disable = yes`: read only if an overlay switches the service on.
     pub rest: Option<Rest>,
 }

@@ -29,7 +29,9 @@ pub(super) struct At<T> {
 pub(super) struct Draft {
     /// Every attribute that has its value, by its first name, and where.
     pub seen: Vec<(&'static str, Span)>,
-    /// Every attribute whose value was refused, by its first name.
+    /// The first line of each attribute of `seen`.
+    first: Vec<(&'static str, Span)>,
+    /// Every attribute whose value was refused, by its first name, once.
     pub refused: Vec<&'static str>,
     /// Values that were meant as a comment, and have been reported as such.
     pub commented: HashSet<Span>,
@@ -95,7 +97,22 @@ impl Draft {
     /// Where `attribute` was set.
     #[must_use]
     pub(super) fn place(&self, attribute: &str) -> Option<Span> {
-        self.seen.iter().find(|(name, _)| *name == attribute).map(|(_, span)| *span)
+        self.first.iter().find(|(name, _)| *name == attribute).map(|(_, span)| *span)
+    }
+
+    /// Remembers that a line at `span` set `attribute`.
+    pub(super) fn set(&mut self, attribute: &'static str, span: Span) {
+        if self.place(attribute).is_none() {
+            self.first.push((attribute, span));
+        }
+        self.seen.push((attribute, span));
+    }
+
+    /// Remembers that a value of `attribute` was refused.
+    pub(super) fn refuse(&mut self, attribute: &'static str) {
+        if !self.refused.contains(&attribute) {
+            self.refused.push(attribute);
+        }
     }
 
     #[must_use]
@@ -151,19 +168,27 @@ impl<T: Clone + Eq + Hash> Edits<T> {
     /// `=` forgets what was before, `+=` adds, `-=` removes what is equal (ADDR-19).
     #[must_use]
     pub(super) fn apply(&self, inherited: Option<&[T]>) -> Option<Vec<T>> {
-        let start = inherited.map(<[T]>::to_vec);
-        self.0.iter().fold(start, |list, (operator, items)| {
-            let mut list = list.unwrap_or_default();
-            match operator {
-                Operator::Set => list.clone_from(items),
-                Operator::Add => list.extend_from_slice(items),
-                Operator::Remove => {
-                    let gone: HashSet<&T> = items.iter().collect();
-                    list.retain(|item| !gone.contains(item));
-                }
+        if self.is_empty() {
+            return inherited.map(<[T]>::to_vec);
+        }
+        // from the last line to the first: each item is looked at once
+        let mut gone: HashSet<&T> = HashSet::new();
+        let mut list: Vec<T> = Vec::new();
+        let mut before = inherited.unwrap_or_default();
+        for (operator, items) in self.0.iter().rev() {
+            if *operator == Operator::Remove {
+                gone.extend(items);
+                continue;
             }
-            Some(list)
-        })
+            list.extend(items.iter().rev().filter(|item| !gone.contains(item)).cloned());
+            if *operator == Operator::Set {
+                before = &[];
+                break;
+            }
+        }
+        list.extend(before.iter().rev().filter(|item| !gone.contains(item)).cloned());
+        list.reverse();
+        Some(list)
     }
 }
 

@@ -31,7 +31,7 @@ const FIELDS: [(&str, Option<&str>); 5] = [
 /// A file that is not there is worth a note only: Debian starts the daemon with this option
 /// on machines that never had one.
 pub(super) fn read(path: &Path, files: &mut Files, notes: &mut Vec<Diagnostic>) {
-    let bytes = match source::contents(path) {
+    let bytes = match source::contents(path, source::MOST_BYTES) {
         Ok((bytes, _)) => bytes,
         Err(error) => return unread(path, &error, files, notes),
     };

@@ -27,6 +27,7 @@ mod draft;
 mod inetd;
 mod lex;
 mod near;
+mod notes;
 mod original;
 mod overlay;
 mod parse;
@@ -46,6 +47,7 @@ pub use parse::parse;
 use std::path::Path;
 
 use crate::config::lookup::Lookup;
+use crate::config::notes::MOST_HELD;
 use crate::diag::{DIFFERS, Diagnostic, Differs, FileId, Sources, Span};
 use crate::plan::{AccessList, Facility, Plan, Service, ServiceId};
 
@@ -264,10 +266,11 @@ fn limited(mut notes: Vec<Diagnostic>) -> Vec<Diagnostic> {
         return notes;
     }
     notes.sort_by_key(|note| (note.severity, place(note)));
+    let least = if notes.len() < MOST_HELD { "" } else { "at least " };
     let more = notes.split_off(MOST_NOTES);
     notes.sort_by_key(place);
     if let (Some(last), Some(worst)) = (notes.last().map(|note| note.span), more.first()) {
-        let message = format!("too many mistakes: {} more are not shown", more.len());
+        let message = format!("too many mistakes: {least}{} more are not shown", more.len());
         let mut note = Diagnostic::warning(code::TOO_MANY, last, message);
         note.severity = worst.severity;
         notes.push(note);

@@ -39,6 +39,33 @@ pub(super) fn did_you_mean<'c>(
     nearest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
+/// How many pairs of words are compared to find out which ones were meant.
+const MOST_COMPARISONS: usize = 100_000;
+
+/// [`did_you_mean`] for many words and many candidates, as long as that takes no time.
+pub(super) struct Hints<'c> {
+    /// In order, so that of equals it is always the same one.
+    candidates: Vec<&'c str>,
+    compared: usize,
+}
+
+impl<'c> Hints<'c> {
+    pub(super) fn new(candidates: impl IntoIterator<Item = &'c String>) -> Self {
+        let mut candidates: Vec<_> = candidates.into_iter().map(String::as_str).collect();
+        candidates.sort_unstable();
+        Self { candidates, compared: 0 }
+    }
+
+    /// What `word` was meant to be, unless too many have asked before.
+    pub(super) fn for_word(&mut self, word: &str) -> Option<String> {
+        if self.compared >= MOST_COMPARISONS {
+            return None;
+        }
+        self.compared += self.candidates.len();
+        did_you_mean(word, self.candidates.iter().copied())
+    }
+}
+
 /// A word as it is compared.
 struct Letters {
     /// In small letters.
@@ -118,6 +145,14 @@ mod tests {
     fn of_equals_the_one_that_begins_alike_is_meant() {
         assert_eq!(nearest("pot", ["hot", "port"]), Some("port"));
         assert_eq!(nearest("only_from".repeat(8).as_str(), ["only_from"]), None);
+    }
+
+    #[test]
+    fn of_very_many_words_only_the_first_get_a_hint() {
+        let ids: Vec<String> = (0..MOST_COMPARISONS).map(|n| format!("service-{n}")).collect();
+        let mut hints = Hints::new(&ids);
+        assert_eq!(hints.for_word("servce-77").as_deref(), Some("did you mean `service-77`?"));
+        assert_eq!(hints.for_word("servce-77"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::config::ast::{Body, Word};
 use crate::config::attr;
 use crate::config::draft::Draft;
 use crate::config::edit::{self, Switch};
-use crate::config::resolve::{Defaults, id_of};
+use crate::config::resolve::Defaults;
 use crate::config::source::Entry;
 use crate::diag::{Diagnostic, FileId, Span};
 
@@ -36,26 +36,18 @@ pub(super) fn of_lines(file: FileId, text: &[u8]) -> impl Iterator<Item = Diagno
     carriage.into_iter().chain(long)
 }
 
-/// PARSE-18: an entry with a rejected value is switched on again.
-pub(super) fn revives(
-    name: &Word,
-    body: &Body,
-    draft: &Draft,
-    defaults: &Defaults,
-) -> Option<Diagnostic> {
-    let rejected = |line: &Word| {
-        draft
-            .refused
-            .iter()
-            .any(|refused| attr::find(line).is_some_and(|row| row.name() == *refused))
-    };
+/// PARSE-18: an entry with a rejected value is switched on again; `enabled` is its place in
+/// that list.
+pub(super) fn revives(body: &Body, draft: &Draft, enabled: Option<Span>) -> Option<Diagnostic> {
+    if draft.refused.is_empty() {
+        return None;
+    }
+    let rejected =
+        |line: &Word| attr::find(line).is_some_and(|row| draft.refused.contains(&row.name()));
     let first = body.lines.iter().position(|line| rejected(&line.name))?;
     let after = body.lines.iter().skip(first);
     let disable = after.rev().find(|line| edit::says(line) == Some(Switch::On));
     let disable = disable.map(|line| line.name.span);
-    let id = id_of(name, body);
-    let enabled = defaults.draft.enabled.iter().flatten();
-    let enabled = enabled.filter(|at| at.value.eq_ignore_ascii_case(&id)).map(|at| at.span).next();
     let deed = "switches the service on again here, with the mistake half applied";
     Some(Diagnostic::difference("PARSE-18", disable.or(enabled)?, deed))
 }
@@ -63,8 +55,8 @@ pub(super) fn revives(
 /// What of `defaults` reaches only the services after it (DEF-10).
 const ORDERED: [&str; 5] = ["only_from", "no_access", "banner", "banner_success", "banner_fail"];
 
-/// The lines of [`ORDERED`] attributes in `defaults` entries that are still to come.
-pub(super) struct Late(Vec<&'static str>);
+/// How many lines of each [`ORDERED`] attribute are in `defaults` entries still to come.
+pub(super) struct Late([usize; ORDERED.len()]);
 
 impl Late {
     /// Before the first entry.
@@ -73,17 +65,30 @@ impl Late {
             Entry::Defaults(body) => Some(body),
             Entry::Service { .. } => None,
         });
-        Self(defaults.flat_map(ordered).collect())
+        let mut late = Self([0; ORDERED.len()]);
+        for at in defaults.flat_map(ordered) {
+            late.count(at, |left| left + 1);
+        }
+        late
     }
 
     /// After one more `defaults` entry.
     pub(super) fn pass(&mut self, body: &Body) {
-        self.0.drain(..ordered(body).count().min(self.0.len()));
+        for at in ordered(body) {
+            self.count(at, |left| left.saturating_sub(1));
+        }
+    }
+
+    fn count(&mut self, at: usize, to: impl Fn(usize) -> usize) {
+        if let Some(left) = self.0.get_mut(at) {
+            *left = to(*left);
+        }
     }
 
     /// What the original leaves out for this entry.
     pub(super) fn unlike(&self, name: &Word, draft: &Draft) -> Option<Diagnostic> {
-        let missing = self.0.iter().find(|attribute| draft.place(attribute).is_none())?;
+        let left = ORDERED.iter().zip(self.0).filter(|(_, left)| *left > 0);
+        let (missing, _) = left.into_iter().find(|(name, _)| draft.place(name).is_none())?;
         let deed = format!("does not apply `{missing}` here: the `defaults` with it comes later");
         Some(Diagnostic::difference("DEF-10", name.span, deed))
     }
@@ -102,8 +107,8 @@ pub(super) fn inherits_less(name: &Word, defaults: &Defaults) -> Option<Diagnost
     (!missing.is_empty()).then(|| Diagnostic::difference("INETD-4", name.span, deed))
 }
 
-fn ordered(body: &Body) -> impl Iterator<Item = &'static str> {
-    body.lines
-        .iter()
-        .filter_map(|line| ORDERED.into_iter().find(|attribute| line.name.is(attribute)))
+/// The lines of `body` with such an attribute, as positions in [`ORDERED`].
+fn ordered(body: &Body) -> impl Iterator<Item = usize> {
+    let position = |name: &Word| ORDERED.iter().position(|attribute| name.is(attribute));
+    body.lines.iter().filter_map(move |line| position(&line.name))
 }

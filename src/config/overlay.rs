@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::config::ast::{Assignment, Body, Ending, Operator, Word};
-use crate::config::attr::{self, Row};
+use crate::config::attr;
 use crate::config::code;
-use crate::config::near::did_you_mean;
+use crate::config::near::Hints;
 use crate::config::resolve::id_of;
 use crate::diag::{Diagnostic, Span};
 
@@ -67,12 +67,16 @@ impl<'o> Overlays<'o> {
 
     /// An overlay that changes nothing is probably misspelt.
     pub(super) fn report_unused(&self, ids: &HashSet<String>, notes: &mut Vec<Diagnostic>) {
-        for (id, overlays) in self.by_id.iter().filter(|(id, _)| !ids.contains(*id)) {
+        let mut hints = Hints::new(ids);
+        let mut unused: Vec<_> = self.by_id.iter().filter(|(id, _)| !ids.contains(*id)).collect();
+        unused.sort_unstable_by_key(|(id, _)| *id);
+        for (id, overlays) in unused {
+            let hint = hints.for_word(id);
             for overlay in overlays {
                 let message = format!("there is no service with the id `{id}` to be changed");
                 let note = Diagnostic::warning(code::UNKNOWN_ID, overlay.name.span, message)
                     .label("this overlay has no effect")
-                    .maybe_help(did_you_mean(id, ids.iter().map(String::as_str)));
+                    .maybe_help(hint.clone());
                 notes.push(note);
             }
         }
@@ -81,14 +85,14 @@ impl<'o> Overlays<'o> {
 
 /// What is set in the overlay replaces what the entry sets; lists and the rest add up.
 fn merged(mut base: Body, overlay: &Body, notes: &mut Vec<Diagnostic>) -> Body {
-    let is_set = |row: &Row| overlay.lines.iter().any(|line| sets(line, row));
+    let set: HashSet<&str> = overlay.lines.iter().filter_map(set_by).collect();
     let switches_on = |line: &Assignment| {
         line.name.is("disable") && matches!(&line.values[..], [value] if value.is("no"))
     };
     if base.ending == Ending::Disabled && overlay.lines.iter().any(switches_on) {
         revive(&mut base, notes);
     }
-    base.lines.retain(|line| attr::find(&line.name).is_none_or(|row| !is_set(row)));
+    base.lines.retain(|line| attr::find(&line.name).is_none_or(|row| !set.contains(row.name())));
     base.lines.extend(overlay.lines.iter().filter(|line| !line.name.is("id")).cloned());
     match overlay.ending {
         Ending::Closed => {}
@@ -97,13 +101,11 @@ fn merged(mut base: Body, overlay: &Body, notes: &mut Vec<Diagnostic>) -> Body {
     base
 }
 
-/// Whether `line` gives the attribute of `row` its one value.
-fn sets(line: &Assignment, row: &Row) -> bool {
-    let values = row.values.min..=row.values.max;
-    !row.repeats
-        && row.names.iter().any(|name| line.name.is(name))
-        && line.operator == Operator::Set
-        && values.contains(&line.values.len())
+/// The attribute that `line` gives its one value.
+fn set_by(line: &Assignment) -> Option<&'static str> {
+    let row = attr::find(&line.name).filter(|row| !row.repeats)?;
+    let fits = (row.values.min..=row.values.max).contains(&line.values.len());
+    (fits && line.operator == Operator::Set).then(|| row.name())
 }
 
 /// The lines after `disable = yes` count after all.

@@ -9,6 +9,7 @@ pub(super) use stray::KEPT;
 use crate::config::ast::{Assignment, Ast, Body, Ending, Item, Operator, Rest, Word};
 use crate::config::code;
 use crate::config::lex::{Line, Lines, Malformed};
+use crate::config::notes::bound;
 use crate::config::value::COMMENT;
 use crate::diag::{Diagnostic, FileId, Span};
 
@@ -20,7 +21,7 @@ pub fn parse(file: FileId, text: &[u8], notes: &mut Vec<Diagnostic>) -> Ast {
         return Ast { items: Vec::new(), incomplete: true };
     }
     let mut parser = Parser { lines: Lines::new(file, text), ast: Ast::default(), notes };
-    while let Some(line) = parser.lines.next() {
+    while let Some(line) = parser.line() {
         parser.outside(&line);
     }
     parser.ast
@@ -124,7 +125,13 @@ impl Opening {
     }
 }
 
-impl Parser<'_, '_> {
+impl<'t> Parser<'t, '_> {
+    /// The next line; every mistake up to here has been reported.
+    fn line(&mut self) -> Option<Line<'t>> {
+        bound(self.notes);
+        self.lines.next()
+    }
+
     fn outside(&mut self, line: &Line<'_>) {
         let words = line.words();
         match Header::read(&words) {
@@ -153,13 +160,14 @@ impl Parser<'_, '_> {
             let lost = self.skip(None, opening, &mut body);
             return (body, lost);
         }
-        while let Some(line) = self.lines.next() {
+        while let Some(line) = self.line() {
             if line.is_close() {
                 return (body, Vec::new());
             }
             match line.assignment() {
                 Ok(assignment) => {
                     let off = opening.kind == Kind::Service && turns_off(&assignment, &body);
+                    body.stays_on |= says(&assignment, "no");
                     body.lines.push(assignment);
                     if off {
                         body.ending = Ending::Disabled;
@@ -249,7 +257,7 @@ impl Parser<'_, '_> {
     /// between is lost too (PARSE-22): reported, and returned as a broken entry.
     fn skip(&mut self, line: Option<Line<'_>>, opening: &Opening, body: &mut Body) -> Vec<Item> {
         let mut lost: Vec<Item> = Vec::new();
-        let mut next = line.or_else(|| self.lines.next());
+        let mut next = line.or_else(|| self.line());
         while let Some(line) = next.filter(|line| !line.is_close()) {
             match (line.assignment(), lost.last_mut()) {
                 (Ok(assignment), Some(Item::Service { body, .. })) => remember(assignment, body),
@@ -263,7 +271,7 @@ impl Parser<'_, '_> {
                     (None, None) => {}
                 },
             }
-            next = self.lines.next();
+            next = self.line();
         }
         lost
     }
@@ -315,12 +323,14 @@ fn remember(assignment: Assignment, body: &mut Body) {
 
 /// PARSE-19: `disable = yes`, unless an earlier line has said no (PARSE-15).
 fn turns_off(line: &Assignment, body: &Body) -> bool {
-    let says = |line: &Assignment, word: &str| {
-        line.name.is("disable")
-            && line.operator == Operator::Set
-            && matches!(&line.values[..], [value] if value.is(word))
-    };
-    says(line, "yes") && !body.lines.iter().any(|line| says(line, "no"))
+    says(line, "yes") && !body.stays_on
+}
+
+/// Whether `line` is a `disable` with this one word.
+fn says(line: &Assignment, word: &str) -> bool {
+    line.name.is("disable")
+        && line.operator == Operator::Set
+        && matches!(&line.values[..], [value] if value.is(word))
 }
 
 /// What is wrong with a line that is no attribute line, and how it is written.

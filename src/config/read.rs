@@ -10,6 +10,7 @@ use crate::config::count;
 use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
 use crate::config::near::nearest;
+use crate::config::notes::bound;
 use crate::config::value::Outcome;
 use crate::diag::{Diagnostic, FileId, Span};
 
@@ -63,6 +64,7 @@ impl Reader<'_> {
     /// Reads `lines` in order.
     pub(super) fn read(&mut self, lines: &[Assignment]) {
         for line in lines {
+            bound(self.notes);
             match attr::find(&line.name) {
                 Some(row) => self.line(row, line, lines),
                 None => self.unknown(line),
@@ -84,7 +86,7 @@ impl Reader<'_> {
             self.draft.commented.extend(words.iter().map(|word| word.span));
         }
         match set(self, line) {
-            Ok(()) => self.draft.seen.push((row.name(), line.name.span)),
+            Ok(()) => self.draft.set(row.name(), line.name.span),
             Err(note) => self.refuse(row.name(), line, *note),
         }
     }
@@ -165,7 +167,7 @@ impl Reader<'_> {
                 return true;
             }
             (Operators::SetAdd, Operator::Remove) => {
-                self.draft.refused.push(name);
+                self.draft.refuse(name);
                 let message = format!("nothing can be removed from `{name}`");
                 Diagnostic::error(code::WRONG_OPERATOR, line.operator_span, message)
                     .legacy(self.rejected(name, "Bad operator"))
@@ -194,7 +196,7 @@ impl Reader<'_> {
         match row.values.miscount {
             Miscount::Ignored => note = note.not_in_force(protective(row.name())),
             Miscount::Rejected => {
-                self.draft.refused.push(row.name());
+                self.draft.refuse(row.name());
                 let legacy = self.rejected(row.name(), &note.message);
                 note = note.legacy(legacy);
                 if row.name() == "bind" {
@@ -215,8 +217,9 @@ impl Reader<'_> {
             true => format!("inetd.conf - {reason}"),
             false => self.rejected(name, &reason),
         };
-        self.draft.refused.push(name);
+        self.draft.refuse(name);
         self.notes.push(note.legacy(legacy));
+        bound(self.notes);
     }
 
     /// Whether this is a field of inetd.conf.

@@ -8,7 +8,8 @@ use crate::config::check::Sockets;
 use crate::config::code;
 use crate::config::draft::{At, Draft};
 use crate::config::inetd;
-use crate::config::near::did_you_mean;
+use crate::config::near::Hints;
+use crate::config::notes::bound;
 use crate::config::original::{self, Late};
 use crate::config::overlay::{self, Overlays};
 use crate::config::read::{Reader, Section};
@@ -17,9 +18,6 @@ use crate::config::value::COMMA;
 use crate::config::{Declared, Fate, Faulty, KeptOff, Request, Verdict, addr};
 use crate::diag::{Diagnostic, FileId, Sources, Span};
 use crate::plan::{AccessList, Place, Plan, Service, ServiceId};
-
-/// How many pairs of ids are compared to find out which one was meant.
-const MOST_COMPARISONS: usize = 100_000;
 
 /// What a rejected value in `defaults` costs (DEF-6).
 const FATAL: &str = "xinetd does not start, and a reload keeps the old configuration";
@@ -66,6 +64,7 @@ pub(super) fn resolve(
         sources: &files.sources,
         inetd: files.inetd,
         defaults: &defaults,
+        selection: &selection,
         sockets: Sockets::default(),
         ids: HashSet::new(),
         late: Late::new(&files.entries),
@@ -110,6 +109,7 @@ struct Resolving<'a> {
     sources: &'a Sources,
     inetd: Option<FileId>,
     defaults: &'a Defaults,
+    selection: &'a Selection<'a>,
     sockets: Sockets,
     /// In small letters.
     ids: HashSet<String>,
@@ -163,8 +163,9 @@ impl Resolving<'_> {
         };
         let service = case.service();
         let unserved = service.as_ref().and_then(|service| case.unserved(service));
-        let bound = draft.bind.is_some() || self.defaults.draft.bind.is_some();
-        let service = service.filter(|service| self.sockets.take(service, name, bound, &mut found));
+        let is_bound = draft.bind.is_some() || self.defaults.draft.bind.is_some();
+        let service =
+            service.filter(|service| self.sockets.take(service, name, is_bound, &mut found));
         let fate = match service.filter(|_| !found.iter().any(Diagnostic::is_error)) {
             None => Fate::Faulty,
             Some(service) => {
@@ -181,7 +182,7 @@ impl Resolving<'_> {
             let message = format!("{what} are not supported yet");
             Diagnostic::error(code::NOT_SUPPORTED, span, message)
         }));
-        found.extend(original::revives(name, body, &draft, self.defaults));
+        found.extend(original::revives(body, &draft, self.selection.enables(&declared.id.0)));
         found.extend(self.late.unlike(name, &draft));
         if self.inetd == Some(name.span.file) {
             found.extend(original::inherits_less(name, self.defaults));
@@ -192,6 +193,7 @@ impl Resolving<'_> {
         let cost = format!("this entry of `{}` is left out", name.text());
         found.iter_mut().filter(|note| note.is_error()).for_each(|note| note.cost(&cost));
         notes.append(&mut found);
+        bound(notes);
         declared.lines = draft.seen;
         fate
     }
@@ -217,9 +219,9 @@ pub(super) fn read_defaults(
     notes: &mut Vec<Diagnostic>,
 ) -> (Defaults, Verdict) {
     let (section, draft) = (Section::Defaults, Draft::default());
-    let before = notes.len();
+    let mut found = Vec::new();
     let (lookup, base) = (request.lookup, request.base);
-    let mut reader = Reader { lookup, base, section, inetd: None, notes, draft };
+    let mut reader = Reader { lookup, base, section, inetd: None, notes: &mut found, draft };
     let mut broken = files.incomplete;
     for entry in &files.entries {
         if let Entry::Defaults(body) = entry {
@@ -228,8 +230,10 @@ pub(super) fn read_defaults(
         }
     }
     let draft = reader.draft;
-    let errors = notes.iter_mut().skip(before).filter(|note| note.is_error());
+    let errors = found.iter_mut().filter(|note| note.is_error());
     let fatal = errors.map(|note| note.cost(FATAL)).count() > 0;
+    notes.append(&mut found);
+    bound(notes);
     let verdict = if fatal || broken { Verdict::FaultyDefaults { fatal } } else { Verdict::Good };
     let defaults = Defaults {
         only_from: draft.only_from.apply(None).map(|list| addr::compile(&list)),
@@ -256,13 +260,13 @@ fn place(sources: &Sources, name: &Word) -> Place {
 pub(super) struct Selection<'d> {
     named: Vec<&'d At<String>>,
     /// The ids, and where the list begins.
-    enabled: Option<(HashSet<String>, Span)>,
+    enabled: Option<(HashMap<String, Span>, Span)>,
     disabled: HashMap<String, Span>,
 }
 
 impl<'d> Selection<'d> {
     pub(super) fn new(defaults: &'d Draft) -> Self {
-        let small = |at: &At<String>| at.value.to_ascii_lowercase();
+        let with_place = |at: &At<String>| (at.value.to_ascii_lowercase(), at.span);
         let enabled = defaults.enabled.as_ref();
         Self {
             named: defaults
@@ -274,8 +278,8 @@ impl<'d> Selection<'d> {
                 .collect(),
             enabled: enabled
                 .zip(defaults.place("enabled"))
-                .map(|(ids, span)| (ids.iter().map(small).collect(), span)),
-            disabled: defaults.disabled.iter().map(|at| (small(at), at.span)).collect(),
+                .map(|(ids, span)| (ids.iter().map(with_place).collect(), span)),
+            disabled: defaults.disabled.iter().map(with_place).collect(),
         }
     }
 
@@ -285,22 +289,23 @@ impl<'d> Selection<'d> {
         if let Some(span) = self.disabled.get(&id) {
             return Some(KeptOff::Disabled(*span));
         }
-        let (_, span) = self.enabled.as_ref().filter(|(ids, _)| !ids.contains(&id))?;
+        let (_, span) = self.enabled.as_ref().filter(|(ids, _)| !ids.contains_key(&id))?;
         Some(KeptOff::NotEnabled(*span))
+    }
+
+    /// Where `enabled` has this id.
+    fn enables(&self, id: &str) -> Option<Span> {
+        let (ids, _) = self.enabled.as_ref()?;
+        ids.get(&id.to_ascii_lowercase()).copied()
     }
 
     /// An id that nobody has is probably misspelt.
     fn report_unknown(&self, ids: &HashSet<String>, notes: &mut Vec<Diagnostic>) {
         let unknown = self.named.iter().filter(|at| !ids.contains(&at.value.to_ascii_lowercase()));
-        let mut candidates: Vec<_> = ids.iter().map(String::as_str).collect();
-        candidates.sort_unstable();
-        for (number, at) in unknown.enumerate() {
+        let mut hints = Hints::new(ids);
+        for at in unknown {
             let id = &at.value;
-            let hint = match number * candidates.len() < MOST_COMPARISONS {
-                _ if id.contains(',') => Some(COMMA.to_owned()),
-                true => did_you_mean(id, candidates.iter().copied()),
-                false => None,
-            };
+            let hint = if id.contains(',') { Some(COMMA.to_owned()) } else { hints.for_word(id) };
             let message = format!("there is no service with the id `{id}`");
             let note = Diagnostic::warning(code::UNKNOWN_ID, at.span, message);
             notes.push(note.maybe_help(hint));

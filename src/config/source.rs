@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Ast, Body, Item, Word};
 use crate::config::code;
+use crate::config::notes::bound;
 use crate::config::original;
 use crate::config::overlay::{self, Overlay};
 use crate::config::parse::{KEPT, parse};
@@ -16,10 +17,11 @@ use crate::sys::fd::open_regular;
 
 /// How deep files may include one another.
 const MOST_DEEP: usize = 64;
-/// How many files a configuration may have.
-const MOST_FILES: usize = 4096;
-/// How long a file may be.
-const MOST_BYTES: u64 = 64 << 20;
+/// How many files a configuration may have: more than anybody has services, and few enough
+/// for a file that includes others without end to be over soon.
+const MOST_FILES: usize = 65_536;
+/// How long all files together may be: what is made of them takes a multiple of it.
+pub(super) const MOST_BYTES: u64 = 64 << 20;
 
 /// All entries of all files, in reading order.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ pub(super) enum Entry {
 /// When `path` itself cannot be read (START-14); other files are reported and left out.
 pub(super) fn read(path: &Path, base: &Path, notes: &mut Vec<Diagnostic>) -> io::Result<Files> {
     let files = Files::default();
-    let mut reading = Reading { base, open: Vec::new(), read: 0, files, notes };
+    let mut reading = Reading::new(base, files, notes);
     reading.file(path)?;
     Ok(reading.files)
 }
@@ -69,7 +71,7 @@ pub(super) fn read_directory(
     names(directory)?;
     let mut files = Files::default();
     let word = on_command_line(&mut files.sources, "includedir ", directory);
-    let mut reading = Reading { base, open: Vec::new(), read: 0, files, notes };
+    let mut reading = Reading::new(base, files, notes);
     reading.include_dir(&word);
     Ok(reading.files)
 }
@@ -90,13 +92,19 @@ struct Reading<'a> {
     open: Vec<(u64, u64)>,
     /// How many files were read.
     read: usize,
+    /// How many bytes may still be read.
+    room: u64,
     files: Files,
     notes: &'a mut Vec<Diagnostic>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(base: &'a Path, files: Files, notes: &'a mut Vec<Diagnostic>) -> Self {
+        Self { base, open: Vec::new(), read: 0, room: MOST_BYTES, files, notes }
+    }
+
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let (bytes, identity) = contents(path)?;
+        let (bytes, identity) = self.contents(path)?;
         self.read += 1;
         let id = self.files.sources.add(path, bytes);
         let ast = self.ast(id);
@@ -104,6 +112,13 @@ impl Reading<'_> {
         self.items(ast);
         self.open.pop();
         Ok(())
+    }
+
+    fn contents(&mut self, path: &Path) -> io::Result<(Vec<u8>, (u64, u64))> {
+        let (bytes, identity) = contents(path, self.room)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.room = self.room.saturating_sub(length);
+        Ok((bytes, identity))
     }
 
     fn ast(&mut self, id: FileId) -> Ast {
@@ -116,6 +131,7 @@ impl Reading<'_> {
         self.files.incomplete |= ast.incomplete;
         let mut defaults: Option<Span> = None;
         for item in ast.items {
+            bound(self.notes);
             match item {
                 Item::Service { name, body } => {
                     self.files.entries.push(Entry::Service { name, body });
@@ -196,7 +212,7 @@ impl Reading<'_> {
         if !fs::metadata(path).is_ok_and(|found| found.is_file()) || self.is_beyond_limits(word) {
             return;
         }
-        let bytes = match contents(path) {
+        let bytes = match self.contents(path) {
             Ok((bytes, _)) => bytes,
             Err(error) => return self.unreadable(word, path, &error, "Unable to open overlay"),
         };
@@ -270,8 +286,8 @@ impl Reading<'_> {
 ///
 /// # Errors
 /// As open(2), and for what is no regular file, because reading that may never end;
-/// only /dev/null is known to be empty.
-pub(super) fn contents(path: &Path) -> io::Result<(Vec<u8>, (u64, u64))> {
+/// only /dev/null is known to be empty. When it is longer than `room`.
+pub(super) fn contents(path: &Path, room: u64) -> io::Result<(Vec<u8>, (u64, u64))> {
     let found = fs::metadata(path)?;
     let identity = |found: &Metadata| (found.dev(), found.ino());
     if !found.is_file() {
@@ -281,11 +297,19 @@ pub(super) fn contents(path: &Path) -> io::Result<(Vec<u8>, (u64, u64))> {
             false => Err(io::Error::other("not a regular file")),
         };
     }
-    let mut file = File::from(open_regular(path)?).take(MOST_BYTES + 1);
+    let too_long = || {
+        let together = if room < MOST_BYTES { ", together with the files before it" } else { "" };
+        io::Error::other(format!("longer than {} MiB{together}", MOST_BYTES >> 20))
+    };
+    if found.len() > room {
+        return Err(too_long());
+    }
+    // It may have grown since.
+    let mut file = File::from(open_regular(path)?).take(room + 1);
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MOST_BYTES) {
-        return Err(io::Error::other(format!("longer than {} MiB", MOST_BYTES >> 20)));
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > room) {
+        return Err(too_long());
     }
     Ok((bytes, identity(&file.get_ref().metadata()?)))
 }
@@ -296,9 +320,12 @@ fn names(directory: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let skipped = name.as_bytes().contains(&b'.') || name.as_bytes().ends_with(b"~");
-        let path = entry.path();
-        if !skipped && fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+        if name.as_bytes().contains(&b'.') || name.as_bytes().ends_with(b"~") {
+            continue;
+        }
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        let leads_to_file = || fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if kind.is_file() || kind.is_symlink() && leads_to_file() {
             paths.push(path);
         }
     }
@@ -401,8 +428,10 @@ mod tests {
         let main = read(Path::new(&pipe), directory.path(), &mut Vec::new()).unwrap_err();
         assert_eq!(main.to_string(), "not a regular file", "START-14");
         File::create(at("long")).unwrap().set_len(MOST_BYTES + 1).unwrap();
-        let long = contents(&at("long")).unwrap_err();
+        let long = contents(&at("long"), MOST_BYTES).unwrap_err();
         assert_eq!(long.to_string(), "longer than 64 MiB");
+        let more = contents(&at("main"), 10).unwrap_err();
+        assert_eq!(more.to_string(), "longer than 64 MiB, together with the files before it");
     }
 
     #[test]

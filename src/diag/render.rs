@@ -108,7 +108,10 @@ fn as_text(bytes: &[u8]) -> String {
     text.replace(|letter: char| letter.is_control() && !letter.is_ascii(), "\u{fffd}")
 }
 
-/// One line of a file as text.
+/// How many bytes of a line are quoted behind the spot.
+const MARGIN: u32 = 1024;
+
+/// One line of a file as text, with its end cut off if that is far away.
 struct Quote {
     path: String,
     number: usize,
@@ -121,7 +124,9 @@ struct Quote {
 impl Quote {
     fn new(sources: &Sources, span: Span) -> Self {
         let line = sources.line_span(span);
-        let bytes = sources.text(line).to_vec();
+        // The renderer cuts long lines too, but looks at all of them first.
+        let end = line.end.min(span.end.max(line.start).saturating_add(MARGIN));
+        let bytes = sources.text(Span { end, ..line }).to_vec();
         let mut quote = Self {
             path: printable(&sources.path(span.file).display().to_string()).into_owned(),
             number: usize::try_from(sources.line(span)).unwrap_or(usize::MAX),

@@ -1,5 +1,6 @@
 //! SIGHUP: read, compare, open the new, commit; only then let go of the old.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -18,7 +19,9 @@ use crate::monitor::services::Services;
 use crate::plan;
 use crate::plan::Change;
 use crate::plan::Service;
+use crate::plan::ServiceId;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketKey;
 use crate::sys::clock;
 use crate::sys::fd;
 use crate::sys::signal;
@@ -44,6 +47,15 @@ enum Ready {
     Rebind(ServiceIndex, Rc<Service>, OwnedFd),
     Open(ServiceIndex, Rc<Service>, OwnedFd),
     Drop(ServiceIndex),
+}
+
+/// Services whose sockets are to go, as new ones look for them.
+#[derive(Default)]
+struct Leaving {
+    /// The first of those that go themselves, by its socket.
+    dropped: HashMap<SocketKey, ServiceIndex>,
+    /// Of these and of those that move: all that have a port.
+    by_port: HashMap<u16, Vec<ServiceIndex>>,
 }
 
 impl Monitor {
@@ -92,16 +104,17 @@ impl Monitor {
         self.check_room(&changes, &logs)?;
         let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
         let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
+        let leaving = self.leaving(&changes);
         let ready = changes
             .iter()
             .filter_map(|change| match *change {
                 Change::Drop(index) => Some(Ready::Drop(index)),
                 Change::Keep(index, at) => take(at).map(|service| Ready::Keep(index, service)),
                 Change::Rebind(index, at) => {
-                    take(at).map(|service| self.ready_to_rebind(index, service, &changes))
+                    take(at).map(|service| self.ready_to_rebind(index, service, &leaving))
                 }
                 Change::Open(at) => {
-                    take(at).and_then(|service| self.ready_to_open(service, &changes))
+                    take(at).and_then(|service| self.ready_to_open(service, &leaving))
                 }
             })
             .collect();
@@ -115,21 +128,41 @@ impl Monitor {
         let running: Vec<_> =
             self.services.iter().map(|(index, active)| (index, &*active.service)).collect();
         let mut changes = plan::changes(&running, wanted);
+        let ids: HashSet<&ServiceId> = faulty.iter().map(|entry| &entry.id).collect();
+        let names: HashSet<&str> = faulty.iter().map(|entry| entry.name.as_str()).collect();
+        let mut claimed: HashSet<_> = wanted.iter().map(|service| service.id.clone()).collect();
         for change in &mut changes {
             let Change::Drop(index) = *change else { continue };
             let Some(active) = self.services.find(index) else { continue };
             let old = &active.service;
-            let is_faulty = |entry: &Faulty| {
-                let is_claimed = || wanted.iter().any(|service| service.id == old.id);
-                entry.id == old.id || entry.name == old.name && !is_claimed()
-            };
-            if faulty.iter().any(is_faulty) {
+            let by_name = || names.contains(old.name.as_str()) && !claimed.contains(&old.id);
+            if ids.contains(&old.id) || by_name() {
                 tracing::warn!("service {} goes on with its old entry", old.id);
                 *change = Change::Keep(index, wanted.len());
+                claimed.insert(old.id.clone());
                 wanted.push(Service::clone(old));
             }
         }
         changes
+    }
+
+    /// The sockets that `changes` let go of.
+    fn leaving(&self, changes: &[Change]) -> Leaving {
+        let mut leaving = Leaving::default();
+        for change in changes {
+            let (index, is_dropped) = match *change {
+                Change::Drop(index) => (index, true),
+                Change::Rebind(index, _) => (index, false),
+                Change::Keep(..) | Change::Open(_) => continue,
+            };
+            let Some(active) = self.services.find(index) else { continue };
+            let socket = active.service.socket;
+            leaving.by_port.entry(socket.address.port()).or_default().push(index);
+            if is_dropped {
+                leaving.dropped.entry(socket.identity()).or_insert(index);
+            }
+        }
+        leaving
     }
 
     /// Old and new sockets and logs are open side by side for a moment: without room for that
@@ -150,9 +183,9 @@ impl Monitor {
         &mut self,
         index: ServiceIndex,
         service: Rc<Service>,
-        changes: &[Change],
+        leaving: &Leaving,
     ) -> Ready {
-        match self.listener_for(&service, changes) {
+        match self.listener_for(&service, leaving) {
             Ok(listener) => Ready::Rebind(index, service, listener),
             Err(cause) => {
                 self.say_bind_failed(&service, &cause);
@@ -168,8 +201,8 @@ impl Monitor {
         }
     }
 
-    fn ready_to_open(&mut self, service: Rc<Service>, changes: &[Change]) -> Option<Ready> {
-        let listener = self.listener_for(&service, changes);
+    fn ready_to_open(&mut self, service: Rc<Service>, leaving: &Leaving) -> Option<Ready> {
+        let listener = self.listener_for(&service, leaving);
         let listener = listener.map_err(|cause| self.say_not_started(&service, &cause)).ok()?;
         Some(Ready::Open(self.services.new_index(), service, listener))
     }
@@ -178,16 +211,9 @@ impl Monitor {
     /// backlog included; otherwise a new one. Where a socket that is to go is in the way, it
     /// rests meanwhile, and listens again if the new one cannot be had all the same; who waited
     /// in its backlog is lost, as when the original closes it.
-    fn listener_for(&self, service: &Service, changes: &[Change]) -> io::Result<OwnedFd> {
-        let leaving = |only_dropped: bool| {
-            changes.iter().filter_map(move |change| match change {
-                Change::Drop(index) => self.services.find(*index),
-                Change::Rebind(index, _) if !only_dropped => self.services.find(*index),
-                Change::Rebind(..) | Change::Keep(..) | Change::Open(_) => None,
-            })
-        };
-        let heir = leaving(true).find(|old| old.service.socket.is_same(service.socket));
-        if let Some(old) = heir {
+    fn listener_for(&self, service: &Service, leaving: &Leaving) -> io::Result<OwnedFd> {
+        let heir = leaving.dropped.get(&service.socket.identity());
+        if let Some(old) = heir.and_then(|index| self.services.find(*index)) {
             let listener = fd::duplicate(&old.listener)?;
             bind::set_options(&listener, service.options)?;
             return Ok(listener);
@@ -195,10 +221,9 @@ impl Monitor {
         let bind = || bind::bind(service.socket, service.options, Patience::NONE);
         let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
         bind().or_else(|cause| {
-            let same_port = |old: &&crate::monitor::services::Active| {
-                old.service.socket.address.port() == service.socket.address.port()
-            };
-            let old: Vec<_> = leaving(false).filter(same_port).collect();
+            let same_port = leaving.by_port.get(&service.socket.address.port());
+            let same_port = same_port.into_iter().flatten();
+            let old: Vec<_> = same_port.filter_map(|index| self.services.find(*index)).collect();
             if old.is_empty() || !in_the_way(&cause) {
                 return Err(cause);
             }
@@ -318,7 +343,6 @@ impl Monitor {
 mod tests {
     use super::*;
     use crate::monitor::recipe::tests::service;
-    use crate::plan::ServiceId;
 
     fn at(id: &str, address: &str) -> Service {
         let mut service = service();

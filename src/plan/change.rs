@@ -1,6 +1,6 @@
 //! From the running services and a new plan to the list of what a reload has to do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::plan::{
     Action, Origin, Protocol, Service, ServiceId, ServiceIndex, SocketKey, SocketType, Wait,
@@ -25,33 +25,39 @@ pub enum Change {
 /// service can take over the port of its predecessor (RELOAD-3).
 #[must_use]
 pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Change> {
-    let mut left: HashMap<Identity<'_>, Vec<(ServiceIndex, &Service)>> = HashMap::new();
-    for (index, service) in running {
-        left.entry(identity(service)).or_default().push((*index, service));
-    }
     let mut found: Vec<Option<Change>> = vec![None; new.len()];
-    for exact in [true, false] {
-        for (position, (slot, service)) in found.iter_mut().zip(new).enumerate() {
-            let Some(same) = left.get_mut(&identity(service)).filter(|_| slot.is_none()) else {
-                continue;
-            };
-            let fits =
-                |(_, old): &(ServiceIndex, &Service)| !exact || old.socket.is_same(service.socket);
-            if let Some(at) = same.iter().position(fits) {
-                let (index, _) = same.remove(at);
-                let change = if exact { Change::Keep } else { Change::Rebind };
-                *slot = Some(change(index, position));
-            }
-        }
-    }
-    let mut gone: Vec<_> = left.into_values().flatten().map(|(index, _)| index).collect();
-    gone.sort_unstable();
-    let drops = gone.into_iter().map(Change::Drop);
+    let with_socket = |service: &Service| Some(service.socket.identity());
+    let left = pair(running, new, &mut found, Change::Keep, with_socket);
+    let gone = pair(&left, new, &mut found, Change::Rebind, |_| None);
+    let drops = gone.into_iter().map(|(index, _)| Change::Drop(index));
     let rest = found
         .into_iter()
         .enumerate()
         .map(|(position, change)| change.unwrap_or(Change::Open(position)));
     drops.chain(rest).collect()
+}
+
+/// Gives each service of `new` that has no change yet the first of `running` with the same
+/// identity and the same `socket`; those that are left over come back, in their order.
+fn pair<'r>(
+    running: &[(ServiceIndex, &'r Service)],
+    new: &[Service],
+    found: &mut [Option<Change>],
+    change: fn(ServiceIndex, usize) -> Change,
+    socket: impl Fn(&Service) -> Option<SocketKey>,
+) -> Vec<(ServiceIndex, &'r Service)> {
+    let mut left: HashMap<_, VecDeque<(ServiceIndex, &Service)>> = HashMap::new();
+    for (index, service) in running {
+        left.entry((identity(service), socket(service))).or_default().push_back((*index, service));
+    }
+    let open = found.iter_mut().zip(new).enumerate().filter(|(_, (slot, _))| slot.is_none());
+    for (position, (slot, service)) in open {
+        let same = left.get_mut(&(identity(service), socket(service)));
+        *slot = same.and_then(VecDeque::pop_front).map(|(index, _)| change(index, position));
+    }
+    let mut left: Vec<_> = left.into_values().flatten().collect();
+    left.sort_unstable_by_key(|(index, _)| *index);
+    left
 }
 
 /// RELOAD-2: id, UNLISTED, INTERNAL, `wait`, protocol, socket type, and port; of an RPC

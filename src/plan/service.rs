@@ -90,7 +90,13 @@ impl SocketKey {
     /// family, `v6only` (RELOAD-7, RELOAD-8).
     #[must_use]
     pub fn is_same(self, other: Self) -> bool {
-        Self { any_family: other.any_family, ..self } == other
+        self.identity() == other.identity()
+    }
+
+    /// The key without what makes no difference to [`is_same`](Self::is_same).
+    #[must_use]
+    pub fn identity(self) -> Self {
+        Self { any_family: false, ..self }
     }
 }
 

@@ -77,7 +77,7 @@ fn a_swallowed_defaults_or_include_is_remembered() {
     }
 }
 
-/// The text of an Ast without broken or unfinished entries.
+/// The text of an Ast without broken entries; those that are switched off are whole.
 fn print(ast: &Ast) -> Vec<u8> {
     let mut text = Vec::new();
     for item in &ast.items {
@@ -93,7 +93,8 @@ fn print(ast: &Ast) -> Vec<u8> {
             continue;
         };
         text.extend(b"\n{\n");
-        for line in &body.lines {
+        let rest = body.rest.iter().flat_map(|rest| &rest.lines);
+        for line in body.lines.iter().chain(rest) {
             let mut words = vec![&line.name.bytes[..], line.operator.symbol().as_bytes()];
             words.extend(line.values.iter().map(|value| &value.bytes[..]));
             text.extend(words.join(&b' '));
@@ -113,14 +114,16 @@ fn without_places(ast: &Ast) -> String {
 }
 
 fn word() -> impl Strategy<Value = String> {
-    "[a-zA-Z0-9_./=+-]{1,8}"
+    "[a-zA-Z0-9_./=+ä-]{1,8}"
 }
 
 fn line() -> impl Strategy<Value = String> {
     let operator = prop_oneof![Just("="), Just("+="), Just("-=")];
     let values = prop::collection::vec(word(), 0..4);
-    ("[a-z_]{1,8}", operator, values)
-        .prop_map(|(name, operator, values)| format!("\t{name} {operator} {}", values.join(" ")))
+    let plain = ("[a-z_]{1,8}", operator, values)
+        .prop_map(|(name, operator, values)| format!("\t{name} {operator} {}", values.join(" ")));
+    let known = prop::sample::select(vec!["disable = yes", "DISABLE =no", "id = x", "\tid -= y\r"]);
+    prop_oneof![4 => plain, 1 => known.prop_map(str::to_owned)]
 }
 
 fn item() -> impl Strategy<Value = String> {
