@@ -3,28 +3,55 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use crate::plan::SourcePrefix;
+
 /// The servers of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     running: u32,
+    by_address: HashMap<IpAddr, u32>,
+    prefix: SourcePrefix,
+    /// By source, where that is not the address itself.
     by_source: HashMap<IpAddr, u32>,
 }
 
 impl Counts {
-    /// One more for `source`.
-    pub fn add(&mut self, source: IpAddr) {
+    /// One more for the client at `address`.
+    pub fn add(&mut self, address: IpAddr) {
         self.running += 1;
-        *self.by_source.entry(source).or_default() += 1;
+        *self.by_address.entry(address).or_default() += 1;
+        if self.counts_networks() {
+            *self.by_source.entry(self.prefix.source(address)).or_default() += 1;
+        }
     }
 
-    /// One less for `source` (LIM-6). An address nobody is counted for is forgotten.
-    pub fn remove(&mut self, source: IpAddr) {
-        let Some(count) = self.by_source.get_mut(&source) else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.by_source.remove(&source);
+    /// One less (LIM-6). A client nobody is counted for is forgotten.
+    pub fn remove(&mut self, address: IpAddr) {
+        if !one_less(&mut self.by_address, address) {
+            return;
         }
         self.running -= 1;
+        if self.counts_networks() {
+            one_less(&mut self.by_source, self.prefix.source(address));
+        }
+    }
+
+    /// What counts as one source from now on; those that run are counted anew.
+    pub fn count_by(&mut self, prefix: SourcePrefix) {
+        if prefix == self.prefix {
+            return;
+        }
+        self.prefix = prefix;
+        self.by_source.clear();
+        if self.counts_networks() {
+            for (address, count) in &self.by_address {
+                *self.by_source.entry(prefix.source(*address)).or_default() += count;
+            }
+        }
+    }
+
+    fn counts_networks(&self) -> bool {
+        self.prefix != SourcePrefix::default()
     }
 
     /// Servers that run.
@@ -33,11 +60,25 @@ impl Counts {
         self.running
     }
 
-    /// Servers that run for `source`.
+    /// Servers that run for the source of `address`.
     #[must_use]
-    pub fn running_from(&self, source: IpAddr) -> u32 {
-        self.by_source.get(&source).copied().unwrap_or(0)
+    pub fn running_from(&self, address: IpAddr) -> u32 {
+        let count = match self.counts_networks() {
+            true => self.by_source.get(&self.prefix.source(address)),
+            false => self.by_address.get(&address),
+        };
+        count.copied().unwrap_or(0)
     }
+}
+
+/// False if there was none.
+fn one_less(counts: &mut HashMap<IpAddr, u32>, key: IpAddr) -> bool {
+    let Some(count) = counts.get_mut(&key) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(&key);
+    }
+    true
 }
 
 #[cfg(test)]
@@ -58,5 +99,28 @@ mod tests {
         assert_eq!((counts.running(), counts.running_from(a), counts.running_from(b)), (1, 1, 0));
         counts.remove(a);
         assert_eq!(counts, Counts::default(), "nothing is remembered of clients that left");
+    }
+
+    #[test]
+    fn neighbours_are_one_source_and_counted_anew_when_that_changes() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let [a, b, c] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(address);
+        let [d, e] = ["192.0.2.1", "192.0.2.200"].map(address);
+        let mut counts = Counts::default();
+        for client in [a, b, d] {
+            counts.add(client);
+        }
+        assert_eq!((counts.running_from(a), counts.running_from(e)), (1, 0), "LIM-3");
+        counts.count_by(SourcePrefix { v6: 64, v4: 24 });
+        assert_eq!((counts.running_from(a), counts.running_from(c)), (2, 0));
+        assert_eq!((counts.running_from(e), counts.running()), (1, 3));
+        counts.remove(b);
+        assert_eq!(counts.running_from(b), 1);
+        counts.count_by(SourcePrefix { v6: 0, v4: 32 });
+        assert_eq!((counts.running_from(c), counts.running_from(e)), (1, 0));
+        counts.remove(a);
+        counts.remove(d);
+        counts.count_by(SourcePrefix::default());
+        assert_eq!(counts, Counts::default());
     }
 }

@@ -1,11 +1,13 @@
 //! May this client in? Pure decisions; time is an argument.
 
 mod count;
+mod pace;
 mod rate;
 mod welcome;
 pub mod wrap;
 
 pub use count::Counts;
+pub use pace::Pace;
 pub use rate::Rate;
 pub use welcome::{ClientName, Welcome, decide_by_name};
 
@@ -15,6 +17,7 @@ use crate::plan::Denial;
 use crate::plan::Limit;
 use crate::plan::Load;
 use crate::plan::Policy;
+use crate::plan::RateAction;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub fn decide(
     peer: Peer,
     now: Moment,
 ) -> Result<Welcome, Denial> {
-    if rate.is_exceeded(policy.rate, now.seconds) {
+    if policy.rate_action == RateAction::Pause && rate.is_exceeded(policy.rate, now.seconds) {
         return Err(Denial::Cps);
     }
     if policy.max_load.is_some_and(|most| now.load.is_some_and(|load| load >= most)) {

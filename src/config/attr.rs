@@ -618,6 +618,33 @@ pub const TABLE: &[Row] = &[
         ..SCALAR
     },
     Row {
+        names: &["cps_action"],
+        show: Show(show::cps_action),
+        form: "pause | pace",
+        scope: Scope::Both,
+        set: Setter(set::cps_action),
+        extension: true,
+        default: "pause",
+        summary: "what happens to connections beyond the rate of `cps`",
+        text: "pause: the service is closed for a while, as `cps` says. pace: nobody is refused; connections wait in the backlog of the kernel and are taken at that rate, so the second number of `cps` means nothing.",
+        spec: "PARSE-12",
+        ..SCALAR
+    },
+    Row {
+        names: &["per_source_prefix"],
+        show: Show(show::per_source_prefix),
+        form: "BITS [BITS]",
+        scope: Scope::Both,
+        values: Values { min: 1, max: 2, miscount: Miscount::Rejected },
+        set: Setter(set::per_source_prefix),
+        extension: true,
+        default: "128 32",
+        summary: "how many bits of an address `per_source` looks at",
+        text: "Of IPv6 addresses, then of IPv4 addresses if there is a second number. With 64 all clients of an IPv6 network of that size share one limit: a subscriber usually has as much.",
+        spec: "PARSE-12",
+        ..SCALAR
+    },
+    Row {
         names: &["enabled"],
         form: "[ID]...",
         scope: Scope::Defaults,
@@ -667,14 +694,16 @@ mod tests {
             let name = row.name();
             assert!(!row.summary.is_empty() && !row.form.is_empty(), "{name}");
             assert!(row.text.ends_with('.') && row.text.is_ascii(), "{name}");
-            assert!(row.spec.starts_with("ATTR-") && !row.default.is_empty(), "{name}");
+            let spec = if row.extension { "PARSE-12" } else { "ATTR-" };
+            assert!(row.spec.starts_with(spec) && !row.default.is_empty(), "{name}");
             assert!(row.values.min <= row.values.max, "{name}");
         }
     }
 
     #[test]
     fn defaults_may_have_what_the_manual_lists() {
-        let in_defaults = |row: &&Row| row.scope != Scope::Service && row.name() != "mdns";
+        let ours = |row: &Row| row.extension || row.name() == "mdns";
+        let in_defaults = |row: &&Row| row.scope != Scope::Service && !ours(row);
         let allowed: Vec<_> = TABLE.iter().filter(in_defaults).map(Row::name).collect();
         let mut wanted = vec![
             "log_type",

@@ -110,6 +110,8 @@ impl Case<'_> {
             instances: draft.instances.or(defaults.instances).unwrap_or_default(),
             per_source: draft.per_source.or(defaults.per_source).unwrap_or_default(),
             rate: draft.rate.or(defaults.rate).unwrap_or_default(),
+            rate_action: draft.rate_action.or(defaults.rate_action).unwrap_or_default(),
+            source_prefix: draft.source_prefix.or(defaults.source_prefix).unwrap_or_default(),
             max_load: draft.max_load.or(defaults.max_load),
             hours: draft.hours.clone().unwrap_or_default(),
             only_from: access(&draft.only_from, &defaults.only_from, &self.defaults.only_from),

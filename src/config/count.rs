@@ -46,6 +46,7 @@ fn takes(values: Values) -> String {
     match (values.min, values.max) {
         (1, 1) => "one".to_owned(),
         (min, max) if min == max => min.to_string(),
+        (1, 2) => "one or two".to_owned(),
         _ => "at least one".to_owned(),
     }
 }

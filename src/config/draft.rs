@@ -13,8 +13,8 @@ use crate::config::lookup::User;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::Span;
 use crate::plan::{
-    DenyTime, Hours, Limit, Load, LogField, LogTarget, Protocol, RateLimit, Redirect, Rlimit,
-    SocketType,
+    DenyTime, Hours, Limit, Load, LogField, LogTarget, Protocol, RateAction, RateLimit, Redirect,
+    Rlimit, SocketType, SourcePrefix,
 };
 
 /// A value and the word it was read from.
@@ -58,6 +58,8 @@ pub(super) struct Draft {
     pub instances: Option<Limit>,
     pub per_source: Option<Limit>,
     pub rate: Option<RateLimit>,
+    pub rate_action: Option<RateAction>,
+    pub source_prefix: Option<SourcePrefix>,
     pub max_load: Option<Load>,
     pub hours: Option<Hours>,
     pub only_from: Edits<AddrPattern>,

@@ -80,6 +80,11 @@ impl Reader<'_> {
         if !self.has_operator(row, line) || !self.has_count(row, line) {
             return;
         }
+        if row.extension {
+            let deed =
+                format!("warns that it does not know `{}`, and ignores the line", row.name());
+            self.notes.push(Diagnostic::extension("PARSE-12", line.name.span, deed));
+        }
         let Setter(set) = row.set;
         if let Some((note, words)) = comment::taken(row, line) {
             self.notes.push(note);

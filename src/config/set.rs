@@ -19,7 +19,7 @@ use crate::config::draft::{Account, At, Draft, NamedProtocol};
 use crate::config::read::{Reader, Section};
 use crate::config::value::{self, Flag, Outcome};
 use crate::diag::Diagnostic;
-use crate::plan::{Protocol, RateLimit, Resource, Rlimit};
+use crate::plan::{Protocol, RateLimit, Resource, Rlimit, SourcePrefix};
 
 /// Largest number of a user or group; the one above means "none" to the system.
 const ID: std::ops::RangeInclusive<i64> = 0..=4_294_967_294;
@@ -258,6 +258,23 @@ pub(super) fn cps(reader: &mut Reader<'_>, line: &Assignment) -> Result {
         let (per_second, pause) = (number(per_second)?, number(pause)?);
         reader.draft.rate = Some(RateLimit { per_second, pause });
     }
+    Ok(())
+}
+
+pub(super) fn cps_action(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let action = value::keyword(line.first(), "`pause` or `pace`", value::RATE_ACTIONS)?;
+    reader.draft.rate_action = Some(action);
+    Ok(())
+}
+
+/// Bits of IPv6 addresses, and of IPv4 addresses behind them if given.
+pub(super) fn per_source_prefix(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let mut prefix =
+        SourcePrefix { v6: value::count(line.first(), &(0..=128))?, ..Default::default() };
+    if let Some(v4) = line.values.get(1) {
+        prefix.v4 = value::count(v4, &(0..=32))?;
+    }
+    reader.draft.source_prefix = Some(prefix);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::config::value;
 use crate::plan::{
     AccessList, Action, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField, LogFields,
-    LogTarget, Mux, Origin, Passed, Program, Resource, Service, Wait,
+    LogTarget, Mux, Origin, Passed, Program, Resource, Service, SourcePrefix, Wait,
 };
 
 /// The words of a value; `None` where nothing is set.
@@ -113,6 +113,15 @@ pub(super) fn per_source(service: &Service, _: &LogTarget) -> Words {
 pub(super) fn cps(service: &Service, _: &LogTarget) -> Words {
     let rate = service.policy.rate;
     Some(vec![rate.per_second.to_string(), rate.pause.to_string()])
+}
+
+pub(super) fn cps_action(service: &Service, _: &LogTarget) -> Words {
+    one(word_of(value::RATE_ACTIONS, &service.policy.rate_action))
+}
+
+pub(super) fn per_source_prefix(service: &Service, _: &LogTarget) -> Words {
+    let SourcePrefix { v6, v4 } = service.policy.source_prefix;
+    Some(vec![v6.to_string(), v4.to_string()])
 }
 
 pub(super) fn max_load(service: &Service, _: &LogTarget) -> Words {

@@ -6,7 +6,7 @@ use crate::config::ast::Word;
 use crate::config::code;
 use crate::config::near::nearest;
 use crate::diag::Diagnostic;
-use crate::plan::{DenyTime, Facility, Level, Limit, LogField, SocketType};
+use crate::plan::{DenyTime, Facility, Level, Limit, LogField, RateAction, SocketType};
 
 /// A value, or why it is refused. Boxed, because it is seldom and large.
 pub(super) type Outcome<T> = Result<T, Box<Diagnostic>>;
@@ -96,6 +96,9 @@ pub(super) const FAILURE_FIELDS: Keywords<LogField> =
 
 pub(super) const LOG_KINDS: Keywords<LogKind> =
     &[("SYSLOG", LogKind::Syslog), ("FILE", LogKind::File)];
+
+pub(super) const RATE_ACTIONS: Keywords<RateAction> =
+    &[("pause", RateAction::Pause), ("pace", RateAction::Pace)];
 
 /// ATTR-51
 pub(super) const FACILITIES: Keywords<Facility> = &[

@@ -21,6 +21,8 @@ use crate::ipc::ToMonitor;
 use crate::plan::Denial;
 use crate::plan::Door;
 use crate::plan::Duty;
+use crate::plan::Policy;
+use crate::plan::RateAction;
 use crate::plan::ServiceIndex;
 use crate::sys::socket;
 
@@ -86,9 +88,18 @@ impl Engine {
             return None;
         }
         loop {
-            let state = self.doors.get(&service).filter(|state| state.has_room())?;
+            let state = self.doors.get_mut(&service).filter(|state| state.has_room())?;
+            let Policy { rate, rate_action, .. } = state.door.policy;
+            let is_paced = rate_action == RateAction::Pace;
+            if let Some(wait) = state.pace.wait(rate, Instant::now()).filter(|_| is_paced) {
+                self.hold(service, wait);
+                return None;
+            }
             match SockRef::from(&state.listener).accept() {
                 Ok((socket, address)) => {
+                    if is_paced {
+                        state.pace.take(rate, Instant::now());
+                    }
                     let Some(address) = address.as_socket() else { continue };
                     return Some(visitor(service, socket, address));
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::admit::Rate;
+use crate::admit::{Pace, Rate};
 use crate::engine::Engine;
 use crate::ipc::Event;
 use crate::ipc::Kind;
@@ -14,6 +14,9 @@ use crate::plan::Door;
 use crate::plan::Generation;
 use crate::plan::ServiceIndex;
 use crate::sys::socket;
+
+/// How often it is said that clients have to wait for their turn.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a door that does not listen is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -28,6 +31,11 @@ pub(super) struct DoorState {
     pub(super) door: Door,
     pub(super) listener: OwnedFd,
     pub(super) rate: Rate,
+    /// For `cps_action = pace`.
+    pub(super) pace: Pace,
+    /// Closed by nobody: the next client waits for its turn. And when that was last said.
+    is_paced: bool,
+    said_at: Option<Instant>,
     /// Closed by `cps`, or not listening; until when is in [`Engine::paused`].
     is_paused: bool,
     /// Clients of this door that wait for a banner or for their name.
@@ -61,6 +69,7 @@ impl Engine {
         let mut old = std::mem::take(&mut self.doors);
         for door in arriving.doors {
             let index = door.index;
+            self.counts.entry(index).or_default().count_by(door.policy.source_prefix);
             let before = old.remove(&index);
             let state = match (arriving.listeners.remove(&index), before) {
                 (Some(listener), before) => {
@@ -98,7 +107,16 @@ impl Engine {
         } else {
             let _ = self.ready.add(&listener, index.0);
         }
-        DoorState { door, listener, rate: Rate::default(), is_paused, pending: 0 }
+        DoorState {
+            door,
+            listener,
+            rate: Rate::default(),
+            pace: Pace::default(),
+            is_paced: false,
+            said_at: None,
+            is_paused,
+            pending: 0,
+        }
     }
 
     /// The monitor may hold the same socket on: without this it would go on being reported.
@@ -119,6 +137,22 @@ impl Engine {
         self.paused.push((Instant::now() + pause, index));
         let event = Event::Deactivated;
         self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+    }
+
+    /// `cps_action = pace`: the door stays open, and clients wait in the backlog until the next
+    /// one is due.
+    pub(super) fn hold(&mut self, index: ServiceIndex, wait: Duration) {
+        let now = Instant::now();
+        let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
+            return;
+        };
+        let _ = self.ready.remove(&state.listener);
+        (state.is_paused, state.is_paced) = (true, true);
+        self.paused.push((now + wait, index));
+        if state.said_at.is_none_or(|at| now.duration_since(at) > SAID_AGAIN) {
+            state.said_at = Some(now);
+            self.port.send(&ToMonitor::Noticed { service: index, event: Event::Paced }, None);
+        }
     }
 
     /// A door whose socket has stopped listening, by whatever hand.
@@ -164,6 +198,13 @@ impl Engine {
             let Some(state) = self.doors.get_mut(&index).filter(|state| state.is_paused) else {
                 continue;
             };
+            if std::mem::take(&mut state.is_paced) {
+                state.is_paused = false;
+                if state.has_room() {
+                    let _ = self.ready.add(&state.listener, index.0);
+                }
+                continue;
+            }
             if socket::listen(&state.listener).is_err() {
                 // Something else listens there now; it may go away again.
                 self.paused.push((now + RETRY, index));

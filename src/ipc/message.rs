@@ -38,6 +38,8 @@ pub enum Event {
     Deactivated,
     /// Open again.
     Activated,
+    /// More come than `cps` permits, and wait (`cps_action = pace`).
+    Paced,
     /// accept(2) failed with this error number.
     AcceptFailed(i32),
     /// A rule of hosts.allow, else of hosts.deny, was not followed to the letter. The line is
@@ -150,6 +152,7 @@ impl Message for ToMonitor {
                 match event {
                     Event::Deactivated => w.u8(1),
                     Event::Activated => w.u8(2),
+                    Event::Paced => w.u8(6),
                     Event::AcceptFailed(errno) => w.u8(3).u32(errno.unsigned_abs()),
                     Event::RuleFallsShort { is_allow: true, line } => w.u8(4).u32(line),
                     Event::RuleFallsShort { is_allow: false, line } => w.u8(5).u32(line),
@@ -217,6 +220,7 @@ fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
         2 => Event::Activated,
         3 => Event::AcceptFailed(i32::try_from(r.u32()?).map_err(|_| Violation::Malformed)?),
         4 => Event::RuleFallsShort { is_allow: true, line: r.u32()? },
+        6 => Event::Paced,
         5 => Event::RuleFallsShort { is_allow: false, line: r.u32()? },
         _ => return Err(Violation::Malformed),
     })
@@ -344,6 +348,7 @@ mod tests {
                 ToMonitor::Adopted { generation: Generation(3) },
                 ToMonitor::Start { ticket, service, peer },
                 ToMonitor::Noticed { service, event: Event::Deactivated },
+                ToMonitor::Noticed { service, event: Event::Paced },
                 ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
                 ToMonitor::Noticed {
                     service,

@@ -237,6 +237,10 @@ impl Monitor {
                 service.policy.rate.pause
             ),
             Event::Activated => tracing::error!("Activating service {name}"),
+            Event::Paced => tracing::warn!(
+                "service {id}: more than {} connections a second: they wait for their turn",
+                service.policy.rate.per_second
+            ),
             Event::AcceptFailed(errno) => {
                 let errno = crate::sys::Errno::from_raw(errno);
                 tracing::error!("service {id}, accept: {}", super::words(errno));

@@ -22,8 +22,8 @@ pub fn decode_doors(bytes: &[u8]) -> Result<Vec<Door>, postcard::Error> {
 mod tests {
     use super::*;
     use crate::plan::{
-        AccessList, DenyTime, DoorBanners, Duty, Hours, Interval, Limit, Load, Policy, RateLimit,
-        ServiceId, ServiceIndex,
+        AccessList, DenyTime, DoorBanners, Duty, Hours, Interval, Limit, Load, Policy, RateAction,
+        RateLimit, ServiceId, ServiceIndex, SourcePrefix,
     };
     use std::net::Ipv4Addr;
 
@@ -36,6 +36,8 @@ mod tests {
                 instances: Limit::Max(3),
                 per_source: Limit::Unlimited,
                 rate: RateLimit { per_second: 5, pause: 6 },
+                rate_action: RateAction::Pace,
+                source_prefix: SourcePrefix { v6: 64, v4: 24 },
                 max_load: Some(Load(2500)),
                 hours: Hours::new(vec![Interval { first: 0, last: 1440 }]),
                 only_from: Some(AccessList::new([(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)], [])),

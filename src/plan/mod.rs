@@ -26,8 +26,8 @@ pub use kind::{
 };
 pub use service::{
     BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
-    LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateLimit, Resource,
-    Rlimit, Service, ServiceId, SocketKey, SocketOptions,
+    LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction, RateLimit,
+    Resource, Rlimit, Service, ServiceId, SocketKey, SocketOptions, SourcePrefix,
 };
 
 /// One configuration, resolved and checked.

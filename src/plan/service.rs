@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::plan::{AccessList, Action, Hours, Libwrap, Load, Mux, Protocol, Rpc, SocketType, Wait};
@@ -189,6 +189,10 @@ pub struct Policy {
     pub instances: Limit,
     pub per_source: Limit,
     pub rate: RateLimit,
+    /// `cps_action`: what happens to connections beyond the rate.
+    pub rate_action: RateAction,
+    /// `per_source_prefix`: what counts as one source.
+    pub source_prefix: SourcePrefix,
     /// `max_load`: the load average from which on clients are refused (LIM-4).
     pub max_load: Option<Load>,
     /// `access_times`
@@ -232,6 +236,49 @@ impl Default for RateLimit {
     /// xinetd.conf(5): "the default is 50 incoming connections and the interval is 10 seconds".
     fn default() -> Self {
         Self { per_second: 50, pause: 10 }
+    }
+}
+
+/// `cps_action`: what happens to connections beyond the rate of `cps`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RateAction {
+    /// The port is closed for a while (CPS-3).
+    #[default]
+    Pause,
+    /// They wait, and are taken one after the other.
+    Pace,
+}
+
+/// `per_source_prefix`: how many bits of an address make up a source, for `per_source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePrefix {
+    /// 0 to 128
+    pub v6: u8,
+    /// 0 to 32
+    pub v4: u8,
+}
+
+impl Default for SourcePrefix {
+    /// Each address is a source of its own (LIM-3).
+    fn default() -> Self {
+        Self { v6: 128, v4: 32 }
+    }
+}
+
+impl SourcePrefix {
+    /// The source that `address` belongs to: its first address.
+    #[must_use]
+    pub fn source(self, address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.v4.min(32))).unwrap_or(0);
+                Ipv4Addr::from_bits(v4.to_bits() & mask).into()
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.v6.min(128))).unwrap_or(0);
+                Ipv6Addr::from_bits(v6.to_bits() & mask).into()
+            }
+        }
     }
 }
 
