@@ -1,5 +1,6 @@
 //! The lines of an entry into a draft, by the rules that hold for every attribute.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Assignment, Operator, Word};
@@ -63,18 +64,25 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads `lines` in order.
     pub(super) fn read(&mut self, lines: &[Assignment]) {
+        let mut firsts = HashMap::new();
         for line in lines {
             bound(self.notes);
             match attr::find(&line.name) {
-                Some(row) => self.line(row, line, lines),
+                Some(row) => self.line(row, line, &mut firsts),
                 None => self.unknown(line),
             }
         }
     }
 
-    /// One line of `lines`.
-    fn line(&mut self, row: &'static Row, line: &Assignment, lines: &[Assignment]) {
-        if !self.belongs(row, line) || self.is_repeated(row, line, lines) {
+    /// One line; `firsts` are those that set their attribute before it.
+    fn line<'l>(
+        &mut self,
+        row: &'static Row,
+        line: &'l Assignment,
+        firsts: &mut HashMap<&'static str, &'l Assignment>,
+    ) {
+        let first = firsts.get(row.name()).copied();
+        if !self.belongs(row, line) || self.is_repeated(row, line, first) {
             return;
         }
         if !self.has_operator(row, line) || !self.has_count(row, line) {
@@ -91,7 +99,10 @@ impl Reader<'_> {
             self.draft.commented.extend(words.iter().map(|word| word.span));
         }
         match set(self, line) {
-            Ok(()) => self.draft.set(row.name(), line.name.span),
+            Ok(()) => {
+                firsts.entry(row.name()).or_insert(line);
+                self.draft.set(row.name(), line.name.span);
+            }
             Err(note) => self.refuse(row.name(), line, *note),
         }
     }
@@ -140,14 +151,13 @@ impl Reader<'_> {
     /// PARSE-15: the first line wins; DEF-9: but not for `log_type` in `defaults`.
     ///
     /// Nothing is lost with a line that says the same once more, as some templates do.
-    fn is_repeated(&mut self, row: &Row, line: &Assignment, lines: &[Assignment]) -> bool {
+    fn is_repeated(&mut self, row: &Row, line: &Assignment, before: Option<&Assignment>) -> bool {
         if row.repeats {
             return false;
         }
         let Some(first) = self.draft.place(row.name()) else { return false };
         let name = row.name();
         let once = self.section == Section::Defaults && name == "log_type";
-        let before = lines.iter().find(|before| before.name.span == first);
         if !once && before.is_some_and(|before| before.says_the_same(line)) {
             return true;
         }

@@ -17,6 +17,10 @@ use crate::plan::{
     Service,
 };
 
+/// What takes minutes when time grows with the square, and seconds on the slowest machine when
+/// it does not.
+const MOST_SECONDS: u64 = 60;
+
 fn machine() -> Table {
     let user = |name: &str, uid, gid| User { name: name.into(), uid, gid };
     let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
@@ -351,7 +355,7 @@ fn large_files_are_read_in_time_that_grows_with_their_length() {
     let start = std::time::Instant::now();
     let loaded = loaded(&text);
     let lines = loaded.notes.iter().map(|note| note.short(&loaded.sources).len()).sum::<usize>();
-    assert!(lines > 0 && start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    assert!(lines > 0 && start.elapsed().as_secs() < MOST_SECONDS, "{:?}", start.elapsed());
     assert_eq!((loaded.plan.services.len(), loaded.faulty.len()), (5001, 5000));
 }
 
@@ -379,6 +383,6 @@ fn thousands_of_unknown_words_are_compared_with_thousands_in_time() {
         + &entry("a", 1001, &lines);
     let start = std::time::Instant::now();
     let loaded = loaded(&text);
-    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < MOST_SECONDS, "{:?}", start.elapsed());
     assert_eq!(ids(&loaded), (vec!["a"], vec![]));
 }

@@ -73,7 +73,10 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     let client = args.from.map(|address| Client::new(address, args.at));
     let mut out = io::stdout().lock();
     let mut is_in = true;
-    for declared in found {
+    for (position, declared) in found.into_iter().enumerate() {
+        if position > 0 {
+            let _written = writeln!(out);
+        }
         let case = Case::of(&request, &loaded, declared);
         match &client {
             // A closed output leaves nobody to tell.

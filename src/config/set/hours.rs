@@ -82,6 +82,11 @@ pub(in crate::config) fn max_load(reader: &mut Reader<'_>, line: &Assignment) ->
             .maybe_help(comment)
             .help("for instance `2.5`: clients are refused from that load average on")
             .legacy(format!("error parsing max_load argument: {text}"));
+        let note = if is_strange(&text) {
+            note.differs("ATTR-31", "takes this for a number")
+        } else {
+            note
+        };
         return Err(Box::new(note));
     };
     let effect = if number.len() < text.len() {
@@ -95,6 +100,15 @@ pub(in crate::config) fn max_load(reader: &mut Reader<'_>, line: &Assignment) ->
     }));
     reader.draft.max_load = Some(load);
     Ok(())
+}
+
+/// What else strtod(3) reads: infinity, not a number, hexadecimal.
+fn is_strange(text: &str) -> bool {
+    let plain = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let hexadecimal = plain.strip_prefix("0x");
+    hexadecimal.is_some_and(|digits| digits.contains(|c: char| ('1'..='f').contains(&c)))
+        || plain.starts_with("inf")
+        || plain.starts_with("nan")
 }
 
 /// The number at the beginning of `text`, as strtod(3) finds it: what follows is not looked at.

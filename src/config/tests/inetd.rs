@@ -244,5 +244,5 @@ fn long_files_are_read_in_time_that_grows_with_their_length() {
     let start = std::time::Instant::now();
     let found = compat("", &text);
     assert_eq!((found.plan.services.len(), found.faulty.len()), (1, 20_000));
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < super::MOST_SECONDS, "{:?}", start.elapsed());
 }
