@@ -3,13 +3,20 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use xinetd_rs::config::addr::{AddrPattern, compile, read};
+use xinetd_rs::config::addr::{AddrPattern, Meaning, Unread, compile, read};
 use xinetd_rs::plan::AccessList;
 
 fuzz_target!(|words: &str| {
     let mut patterns = Vec::new();
     for word in words.split_ascii_whitespace() {
-        let Ok(meaning) = read(word) else { continue };
+        let meaning = match read(word) {
+            Ok(meaning) => meaning,
+            Err(Unread::Name) => {
+                named(word);
+                continue;
+            }
+            Err(Unread::Wrong(..)) => continue,
+        };
         assert!(!meaning.patterns.is_empty(), "an address matches somebody");
         // The plain spelling that a warning recommends must mean the same.
         if let Some(plainly) = &meaning.plainly {
@@ -18,12 +25,20 @@ fuzz_target!(|words: &str| {
             assert_eq!(plain.plainly, None, "{plainly} is as plain as can be");
         }
         for pattern in &meaning.patterns {
-            alone(*pattern);
+            alone(pattern);
         }
         patterns.extend(meaning.patterns);
     }
     together(&patterns);
 });
+
+/// A host matches its own name in any case, a domain every host below it.
+fn named(word: &str) {
+    let list = compile(&Meaning::of_name(word).patterns);
+    let host = if word.starts_with('.') { format!("host{word}") } else { word.to_owned() };
+    assert!(list.contains_name(&host) && list.contains_name(&host.to_ascii_uppercase()));
+    assert!(!list.contains_name(&format!("{host}x")), "{word}");
+}
 
 /// The first and the last address of a network, and those beside it.
 struct Ends {
@@ -32,8 +47,8 @@ struct Ends {
 }
 
 impl Ends {
-    fn of(pattern: AddrPattern) -> Self {
-        match pattern {
+    fn of(pattern: &AddrPattern) -> Self {
+        match *pattern {
             AddrPattern::V4 { network: first, mask } => {
                 let (last, at) = (first | !mask, |bits| IpAddr::from(Ipv4Addr::from_bits(bits)));
                 let beside = [first.checked_sub(1).map(at), last.checked_add(1).map(at)];
@@ -44,22 +59,24 @@ impl Ends {
                 let beside = [first.checked_sub(1).map(at), last.checked_add(1).map(at)];
                 Self { within: [at(first), at(last)], beside }
             }
+            AddrPattern::Name(_) => panic!("an address is read as a name"),
         }
     }
 }
 
 /// A pattern is one network, and its list has this network and nothing else.
-fn alone(pattern: AddrPattern) {
-    let prefix = match pattern {
+fn alone(pattern: &AddrPattern) {
+    let prefix = match *pattern {
         AddrPattern::V4 { network, mask } => {
             network & !mask == 0 && mask.leading_ones() == mask.count_ones()
         }
         AddrPattern::V6 { network, mask } => {
             network & !mask == 0 && mask.leading_ones() == mask.count_ones()
         }
+        AddrPattern::Name(_) => false,
     };
     assert!(prefix, "{pattern:?}");
-    let (list, ends) = (compile(&[pattern]), Ends::of(pattern));
+    let (list, ends) = (compile(std::slice::from_ref(pattern)), Ends::of(pattern));
     assert!(ends.within.iter().all(|address| list.contains(*address, false)), "{pattern:?}");
     assert!(!ends.beside.iter().flatten().any(|one| list.contains(*one, false)), "{pattern:?}");
     assert_eq!(list.networks().count(), 1, "{pattern:?}");
@@ -68,10 +85,10 @@ fn alone(pattern: AddrPattern) {
 /// A list has what one of its patterns has; written down and read again it is the same list.
 fn together(patterns: &[AddrPattern]) {
     let list = compile(patterns);
-    let singles: Vec<AccessList> = patterns.iter().map(|one| compile(&[*one])).collect();
+    let singles: Vec<AccessList> = patterns.iter().map(|one| compile(std::slice::from_ref(one))).collect();
     let written = list.networks().map(|word| read(&word).expect("a network").patterns);
     let again = compile(&written.flatten().collect::<Vec<_>>());
-    for ends in patterns.iter().copied().map(Ends::of) {
+    for ends in patterns.iter().map(Ends::of) {
         for address in ends.within.into_iter().chain(ends.beside.into_iter().flatten()) {
             let wanted = singles.iter().any(|single| single.contains(address, false));
             assert_eq!(list.contains(address, false), wanted, "{address}");

@@ -156,6 +156,7 @@ fn table() -> Table {
         .into(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17), ("icmp".into(), 1)].into(),
         rpc: [("rstatd".into(), 100_001)].into(),
+        networks: [("loopback".into(), 0x7f00_0000)].into(),
         hosts: [("localhost".into(), vec![SocketAddr::from((v6, 0)), SocketAddr::from((v4, 0))])]
             .into(),
         executables: ["/bin/cat".into(), "/usr/sbin/pop3d".into()].into(),
