@@ -9,7 +9,7 @@ import pytest
 from harness import *
 
 SECONDS = 60                            # of processor time, on a slow machine
-MEMORY = 600                            # MiB, unless a test says otherwise
+MEMORY = 800                            # MiB, unless a test says otherwise
 PLAIN = "service s%d\n{\n\ttype = UNLISTED\n\tport = %d\n\tbind = 127.0.0.%d\n\tsocket_type = stream\n" \
         "\tprotocol = tcp\n\twait = no\n\tuser = root\n\tserver = /bin/cat\n\tonly_from = 192.0.2.0/24\n}\n"
 
