@@ -98,7 +98,7 @@ def test_a_faulty_service_shows_its_mistakes_and_nobody_elses(tree):
     tree.write("d/b", SERVICE % ("b", 21002, "nosuchuser", ""))
     tree.write("d/c", SERVICE % ("c", 21003, ME, "nice = none"))
     code, out, _ = explain(tree, "b")
-    assert code == 0 and "starts        no: the entry has a mistake, see below" in out
+    assert code == 0 and "starts         no: the entry has a mistake, see below" in out
     assert "error[unknown-user]" in out and "--> %s:7:" % tree.path("d/b") in out
     assert "bad-number" not in out and "listens on" not in out
     assert "error" not in explain(tree, "a")[1]
@@ -122,7 +122,7 @@ def test_what_is_off_is_shown_as_if_it_were_on(tree, lines, why):
         tree.config(MAIN.replace("}\n", "\n\n\t%s\n}\n" % lines) + tree.rest)
         why %= tree.conf
     code, out, _ = explain(tree, "a")
-    assert code == 0 and "starts        no: " + why in out and "what follows is as if it were on" in out
+    assert code == 0 and "starts         no: " + why in out and "what follows is as if it were on" in out
     found = values(out)
     assert found["server"][0] == "/bin/cat"
     assert found["disable"] == (("yes", tree.a + ":12") if lines is None else ("no", "default"))

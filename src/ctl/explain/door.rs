@@ -142,7 +142,7 @@ impl Check<'_> {
                 "libwrap" => verdict.wrappers.rule.clone(),
                 _ => self.rule(attribute, verdict.name.as_ref()),
             };
-            let line = format!("  {attribute:<13} {outcome:<12} {rule}");
+            let line = format!("  {attribute:<14} {outcome:<12} {rule}");
             let _infallible = writeln!(text, "{}", line.trim_end());
         }
     }
@@ -200,7 +200,7 @@ impl Check<'_> {
 }
 
 fn fact(text: &mut String, what: &str, value: &str) {
-    let _infallible = writeln!(text, "  {what:<13} {value}");
+    let _infallible = writeln!(text, "  {what:<14} {value}");
 }
 
 #[cfg(test)]
@@ -254,14 +254,14 @@ no_access += 10.7.0.0/16
     #[test]
     fn the_word_that_decides_is_named_with_its_place() {
         for (from, minute, load, is_in, verdict, rule) in [
-            ("10.1.2.3", 600, 0, true, "let in", "only_from     passed       `10.0.0.0`"),
+            ("10.1.2.3", 600, 0, true, "let in", "only_from      passed       `10.0.0.0`"),
             (
                 "10.9.9.9",
                 600,
                 0,
                 false,
                 "refused by no_access",
-                "no_access     refuses      `10.9.0.0`, defaults",
+                "no_access      refuses      `10.9.0.0`, defaults",
             ),
             ("10.7.0.1", 600, 0, false, "refused by no_access", "refuses      `10.7.0.0/16`"),
             (
@@ -279,9 +279,9 @@ no_access += 10.7.0.0/16
                 3000,
                 false,
                 "refused by max_load",
-                "max_load      refuses      3, defaults",
+                "max_load       refuses      3, defaults",
             ),
-            ("::1", 600, 0, false, "refused by only_from", "only_from     refuses"),
+            ("::1", 600, 0, false, "refused by only_from", "only_from      refuses"),
             ("::ffff:10.1.2.3", 600, 0, true, "let in", "passed"),
         ] {
             let (was_in, text) = judged(from, minute, load);

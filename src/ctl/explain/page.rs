@@ -32,7 +32,7 @@ impl fmt::Display for Page<'_> {
 }
 
 fn fact(f: &mut fmt::Formatter<'_>, what: &str, value: &str) -> fmt::Result {
-    writeln!(f, "  {what:<13} {value}")
+    writeln!(f, "  {what:<14} {value}")
 }
 
 /// What the daemon does, in the words of an operator.
@@ -122,7 +122,7 @@ impl Page<'_> {
         let Declared { id, name, span, .. } = self.declared;
         let at = place(&self.loaded.sources, *span);
         let service = if id.0 == *name { String::new() } else { format!(" (service {name})") };
-        format!("{id}{service}, {at}\n  {:<13} {}\n", "starts", self.state)
+        format!("{id}{service}, {at}\n  {:<14} {}\n", "starts", self.state)
     }
 
     /// Every attribute that the service could have.
@@ -138,7 +138,7 @@ impl Page<'_> {
                 (true, default) if default.starts_with("from ") && value != "-" => default.into(),
                 (true, _) => "default".into(),
             };
-            writeln!(f, "  {:<15} = {value:<27} {from}", row.name())?;
+            writeln!(f, "  {:<17} = {value:<27} {from}", row.name())?;
         }
         Ok(())
     }
