@@ -219,7 +219,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::log_on_success),
         default: "nothing",
         summary: "what is logged when a server starts and ends",
-        text: "PID, HOST: of the server and of the client. EXIT, DURATION: how the server ended, and after how long. TRAFFIC: how many bytes were passed on; only services with `redirect` may say so. USERID has no effect in this version. Nothing at all is logged without `log_type`.",
+        text: "PID, HOST: of the server and of the client. EXIT, DURATION: how the server ended, and after how long. TRAFFIC: how many bytes were passed on; only services with `redirect` may say so. USERID: before the server starts the client's host is asked whose connection it is (RFC 1413), for 30 seconds at most; what it says is logged, and never to be trusted. Nothing at all is logged without `log_type`.",
         spec: "ATTR-9",
         ..LIST
     },
@@ -230,7 +230,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::log_on_failure),
         default: "nothing",
         summary: "what is logged when a connection is refused",
-        text: "With any word a line FAIL is written, with the reason. HOST adds the address of the client; ATTEMPT adds nothing. USERID has no effect in this version. RECORD was removed from xinetd and is ignored. Nothing at all is logged without `log_type`.",
+        text: "With any word a line FAIL is written, with the reason. HOST adds the address of the client; ATTEMPT adds nothing. USERID: the host of a client that a limit has refused is asked whose connection it was. RECORD was removed from xinetd and is ignored. Nothing at all is logged without `log_type`.",
         spec: "ATTR-10",
         ..LIST
     },
@@ -370,7 +370,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::flags),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NOLIBWRAP: hosts.allow and hosts.deny are not asked. NORETRY and IDONLY mean nothing in this version, INTERCEPT nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NOLIBWRAP: hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY means nothing in this version, INTERCEPT nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
         spec: "ATTR-22",
         ..SCALAR
     },

@@ -139,6 +139,7 @@ impl Case<'_> {
         };
         let on_success = self.without_traffic(set(on_success));
         let on_success = self.without_ident(on_success, socket);
+        self.is_named(on_success);
         let on_failure = self.without_ident(set(on_failure), socket);
         let inherited =
             if defaults.log_type.is_some() { LogTarget::Common } else { LogTarget::None };
@@ -166,6 +167,17 @@ impl Case<'_> {
         };
         self.notes.push(note);
         fields.without(LogField::Traffic)
+    }
+
+    /// IDENT-5
+    fn is_named(&mut self, on_success: LogFields) {
+        let Some(span) = self.draft.flag(Flag::IdOnly) else { return };
+        if !on_success.has(LogField::UserId) {
+            let message = "IDONLY is NOT in force: nobody is asked without USERID";
+            let note = Diagnostic::warning(code::NO_EFFECT, span, message)
+                .help("write `log_on_success += USERID`");
+            self.notes.push(note.not_in_force(Some("IDONLY")));
+        }
     }
 
     /// CHK-15: to ask whoever asks us would never end.

@@ -43,24 +43,12 @@ pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     if reader.is_of_inetd(line.name.span) {
         return Ok(()); // nobody has written them
     }
-    for &(flag, message) in WITHOUT_EFFECT {
-        let Some(span) = reader.draft.flag(flag) else { continue };
-        let harmless = flag != Flag::IdOnly;
-        let note = if harmless { Diagnostic::note } else { Diagnostic::warning };
-        let note = note(code::NO_EFFECT, span, message);
-        reader.notes.push(note);
+    if let Some(span) = reader.draft.flag(Flag::NoRetry) {
+        let message = "NORETRY has no effect: a failed fork is never tried again";
+        reader.notes.push(Diagnostic::note(code::NO_EFFECT, span, message));
     }
     Ok(())
 }
-
-/// Flags that are accepted and do nothing in this version.
-const WITHOUT_EFFECT: &[(Flag, &str)] = &[
-    (Flag::NoRetry, "NORETRY has no effect: a failed fork is never tried again"),
-    (
-        Flag::IdOnly,
-        "IDONLY is not supported by this version: it is NOT in force, and nobody is asked",
-    ),
-];
 
 pub(super) fn socket_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();

@@ -64,12 +64,20 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     match banners {
         Some(banners) if banners == crate::plan::DoorBanners::default() => {
             match inner.decide(&visitor) {
+                Some(Ok(Welcome::In)) if inner.asks_ident(visitor.service) => {
+                    tokio::task::spawn_local(visit::identify(Rc::clone(engine), visitor));
+                }
                 Some(Ok(Welcome::In)) => inner.hand_over(visitor),
                 Some(Ok(Welcome::NameDecides)) => {
                     inner.begin_visit(visitor.service);
                     tokio::task::spawn_local(visit::by_name(Rc::clone(engine), visitor));
                 }
-                Some(Err(why)) => inner.refuse(&visitor, why),
+                Some(Err(why)) => {
+                    inner.refuse(&visitor, why);
+                    if inner.asks_after(visitor.service, why) {
+                        tokio::task::spawn_local(visit::name_refused(Rc::clone(engine), visitor));
+                    }
+                }
                 None => {}
             }
         }
@@ -189,6 +197,17 @@ impl Engine {
         self.tickets.insert(ticket, (service, peer.address));
         let start = ToMonitor::Start { ticket, service, peer: peer.address };
         self.port.send(&start, Some(OwnedFd::from(socket)));
+    }
+
+    /// Whether the client's host is asked before a server starts (IDENT-1).
+    fn asks_ident(&self, service: ServiceIndex) -> bool {
+        self.doors.get(&service).is_some_and(|state| state.door.ident.on_success)
+    }
+
+    /// Whether it is asked about a client that was refused (IDENT-6).
+    pub(super) fn asks_after(&self, service: ServiceIndex, why: Denial) -> bool {
+        let state = self.doors.get(&service);
+        why.is_by_limits() && state.is_some_and(|state| state.door.ident.on_failure)
     }
 
     /// Reports a refusal; the connection closes when the visitor goes out of scope.

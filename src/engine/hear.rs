@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 use crate::engine::Stop;
@@ -33,6 +36,12 @@ pub(super) enum Heard {
     Unable,
 }
 
+fn turns(number: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(
+        usize::try_from(number).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+    ))
+}
+
 impl Engine {
     pub(super) fn hear(&mut self) -> Result<Heard, Violation> {
         for _ in 0..MESSAGES_A_TURN {
@@ -53,7 +62,11 @@ impl Engine {
     fn follow(&mut self, message: ToEngine, with: Option<OwnedFd>) -> Result<(), Violation> {
         let kind = message.kind();
         match (message, with) {
-            (ToEngine::Plan { generation, length, last_ticket, process_limit }, Some(memory)) => {
+            (
+                ToEngine::Plan { generation, length, last_ticket, process_limit, log_processes },
+                Some(memory),
+            ) => {
+                self.refused_turns.get_or_insert_with(|| turns(log_processes));
                 let length = usize::try_from(length).map_err(|_| Violation::Malformed)?;
                 let bytes = fd::read_sealed(memory, length).map_err(|_| Violation::Malformed)?;
                 let doors = decode_doors(&bytes).map_err(|_| Violation::Malformed)?;

@@ -8,6 +8,7 @@ mod accept;
 mod banner;
 mod doors;
 mod hear;
+mod ident;
 mod moment;
 mod names;
 mod visit;
@@ -51,6 +52,10 @@ use wrap::WrapFiles;
 /// the backlog. Fewer where descriptors are scarce.
 const MOST_PENDING: usize = 256;
 
+/// Hosts that are asked for a user at once, at most; beyond that nobody is named. Fewer where
+/// descriptors are scarce.
+const MOST_ASKED: usize = 1024;
+
 /// Threads that read banner files, at most.
 const BANNER_READERS: usize = 4;
 
@@ -78,6 +83,10 @@ struct Engine {
     last_banner: u64,
     /// Whose turn it is to ask for a name.
     lookups: Arc<Semaphore>,
+    /// Whose turn it is to ask a client's host for its user: before a server starts, and after
+    /// a refusal (`-logprocs`, known with the first plan).
+    ident_turns: Arc<Semaphore>,
+    refused_turns: Option<Arc<Semaphore>>,
     /// Connections that wait for a banner or a name, and how many may.
     pending: usize,
     most_pending: usize,
@@ -198,6 +207,8 @@ impl Engine {
             banners: HashMap::new(),
             last_banner: 0,
             lookups: Arc::new(Semaphore::new(names::MOST_LOOKUPS)),
+            ident_turns: Arc::new(Semaphore::new(MOST_ASKED.min(descriptors / 8).max(1))),
+            refused_turns: None,
             pending: 0,
             most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),

@@ -1,19 +1,23 @@
-//! A client that has to wait for something: for a banner, or for its own name.
+//! A client that has to wait for something: for a banner, for its own name, or its user's.
 
 use std::cell::RefCell;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 use crate::admit::wrap::Need;
 use crate::admit::{self, ClientName, Welcome};
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
 use crate::engine::banner::show;
+use crate::engine::ident;
 use crate::engine::names;
 use crate::engine::wrap::Facts;
-use crate::plan::{BannerKind, Denial, DoorBanners};
+use crate::ipc::{Part, ToMonitor};
+use crate::plan::{BannerKind, Denial, DoorBanners, Ident, NoId, ServiceIndex};
 
 /// A client of a service with banners, from the first banner to the order or the end.
 pub(super) async fn with_banners(
@@ -22,31 +26,40 @@ pub(super) async fn with_banners(
     banners: DoorBanners,
 ) {
     let service = visitor.service;
+    let mut entered = None;
     if !banners.always || show(&engine, service, BannerKind::Always, &visitor.socket).await.is_ok()
     {
         let verdict = engine.borrow_mut().decide(&visitor);
         // A client too many may have closed the door for a while.
         engine.borrow().wake.notify_one();
         if let Some(verdict) = verdict {
-            decided(&engine, visitor, banners, verdict).await;
+            entered = decided(&engine, visitor, banners, verdict).await;
         }
     }
     engine.borrow_mut().end_visit(service);
+    if let Some(visitor) = entered {
+        identify(engine, visitor).await;
+    }
 }
 
 /// A client of a service without banners whose name decides.
 pub(super) async fn by_name(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let service = visitor.service;
-    decided(&engine, visitor, DoorBanners::default(), Ok(Welcome::NameDecides)).await;
+    let verdict = Ok(Welcome::NameDecides);
+    let entered = decided(&engine, visitor, DoorBanners::default(), verdict).await;
     engine.borrow_mut().end_visit(service);
+    if let Some(visitor) = entered {
+        identify(engine, visitor).await;
+    }
 }
 
+/// What is left of a visit after the decision: who is let in comes back.
 async fn decided(
     engine: &Rc<RefCell<Engine>>,
     visitor: Visitor,
     banners: DoorBanners,
     verdict: Result<Welcome, Denial>,
-) {
+) -> Option<Visitor> {
     let verdict = match verdict {
         Ok(Welcome::NameDecides) => ask_for_name(engine, &visitor).await,
         Ok(Welcome::In) => Some(Ok(())),
@@ -54,8 +67,11 @@ async fn decided(
     };
     match verdict {
         Some(Ok(())) => let_in(engine, visitor, banners).await,
-        Some(Err(why)) => turn_away(engine, visitor, banners, why).await,
-        None => {}
+        Some(Err(why)) => {
+            turn_away(engine, visitor, banners, why).await;
+            None
+        }
+        None => None,
     }
 }
 
@@ -107,28 +123,104 @@ async fn ask_wrappers(
                 let name = names::name_of(address, Arc::clone(&turns), names::PATIENCE).await;
                 facts.server = Some(names::verified(name, address, Arc::clone(&turns)).await);
             }
-            // Whom the client's host has logged in is not asked: nobody is waved through.
+            Err(Need::User) if facts.user.is_none() => {
+                let turns = Arc::clone(&engine.borrow().ident_turns);
+                let answer = ask_host(visitor, &turns, ident::WRAPPERS_PATIENCE).await;
+                let user = answer.as_deref().map_or("unknown", ident::user).to_owned();
+                facts.user = Some(user);
+            }
+            // What was found out is not enough: nobody is waved through.
             Err(Need::ClientName | Need::ServerName | Need::User) => return false,
         }
     }
 }
 
-async fn let_in(engine: &Rc<RefCell<Engine>>, visitor: Visitor, banners: DoorBanners) {
+async fn let_in(
+    engine: &Rc<RefCell<Engine>>,
+    visitor: Visitor,
+    banners: DoorBanners,
+) -> Option<Visitor> {
     let (service, peer) = (visitor.service, visitor.peer.address);
     if banners.success {
         // A client that does not want to read it gets its server all the same.
         let shown = show(engine, service, BannerKind::Success, &visitor.socket).await;
         if shown.is_err_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
             engine.borrow_mut().uncount(service, peer);
-            return;
+            return None;
         }
     }
+    Some(visitor)
+}
+
+/// Asks whose connection it is, if that is wanted, and hands the client over (IDENT-1, IDENT-4).
+pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
+    let (service, peer) = (visitor.service, visitor.peer.address);
+    let wanted = engine.borrow().doors.get(&service).map(|state| state.door.ident);
+    let answer = match wanted {
+        Some(Ident { on_success: true, .. }) => {
+            let turns = Arc::clone(&engine.borrow().ident_turns);
+            Some(ask_host(&visitor, &turns, ident::PATIENCE).await)
+        }
+        _ => None,
+    };
     let mut engine = engine.borrow_mut();
+    let is_required = wanted.is_some_and(|ident| ident.is_required);
+    match answer {
+        Some(Ok(text)) => engine.name_user(service, &text),
+        Some(Err(why)) if is_required => {
+            engine.port.send(&ToMonitor::NoId { service, why, peer }, None);
+            engine.uncount(service, peer);
+            engine.wake.notify_one();
+            return;
+        }
+        Some(Err(_)) | None => {}
+    }
     if engine.doors.contains_key(&service) {
         engine.hand_over(visitor);
-        engine.wake.notify_one();
     } else {
         engine.uncount(service, peer);
+    }
+    engine.wake.notify_one();
+}
+
+/// IDENT-6: a client that was refused is named, unless enough hosts are being asked (CLI-11).
+pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
+    let turns = engine.borrow().refused_turns.clone();
+    let Some(turns) = turns else { return };
+    // For the client it is over; its host must still know the connection.
+    visitor.socket.shutdown(Shutdown::Write).ok();
+    if let Ok(text) = ask_host(&visitor, &turns, ident::PATIENCE).await {
+        let mut engine = engine.borrow_mut();
+        if engine.doors.contains_key(&visitor.service) {
+            engine.name_user(visitor.service, &text);
+            engine.wake.notify_one();
+        }
+    }
+}
+
+/// Asks the client's host, unless too many are being asked.
+async fn ask_host(
+    visitor: &Visitor,
+    turns: &Arc<Semaphore>,
+    patience: Duration,
+) -> Result<String, NoId> {
+    let Ok(_turn) = Arc::clone(turns).try_acquire_owned() else { return Err(NoId::SystemError) };
+    let end = |address: io::Result<socket2::SockAddr>| {
+        let address = address.ok()?.as_socket()?;
+        Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    };
+    let ends = (end(visitor.socket.peer_addr()), end(visitor.socket.local_addr()));
+    let (Some(client), Some(own)) = ends else { return Err(NoId::SystemError) };
+    ident::ask(client, own, patience).await
+}
+
+impl Engine {
+    /// Tells the monitor whose connection it is.
+    fn name_user(&mut self, service: ServiceIndex, text: &str) {
+        let end = text.floor_char_boundary(Part::LONGEST_TEXT);
+        for part in Part::all(text.as_bytes().get(..end).unwrap_or_default()) {
+            self.port.send(&ToMonitor::UserId { service, part }, None);
+        }
     }
 }
 
@@ -139,8 +231,12 @@ async fn turn_away(
     why: Denial,
 ) {
     engine.borrow_mut().refuse(&visitor, why);
+    let asks = engine.borrow().asks_after(visitor.service, why);
     if banners.fail {
         show(engine, visitor.service, BannerKind::Fail, &visitor.socket).await.ok();
         visitor.socket.shutdown(Shutdown::Write).ok();
+    }
+    if asks {
+        tokio::task::spawn_local(name_refused(Rc::clone(engine), visitor));
     }
 }

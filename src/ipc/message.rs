@@ -8,6 +8,7 @@ use crate::ipc::wire::{Reader, Writer};
 use crate::plan::BannerKind;
 use crate::plan::Denial;
 use crate::plan::Generation;
+use crate::plan::NoId;
 use crate::plan::ServiceIndex;
 use crate::sys::channel::Packet;
 
@@ -47,6 +48,42 @@ pub enum Event {
     RuleFallsShort { is_allow: bool, line: u32 },
 }
 
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    bytes: [u8; Self::MOST],
+    length: u8,
+    pub is_last: bool,
+}
+
+impl Part {
+    /// Bytes in a part, at most.
+    pub const MOST: usize = 48;
+    /// Bytes in all parts of a text, at most (HARD-3).
+    pub const LONGEST_TEXT: usize = 1024;
+
+    /// All parts of `text`; an empty text is one empty part.
+    pub fn all(text: &[u8]) -> impl Iterator<Item = Self> {
+        let last = text.len().saturating_sub(1) / Self::MOST;
+        (0..=last).map(move |number| {
+            let from = text.get(number * Self::MOST..).unwrap_or_default();
+            let length = from.len().min(Self::MOST);
+            let mut bytes = [0; Self::MOST];
+            for (place, byte) in bytes.iter_mut().zip(from) {
+                *place = *byte;
+            }
+            let length = u8::try_from(length).unwrap_or_default();
+            Self { bytes, length, is_last: number == last }
+        })
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
 /// From the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToMonitor {
@@ -81,6 +118,18 @@ pub enum ToMonitor {
         service: ServiceIndex,
         peer: IpAddr,
     },
+    /// A part of what a client's host says about its user; parts of one answer follow one
+    /// another.
+    UserId {
+        service: ServiceIndex,
+        part: Part,
+    },
+    /// A client was refused because nobody was named (IDENT-4).
+    NoId {
+        service: ServiceIndex,
+        why: NoId,
+        peer: IpAddr,
+    },
     /// Everything accepted has been handed over; the doors are closed ([`ToEngine::Stop`]).
     Stopped,
 }
@@ -90,7 +139,14 @@ pub enum ToMonitor {
 pub enum ToEngine {
     /// The doors of a generation follow; the memfd that comes along holds `length` bytes.
     /// Tickets start after `last_ticket`.
-    Plan { generation: Generation, length: u32, last_ticket: Ticket, process_limit: u32 },
+    /// `log_processes` is how many hosts are asked at once about clients that were refused.
+    Plan {
+        generation: Generation,
+        length: u32,
+        last_ticket: Ticket,
+        process_limit: u32,
+        log_processes: u32,
+    },
     /// The listener of a door that the engine does not have yet.
     Listener { service: ServiceIndex },
     /// A server that an earlier engine started and that still runs.
@@ -134,6 +190,8 @@ impl Message for ToMonitor {
             Self::Noticed { .. } => Kind::Noticed,
             Self::Banner { .. } => Kind::AskBanner,
             Self::Sensed { .. } => Kind::Sensed,
+            Self::UserId { .. } => Kind::UserId,
+            Self::NoId { .. } => Kind::NoId,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -164,6 +222,10 @@ impl Message for ToMonitor {
                 BannerKind::Fail => 3,
             }),
             Self::Sensed { service, peer } => w.u32(service.0).address(peer),
+            Self::UserId { service, part } => {
+                w.u32(service.0).u8(u8::from(part.is_last)).u8(part.length).bytes(&part.bytes)
+            }
+            Self::NoId { service, why, peer } => w.u32(service.0).u8(why as u8).address(peer),
             Self::Stopped => w,
         }
         .packet()
@@ -198,6 +260,12 @@ impl Message for ToMonitor {
                 },
             },
             Kind::Sensed => Self::Sensed { service: ServiceIndex(r.u32()?), peer: r.address()? },
+            Kind::UserId => Self::UserId { service: ServiceIndex(r.u32()?), part: part(&mut r)? },
+            Kind::NoId => Self::NoId {
+                service: ServiceIndex(r.u32()?),
+                why: *NoId::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
+                peer: r.address()?,
+            },
             Kind::Stopped => Self::Stopped,
             Kind::Plan
             | Kind::Listener
@@ -212,6 +280,18 @@ impl Message for ToMonitor {
         r.end()?;
         Ok(message)
     }
+}
+
+fn part(r: &mut Reader<'_>) -> Result<Part, Violation> {
+    let is_last = match r.u8()? {
+        0 => false,
+        1 => true,
+        _ => return Err(Violation::Malformed),
+    };
+    let (length, bytes) = (r.u8()?, r.array()?);
+    let part = Part { bytes, length, is_last };
+    let rest = bytes.get(usize::from(length)..).ok_or(Violation::Malformed)?;
+    if rest.iter().all(|byte| *byte == 0) { Ok(part) } else { Err(Violation::Malformed) }
 }
 
 fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
@@ -244,9 +324,12 @@ impl Message for ToEngine {
     fn encode(&self) -> Packet {
         let w = Writer::new().u8(self.kind() as u8);
         match *self {
-            Self::Plan { generation, length, last_ticket, process_limit } => {
-                w.u32(generation.0).u32(length).u64(last_ticket.0).u32(process_limit)
-            }
+            Self::Plan { generation, length, last_ticket, process_limit, log_processes } => w
+                .u32(generation.0)
+                .u32(length)
+                .u64(last_ticket.0)
+                .u32(process_limit)
+                .u32(log_processes),
             Self::Listener { service } => w.u32(service.0),
             Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
             Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
@@ -266,6 +349,7 @@ impl Message for ToEngine {
                 length: r.u32()?,
                 last_ticket: Ticket(r.u64()?),
                 process_limit: r.u32()?,
+                log_processes: r.u32()?,
             },
             Kind::Listener => Self::Listener { service: ServiceIndex(r.u32()?) },
             Kind::Running => Self::Running {
@@ -286,6 +370,8 @@ impl Message for ToEngine {
             | Kind::Noticed
             | Kind::AskBanner
             | Kind::Sensed
+            | Kind::UserId
+            | Kind::NoId
             | Kind::Stopped => return Err(Violation::Malformed),
         };
         r.end()?;
@@ -356,6 +442,7 @@ mod tests {
                 },
                 ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
                 ToMonitor::Sensed { service, peer },
+                ToMonitor::NoId { service, why: NoId::Timeout, peer },
                 ToMonitor::Stopped,
             ] {
                 assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
@@ -366,6 +453,7 @@ mod tests {
                     length: 2,
                     last_ticket: ticket,
                     process_limit: u32::MAX,
+                    log_processes: 15,
                 },
                 ToEngine::Listener { service },
                 ToEngine::Running { ticket, service, peer },
@@ -377,6 +465,24 @@ mod tests {
                 ToEngine::Stop,
             ] {
                 assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_comes_in_parts_and_is_whole_again() {
+        for length in [0, 1, Part::MOST, Part::MOST + 1, 1000] {
+            let text: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            let parts: Vec<_> = Part::all(&text).collect();
+            let lasts: Vec<_> = parts.iter().map(|part| part.is_last).collect();
+            assert!(lasts.iter().rev().skip(1).all(|last| !last) && lasts.ends_with(&[true]));
+            assert_eq!(
+                parts.iter().flat_map(|part| part.bytes().to_vec()).collect::<Vec<_>>(),
+                text
+            );
+            for part in parts {
+                let message = ToMonitor::UserId { service: ServiceIndex(7), part };
+                assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
             }
         }
     }

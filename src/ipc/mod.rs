@@ -9,7 +9,7 @@ mod port;
 mod table;
 mod wire;
 
-pub use message::{Event, Message, Refusal, Ticket, ToEngine, ToMonitor};
+pub use message::{Event, Message, Part, Refusal, Ticket, ToEngine, ToMonitor};
 pub use port::{Incoming, Port};
 pub use table::{Kind, State};
 

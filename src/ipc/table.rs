@@ -12,6 +12,8 @@ pub enum Kind {
     Noticed,
     AskBanner,
     Sensed,
+    UserId,
+    NoId,
     Stopped,
     // monitor to engine
     Plan,
@@ -26,7 +28,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -34,6 +36,8 @@ impl Kind {
         Self::Noticed,
         Self::AskBanner,
         Self::Sensed,
+        Self::UserId,
+        Self::NoId,
         Self::Stopped,
         Self::Plan,
         Self::Listener,
@@ -64,6 +68,8 @@ impl Kind {
             | Self::Noticed
             | Self::AskBanner
             | Self::Sensed
+            | Self::UserId
+            | Self::NoId
             | Self::Stopped
             | Self::Running
             | Self::LockOut
@@ -105,7 +111,13 @@ impl State {
         match kind {
             Kind::Hello => matches!(self, Self::Greeting | Self::Stopping),
             Kind::Adopted => matches!(self, Self::Opening | Self::Reloading | Self::Stopping),
-            Kind::Start | Kind::Refused | Kind::Noticed | Kind::AskBanner | Kind::Sensed => {
+            Kind::Start
+            | Kind::Refused
+            | Kind::Noticed
+            | Kind::AskBanner
+            | Kind::Sensed
+            | Kind::UserId
+            | Kind::NoId => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
             }
             Kind::Stopped => matches!(self, Self::Stopping),
@@ -133,7 +145,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(18), None);
+        assert_eq!(Kind::from_number(20), None);
     }
 
     #[test]

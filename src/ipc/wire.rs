@@ -16,7 +16,7 @@ impl Writer {
         Self { packet: [0; PACKET], at: 0 }
     }
 
-    fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
         for byte in bytes {
             if let Some(place) = self.packet.get_mut(self.at) {
                 *place = *byte;
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         Self(packet)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Violation> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Violation> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Violation::Malformed)?;
         self.0 = rest;
         Ok(*head)

@@ -10,5 +10,5 @@ mod stamp;
 mod syslog;
 
 pub use daemon::{DaemonLog, Destination, Style};
-pub use record::{exit, fail, start};
+pub use record::{exit, fail, no_id, start, user_id};
 pub use service::{ServiceLogs, Unusable};

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::plan::Denial;
 use crate::plan::LogField;
 use crate::plan::LogFields;
+use crate::plan::NoId;
 use crate::plan::ServiceId;
 use crate::sys::process::End;
 
@@ -61,6 +62,20 @@ pub fn fail(id: &ServiceId, fields: LogFields, why: Denial, from: IpAddr) -> Opt
     Some(line)
 }
 
+/// `USERID: ID TEXT` (IDENT-2). The text is a stranger's: no control character of it stays.
+#[must_use]
+pub fn user_id(id: &ServiceId, text: &[u8]) -> String {
+    let harmless = |c: char| if c.is_control() { '?' } else { c };
+    let text: String = String::from_utf8_lossy(text).chars().map(harmless).collect();
+    format!("USERID: {id} {text}")
+}
+
+/// `NOID: ID ADDRESS REASON` (IDENT-4)
+#[must_use]
+pub fn no_id(id: &ServiceId, from: IpAddr, why: NoId) -> String {
+    format!("NOID: {id} {from} {why}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +85,14 @@ mod tests {
     }
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_stranger_cannot_end_a_line() {
+        let id = ServiceId("pop3".into());
+        let line = user_id(&id, b"UNIX : joe\nFAIL: pop3\x1b[2J\xff");
+        assert_eq!(line, "USERID: pop3 UNIX : joe?FAIL: pop3?[2J\u{fffd}");
+        assert_eq!(no_id(&id, PEER, NoId::Timeout), "NOID: pop3 127.0.0.1 timeout");
+    }
 
     #[test]
     fn lines_have_the_fields_that_were_asked_for() {

@@ -201,11 +201,12 @@ impl Monitor {
 
     /// Starts an engine and sends it everything that is in force.
     pub(super) fn start_engine(&mut self) -> Result<(), Exit> {
+        self.user_text = None;
         let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
         let offered = started.and_then(|mut engine| {
             let all = self.services.iter().map(|(index, _)| index);
-            let limit = self.options.process_limit;
-            engine.offer(self.generation, &self.services, all, self.last_ticket, limit)?;
+            let options = &self.options;
+            engine.offer(self.generation, &self.services, all, self.last_ticket, options)?;
             engine.hand_down(&self.running, &self.locked_out);
             Ok(engine)
         });

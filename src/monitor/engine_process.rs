@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::cli::Options;
 use crate::ipc::ENGINE_ARGUMENT;
 use crate::ipc::ENGINE_CHANNEL;
 use crate::ipc::Port;
@@ -141,15 +142,16 @@ impl EngineProcess {
         services: &Services,
         fresh: impl IntoIterator<Item = ServiceIndex>,
         last_ticket: Ticket,
-        limit: Limit,
+        options: &Options,
     ) -> io::Result<()> {
         let doors = encode_doors(&services.doors()).map_err(io::Error::other)?;
         let length = u32::try_from(doors.len()).map_err(io::Error::other)?;
-        let process_limit = match limit {
+        let process_limit = match options.process_limit {
             Limit::Unlimited => 0,
             Limit::Max(max) => max,
         };
-        let plan = ToEngine::Plan { generation, length, last_ticket, process_limit };
+        let log_processes = u32::try_from(options.log_processes).unwrap_or(u32::MAX);
+        let plan = ToEngine::Plan { generation, length, last_ticket, process_limit, log_processes };
         self.port.send(&plan, Some(fd::sealed(&doors)?));
         self.listeners = fresh.into_iter().collect();
         self.commit = Some(generation);

@@ -75,6 +75,8 @@ pub struct Monitor {
     running: Running,
     /// Who came to a SENSOR, as the engine has it too.
     locked_out: DenyList,
+    /// What has come of an answer about a client's user, and for which service.
+    user_text: Option<(ServiceIndex, Vec<u8>)>,
     /// `None` for the moment between a crash and the next start.
     engine: Option<EngineProcess>,
     crashes: Crashes,
@@ -128,6 +130,7 @@ impl Monitor {
             services: Services::default(),
             running: Running::default(),
             locked_out: DenyList::default(),
+            user_text: None,
             engine: None,
             crashes: Crashes::default(),
             generation: Generation(1),

@@ -277,8 +277,9 @@ impl Monitor {
         self.reload = Some(reload);
         let Some(engine) = &mut self.engine else { return };
         engine.state = State::Reloading;
-        let limit = self.options.process_limit;
-        let offered = engine.offer(self.generation, &self.services, fresh, self.last_ticket, limit);
+        let options = &self.options;
+        let offered =
+            engine.offer(self.generation, &self.services, fresh, self.last_ticket, options);
         if let Err(cause) = offered {
             // A new engine starts from the tables, which are right.
             tracing::error!("cannot offer the new configuration: {cause}; replacing the engine");

@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::ipc::Event;
 use crate::ipc::Kind;
 use crate::ipc::Message;
+use crate::ipc::Part;
 use crate::ipc::Refusal;
 use crate::ipc::State;
 use crate::ipc::Ticket;
@@ -76,6 +77,13 @@ impl Monitor {
                 Ok(())
             }
             (ToMonitor::Sensed { service, peer }, _) => self.lock_out(service, peer),
+            (ToMonitor::UserId { service, part }, _) => self.hear_user(service, part),
+            (ToMonitor::NoId { service, why, peer }, _) => {
+                let active = self.service(Kind::NoId, service)?;
+                let of = Rc::clone(&active.service);
+                self.logs.line(service, &of, &log::no_id(&of.id, peer, why));
+                Ok(())
+            }
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {
@@ -197,6 +205,21 @@ impl Monitor {
         }
         if let Some(line) = log::fail(&service.id, service.log.on_failure, why, peer) {
             self.logs.line(index, &service, &line);
+        }
+        Ok(())
+    }
+
+    /// Collects what a client's host says, and logs it when it is complete. The engine sends the
+    /// parts of one answer without a word about another service between them.
+    fn hear_user(&mut self, index: ServiceIndex, part: Part) -> Result<(), Violation> {
+        let service = Rc::clone(&self.service(Kind::UserId, index)?.service);
+        let (of, text) = self.user_text.get_or_insert_with(|| (index, Vec::new()));
+        text.extend_from_slice(part.bytes());
+        if *of != index || text.len() > Part::LONGEST_TEXT {
+            return Err(Violation::Contradiction(Kind::UserId, "not the next part"));
+        }
+        if let Some((_, text)) = self.user_text.take_if(|_| part.is_last) {
+            self.logs.line(index, &service, &log::user_id(&service.id, &text));
         }
         Ok(())
     }

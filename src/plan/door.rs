@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use crate::plan::{Action, DenyTime, Libwrap, LogTarget, Policy, Service, ServiceId};
+use crate::plan::{Action, DenyTime, Libwrap, LogField, LogTarget, Policy, Service, ServiceId};
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +25,7 @@ pub struct Door {
     /// The name that hosts.allow and hosts.deny know the service by; `None`: they are not
     /// asked (WRAP-1).
     pub wrap: Option<String>,
+    pub ident: Ident,
     pub banners: DoorBanners,
     /// Somebody reads about refusals: report each one.
     pub reports_refusals: bool,
@@ -37,6 +38,17 @@ pub enum Duty {
     HandOver,
     /// Nobody is let in, and who comes is locked out of everything (SENS-1).
     LockOut(DenyTime),
+}
+
+/// When the client's host is asked whose connection it is (RFC 1413).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ident {
+    /// Before the server starts: USERID in `log_on_success` (IDENT-1).
+    pub on_success: bool,
+    /// When a limit refuses: USERID in `log_on_failure` (IDENT-6).
+    pub on_failure: bool,
+    /// Who is not named is refused: `flags = IDONLY` (IDENT-4).
+    pub is_required: bool,
 }
 
 /// Which banners a service has; their paths stay with the monitor.
@@ -64,6 +76,11 @@ impl Door {
             wrap: match &service.libwrap {
                 Libwrap::Off => None,
                 Libwrap::Daemon(name) => Some(name.clone()),
+            },
+            ident: Ident {
+                on_success: service.log.on_success.has(LogField::UserId),
+                on_failure: service.log.on_failure.has(LogField::UserId),
+                is_required: service.id_only,
             },
             banners: DoorBanners {
                 always: service.banners.always.is_some(),

@@ -22,8 +22,8 @@ pub fn decode_doors(bytes: &[u8]) -> Result<Vec<Door>, postcard::Error> {
 mod tests {
     use super::*;
     use crate::plan::{
-        AccessList, DenyTime, DoorBanners, Duty, Hours, Interval, Limit, Load, Policy, RateAction,
-        RateLimit, ServiceId, ServiceIndex, SourcePrefix,
+        AccessList, DenyTime, DoorBanners, Duty, Hours, Ident, Interval, Limit, Load, Policy,
+        RateAction, RateLimit, ServiceId, ServiceIndex, SourcePrefix,
     };
     use std::net::Ipv4Addr;
 
@@ -45,6 +45,7 @@ mod tests {
             },
             duty: Duty::LockOut(DenyTime::Minutes(5)),
             wrap: Some("pop3d".into()),
+            ident: Ident { on_success: true, on_failure: false, is_required: true },
             banners: DoorBanners { always: true, success: false, fail: true },
             reports_refusals: true,
         }];

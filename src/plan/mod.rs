@@ -16,9 +16,9 @@ mod service;
 
 pub use access::AccessList;
 pub use change::{Change, changes};
-pub use denial::Denial;
+pub use denial::{Denial, NoId};
 pub use deny_list::{DenyList, Listed};
-pub use door::{Door, DoorBanners, Duty, ServiceIndex};
+pub use door::{Door, DoorBanners, Duty, Ident, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
 pub use hours::{Hours, Interval, Load};
 pub use kind::{

@@ -177,6 +177,22 @@ def test_idonly_success(xd, identd):
     xd.wait_log("^USERID: a OTHER : x$")
 
 
+@covers("IDENT-6")
+@sandbox
+def test_userid_when_a_limit_refuses(xd, ports, identd):
+    a, b = ports(2)
+    d = identd("PORTS : USERID : UNIX : joe\r\n")
+    xd.boot(logdefaults(xd), cat("full", a, instances="0", **U), cat("deny", b, only_from="127.0.0.9", **U), up=[a, b])
+    assert talk(a, b"x") == b""
+    xd.wait_log("^FAIL: full service_limit from=127.0.0.1$")
+    xd.wait_log("^USERID: full UNIX : joe$")
+    assert talk(b, b"x") == b""
+    xd.wait_log("^FAIL: deny address")
+    assert talk(a, b"x") == b""             # a query that comes after all others
+    xd.wait_log("^USERID: full UNIX : joe$", 2)
+    assert len(d.queries) == 2
+
+
 @covers("IDENT-6", "IDENT-7")
 @sandbox
 def test_userid_on_failure(xd, ports, identd):

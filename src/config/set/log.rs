@@ -1,6 +1,6 @@
 //! `log_type`, `log_on_success` and `log_on_failure`.
 
-use crate::config::ast::{Assignment, Operator, Word};
+use crate::config::ast::{Assignment, Word};
 use crate::config::code;
 use crate::config::read::Reader;
 use crate::config::value::{self, Keywords, LogKind, Outcome};
@@ -113,11 +113,5 @@ fn fields(
         })
     };
     let fields = reader.each(name, line, read);
-    for at in fields.iter().filter(|at| at.value == LogField::UserId) {
-        if line.operator != Operator::Remove {
-            let message = "USERID has no effect: clients are not asked by this version";
-            reader.notes.push(Diagnostic::note(code::NO_EFFECT, at.span, message));
-        }
-    }
     fields.into_iter().map(|at| at.value).collect()
 }
