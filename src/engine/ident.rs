@@ -92,7 +92,9 @@ fn parse(answer: &[u8], client: u16, own: u16) -> Result<String, NoId> {
     });
     match fields {
         Some(((Ok(theirs), Ok(ours)), kind, text))
-            if (theirs, ours) == (client, own) && kind.eq_ignore_ascii_case("USERID") =>
+            if (theirs, ours) == (client, own)
+                && kind == "USERID"
+                && !text.trim_start().is_empty() =>
         {
             Ok(text.trim_start().to_owned())
         }
@@ -110,8 +112,9 @@ mod tests {
         use NoId::{BadResponse, NotReceived};
         for (answer, wanted) in [
             ("5,9 : USERID : UNIX :joe user\r\n", Ok("UNIX :joe user")),
-            (" 5 , 9:userid:OTHER:x\r\n", Ok("OTHER:x")),
-            ("5,9 : USERID :  \r\n", Ok("")),
+            (" 5 , 9:USERID:OTHER:x \r\n", Ok("OTHER:x ")),
+            ("5,9 : userid : OTHER : x\r\n", Err(BadResponse)),
+            ("5,9 : USERID :  \r\n", Err(BadResponse)),
             ("5,8 : USERID : UNIX : joe\r\n", Err(BadResponse)),
             ("5,9 : ERROR : NO-USER\r\n", Err(BadResponse)),
             ("rubbish\r\n", Err(BadResponse)),

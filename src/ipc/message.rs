@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::ipc::Kind;
+use crate::ipc::Part;
 use crate::ipc::Violation;
 use crate::ipc::wire::{Reader, Writer};
 use crate::plan::BannerKind;
@@ -46,42 +47,6 @@ pub enum Event {
     /// A rule of hosts.allow, else of hosts.deny, was not followed to the letter. The line is
     /// counted from 1; 0: the file cannot be read.
     RuleFallsShort { is_allow: bool, line: u32 },
-}
-
-/// A part of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    bytes: [u8; Self::MOST],
-    length: u8,
-    pub is_last: bool,
-}
-
-impl Part {
-    /// Bytes in a part, at most.
-    pub const MOST: usize = 48;
-    /// Bytes in all parts of a text, at most (HARD-3).
-    pub const LONGEST_TEXT: usize = 1024;
-
-    /// All parts of `text`; an empty text is one empty part.
-    pub fn all(text: &[u8]) -> impl Iterator<Item = Self> {
-        let last = text.len().saturating_sub(1) / Self::MOST;
-        (0..=last).map(move |number| {
-            let from = text.get(number * Self::MOST..).unwrap_or_default();
-            let length = from.len().min(Self::MOST);
-            let mut bytes = [0; Self::MOST];
-            for (place, byte) in bytes.iter_mut().zip(from) {
-                *place = *byte;
-            }
-            let length = u8::try_from(length).unwrap_or_default();
-            Self { bytes, length, is_last: number == last }
-        })
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
-    }
 }
 
 /// From the engine.
@@ -222,9 +187,7 @@ impl Message for ToMonitor {
                 BannerKind::Fail => 3,
             }),
             Self::Sensed { service, peer } => w.u32(service.0).address(peer),
-            Self::UserId { service, part } => {
-                w.u32(service.0).u8(u8::from(part.is_last)).u8(part.length).bytes(&part.bytes)
-            }
+            Self::UserId { service, part } => part.encode(w.u32(service.0)),
             Self::NoId { service, why, peer } => w.u32(service.0).u8(why as u8).address(peer),
             Self::Stopped => w,
         }
@@ -260,7 +223,9 @@ impl Message for ToMonitor {
                 },
             },
             Kind::Sensed => Self::Sensed { service: ServiceIndex(r.u32()?), peer: r.address()? },
-            Kind::UserId => Self::UserId { service: ServiceIndex(r.u32()?), part: part(&mut r)? },
+            Kind::UserId => {
+                Self::UserId { service: ServiceIndex(r.u32()?), part: Part::decode(&mut r)? }
+            }
             Kind::NoId => Self::NoId {
                 service: ServiceIndex(r.u32()?),
                 why: *NoId::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
@@ -280,18 +245,6 @@ impl Message for ToMonitor {
         r.end()?;
         Ok(message)
     }
-}
-
-fn part(r: &mut Reader<'_>) -> Result<Part, Violation> {
-    let is_last = match r.u8()? {
-        0 => false,
-        1 => true,
-        _ => return Err(Violation::Malformed),
-    };
-    let (length, bytes) = (r.u8()?, r.array()?);
-    let part = Part { bytes, length, is_last };
-    let rest = bytes.get(usize::from(length)..).ok_or(Violation::Malformed)?;
-    if rest.iter().all(|byte| *byte == 0) { Ok(part) } else { Err(Violation::Malformed) }
 }
 
 fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
@@ -465,24 +418,6 @@ mod tests {
                 ToEngine::Stop,
             ] {
                 assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
-            }
-        }
-    }
-
-    #[test]
-    fn a_text_comes_in_parts_and_is_whole_again() {
-        for length in [0, 1, Part::MOST, Part::MOST + 1, 1000] {
-            let text: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
-            let parts: Vec<_> = Part::all(&text).collect();
-            let lasts: Vec<_> = parts.iter().map(|part| part.is_last).collect();
-            assert!(lasts.iter().rev().skip(1).all(|last| !last) && lasts.ends_with(&[true]));
-            assert_eq!(
-                parts.iter().flat_map(|part| part.bytes().to_vec()).collect::<Vec<_>>(),
-                text
-            );
-            for part in parts {
-                let message = ToMonitor::UserId { service: ServiceIndex(7), part };
-                assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
             }
         }
     }

@@ -5,11 +5,13 @@
 //! whatever is not exactly a message is a [`Violation`], and a violation is never answered.
 
 mod message;
+mod part;
 mod port;
 mod table;
 mod wire;
 
-pub use message::{Event, Message, Part, Refusal, Ticket, ToEngine, ToMonitor};
+pub use message::{Event, Message, Refusal, Ticket, ToEngine, ToMonitor};
+pub use part::Part;
 pub use port::{Incoming, Port};
 pub use table::{Kind, State};
 
