@@ -125,7 +125,7 @@ async fn ask_wrappers(
             }
             Err(Need::User) if facts.user.is_none() => {
                 let turns = Arc::clone(&engine.borrow().ident_turns);
-                let answer = ask_host(visitor, &turns, ident::WRAPPERS_PATIENCE).await;
+                let answer = ask_host(ends(visitor), &turns, ident::WRAPPERS_PATIENCE).await;
                 let user = answer.as_deref().map_or("unknown", ident::user).to_owned();
                 facts.user = Some(user);
             }
@@ -159,7 +159,7 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let answer = match wanted {
         Some(Ident { on_success: true, .. }) => {
             let turns = Arc::clone(&engine.borrow().ident_turns);
-            Some(ask_host(&visitor, &turns, ident::PATIENCE).await)
+            Some(ask_host(ends(&visitor), &turns, ident::PATIENCE).await)
         }
         _ => None,
     };
@@ -187,9 +187,10 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
 pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let turns = engine.borrow().refused_turns.clone();
     let Some(turns) = turns else { return };
-    // For the client it is over; its host must still know the connection.
+    let ends = ends(&visitor);
+    // For the client it is over; as long as the socket is here its host knows the connection.
     visitor.socket.shutdown(Shutdown::Write).ok();
-    if let Ok(text) = ask_host(&visitor, &turns, ident::PATIENCE).await {
+    if let Ok(text) = ask_host(ends, &turns, ident::PATIENCE).await {
         let mut engine = engine.borrow_mut();
         if engine.doors.contains_key(&visitor.service) {
             engine.name_user(visitor.service, &text);
@@ -198,19 +199,23 @@ pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) 
     }
 }
 
-/// Asks the client's host, unless too many are being asked.
-async fn ask_host(
-    visitor: &Visitor,
-    turns: &Arc<Semaphore>,
-    patience: Duration,
-) -> Result<String, NoId> {
-    let Ok(_turn) = Arc::clone(turns).try_acquire_owned() else { return Err(NoId::SystemError) };
+/// Both ends of a connection: the client's and ours. `None`: the client has gone.
+fn ends(visitor: &Visitor) -> Option<(SocketAddr, SocketAddr)> {
     let end = |address: io::Result<socket2::SockAddr>| {
         let address = address.ok()?.as_socket()?;
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     };
-    let ends = (end(visitor.socket.peer_addr()), end(visitor.socket.local_addr()));
-    let (Some(client), Some(own)) = ends else { return Err(NoId::SystemError) };
+    Some((end(visitor.socket.peer_addr())?, end(visitor.socket.local_addr())?))
+}
+
+/// Asks the client's host, unless too many are being asked.
+async fn ask_host(
+    ends: Option<(SocketAddr, SocketAddr)>,
+    turns: &Arc<Semaphore>,
+    patience: Duration,
+) -> Result<String, NoId> {
+    let Ok(_turn) = Arc::clone(turns).try_acquire_owned() else { return Err(NoId::SystemError) };
+    let (client, own) = ends.ok_or(NoId::SystemError)?;
     ident::ask(client, own, patience).await
 }
 
