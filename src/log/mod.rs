@@ -12,3 +12,4 @@ mod syslog;
 pub use daemon::{DaemonLog, Destination, Style};
 pub use record::{exit, fail, no_id, start, user_id};
 pub use service::{ServiceLogs, Unusable};
+pub use stamp::ctime;

@@ -64,6 +64,12 @@ impl ServiceLogs {
         (logs, trouble)
     }
 
+    /// The log of `defaults`.
+    #[must_use]
+    pub const fn common(&self) -> &LogTarget {
+        &self.common
+    }
+
     /// Opens the log of one service, if it has one of its own.
     ///
     /// # Errors

@@ -13,6 +13,20 @@ pub(super) struct Stamps {
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
+/// Local time as ctime(3) writes it, without the end of the line.
+#[must_use]
+pub fn ctime(seconds: i64) -> String {
+    let t = clock::local(seconds);
+    let name = |names: &[&'static str], number: u32| {
+        names.get(usize::try_from(number).unwrap_or(usize::MAX)).copied().unwrap_or("???")
+    };
+    let (day, month) = (name(&DAYS, t.weekday), name(&MONTHS, t.month - 1));
+    let (h, m, s) = (t.hour, t.minute, t.second);
+    format!("{day} {month} {:>2} {h:02}:{m:02}:{s:02} {}", t.day, t.year)
+}
+
 impl Stamps {
     /// `YY/M/D@hh:mm:ss`, local time (LOG-1).
     pub(super) fn file(&mut self) -> &str {
@@ -43,6 +57,12 @@ impl Stamps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_as_ctime_does() {
+        let text = ctime(1_772_625_600);
+        assert!(text.starts_with("Wed Mar  4 ") && text.ends_with(":00 2026"), "{text}");
+    }
 
     #[test]
     fn log_1_month_and_day_have_no_leading_zero() {

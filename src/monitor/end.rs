@@ -78,7 +78,7 @@ impl Monitor {
             Name::SIGQUIT => return Err(Exit::Done),
             Name::SIGINT if self.options.stage == Stage::Debug => return Err(Exit::Interrupted),
             Name::SIGABRT => self.check_consistency(true),
-            Name::SIGUSR1 => tracing::info!("this version has no state dump"),
+            Name::SIGUSR1 => self.dump_state(),
             _ => {}
         }
         Ok(())
@@ -202,6 +202,8 @@ impl Monitor {
     /// Starts an engine and sends it everything that is in force.
     pub(super) fn start_engine(&mut self) -> Result<(), Exit> {
         self.user_text = None;
+        // A new engine opens every door.
+        self.closed.clear();
         let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
         let offered = started.and_then(|mut engine| {
             let all = self.services.iter().map(|(index, _)| index);

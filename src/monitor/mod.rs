@@ -18,6 +18,7 @@ mod seam;
 mod services;
 mod spawn;
 mod start;
+mod state;
 
 pub use check::check;
 pub use start::run;
@@ -75,6 +76,8 @@ pub struct Monitor {
     running: Running,
     /// Who came to a SENSOR, as the engine has it too.
     locked_out: DenyList,
+    /// Services that `cps` has closed, as far as the engine has said so.
+    closed: HashSet<ServiceIndex>,
     /// What has come of an answer about a client's user, and for which service.
     user_text: Option<(ServiceIndex, Vec<u8>)>,
     /// `None` for the moment between a crash and the next start.
@@ -130,6 +133,7 @@ impl Monitor {
             services: Services::default(),
             running: Running::default(),
             locked_out: DenyList::default(),
+            closed: HashSet::new(),
             user_text: None,
             engine: None,
             crashes: Crashes::default(),

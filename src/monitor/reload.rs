@@ -290,6 +290,7 @@ impl Monitor {
     fn retire(&mut self, index: ServiceIndex, reload: &mut Reload) {
         if let Some(active) = self.services.remove(index) {
             tracing::info!("service {} deactivated", active.service.id);
+            self.closed.remove(&index);
             reload.retired.insert(index, active);
             reload.ending.push(index);
         }

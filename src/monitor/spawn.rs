@@ -254,6 +254,11 @@ impl Monitor {
         let service = Rc::clone(&self.service(Kind::Noticed, index)?.service);
         let (name, id) = (&service.name, &service.id);
         match event {
+            Event::Deactivated => self.closed.insert(index),
+            Event::Activated => self.closed.remove(&index),
+            Event::Paced | Event::AcceptFailed(_) | Event::RuleFallsShort { .. } => false,
+        };
+        match event {
             Event::Deactivated => tracing::error!(
                 "Deactivating service {name} due to excessive incoming connections.  \
                  Restarting in {} seconds.",

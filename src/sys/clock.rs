@@ -14,6 +14,8 @@ pub struct LocalTime {
     pub hour: u32,
     pub minute: u32,
     pub second: u32,
+    /// 0 is Sunday.
+    pub weekday: u32,
 }
 
 /// Seconds since 1970, by the wall clock.
@@ -48,6 +50,7 @@ pub fn local(seconds: i64) -> LocalTime {
         hour: tm.tm_hour.unsigned_abs(),
         minute: tm.tm_min.unsigned_abs(),
         second: tm.tm_sec.unsigned_abs(),
+        weekday: tm.tm_wday.unsigned_abs(),
     }
 }
 

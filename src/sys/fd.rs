@@ -8,7 +8,7 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt};
 use std::path::Path;
 
 use crate::sys::Errno;
@@ -142,6 +142,19 @@ pub fn open_regular(path: &Path) -> io::Result<OwnedFd> {
 pub fn open_for_append(path: &Path) -> io::Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     File::options().append(true).create(true).mode(0o644).custom_flags(flags).open(path)
+}
+
+/// [`open_for_append`], for a file that nobody else should have put there: not through a
+/// symbolic link, and no file with a second name.
+///
+/// # Errors
+/// As open(2); `ELOOP` for a symbolic link, `EINVAL` for anything but a file with one name.
+pub fn open_own_for_append(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let file =
+        File::options().append(true).create(true).mode(0o644).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if found.is_file() && found.nlink() == 1 { Ok(file) } else { Err(Errno::EINVAL.into()) }
 }
 
 /// Whether both descriptors are one and the same pipe, socket or file.

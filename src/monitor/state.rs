@@ -1,0 +1,164 @@
+//! The state dump of SIGUSR1: what is configured, what runs, and what is left (DUMP-1, DUMP-2).
+//!
+//! The layout is that of xinetd 2.3.15. Values of `env` are left out: anybody may read the file.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::config::attr;
+use crate::log::ctime;
+use crate::monitor::Monitor;
+use crate::monitor::running::Server;
+use crate::monitor::services::Active;
+use crate::plan::{Limit, LogTarget, Service, ServiceIndex};
+use crate::sys::{clock, fd};
+
+/// Where the dump goes; a file of root's in a directory of root's.
+const FILE: &str = "/var/run/xinetd.dump";
+
+/// The attributes of a service, by our name and by that of the dump, in its order.
+const ATTRIBUTES: [(&str, &str); 34] = [
+    ("id", "id ="),
+    ("flags", "flags ="),
+    ("type", "type ="),
+    ("socket_type", "socket_type ="),
+    ("protocol", "Protocol (name,number) ="),
+    ("port", "port ="),
+    ("rpc_number", "RPC data: program number ="),
+    ("rpc_version", "RPC data: version ="),
+    ("instances", "Instances ="),
+    ("wait", "wait ="),
+    ("user", "user ="),
+    ("group", "group ="),
+    ("groups", "Groups ="),
+    ("umask", "umask ="),
+    ("nice", "Nice ="),
+    ("cps", "CPS ="),
+    ("max_load", "Max load ="),
+    ("per_source", "PER_SOURCE ="),
+    ("bind", "Bind ="),
+    ("server", "Server ="),
+    ("server_args", "Server argv ="),
+    ("redirect", "Redirect ="),
+    ("access_times", "Access times ="),
+    ("deny_time", "Deny time ="),
+    ("only_from", "Only from:"),
+    ("no_access", "No access:"),
+    ("log_type", "Logging to"),
+    ("log_on_success", "Log_on_success flags ="),
+    ("log_on_failure", "Log_on_failure flags ="),
+    ("passenv", "Passenv ="),
+    ("env", "Environment additions:"),
+    ("banner", "Banner ="),
+    ("banner_success", "Banner success ="),
+    ("banner_fail", "Banner fail ="),
+];
+
+impl Monitor {
+    /// Appends the dump to its file. Never fails the daemon; a disk that is full costs the dump.
+    pub(super) fn dump_state(&self) {
+        match append(Path::new(FILE), &self.state()) {
+            Ok(()) => tracing::debug!("generated state dump in file {FILE}"),
+            Err(cause) => tracing::error!("cannot write the state dump {FILE}: {cause}"),
+        }
+    }
+
+    fn state(&self) -> String {
+        let mut text = format!(
+            "INTERNAL STATE DUMP: xinetd-rs {}\nCurrent time: {}\n\nServices + defaults:\n",
+            env!("CARGO_PKG_VERSION"),
+            ctime(clock::wall_seconds())
+        );
+        for (index, active) in self.services.iter() {
+            self.service_state(&mut text, index, active);
+        }
+        text.push_str("Server table dump:\n");
+        let mut servers: Vec<_> = self.running.iter().collect();
+        servers.sort_by_key(|(_, server)| server.ticket);
+        for (pid, server) in servers {
+            server_state(&mut text, pid, server);
+        }
+        text.push_str("\nRetry table dump:\n\n");
+        self.totals(&mut text);
+        text.push_str("\nEND OF DUMP\n");
+        text
+    }
+
+    fn service_state(&self, text: &mut String, index: ServiceIndex, active: &Active) {
+        let service = &*active.service;
+        let state = if self.closed.contains(&index) { "Disabled" } else { "Active" };
+        let name = &service.name;
+        let running = self.running.of(index);
+        let _infallible = write!(
+            text,
+            "Service = {name}\n\tState = {state}\n\tService configuration: {name}\n{}\
+             \trunning servers = {running}\n\tretry servers = 0\n\n",
+            attributes(service, self.logs.common())
+        );
+    }
+
+    fn totals(&self, text: &mut String) {
+        let services = self.services.count();
+        let used = services + self.logs.descriptors();
+        let limit = match self.options.process_limit {
+            Limit::Unlimited => 0,
+            Limit::Max(max) => max,
+        };
+        let _infallible = writeln!(
+            text,
+            "active_services = {}\navailable_services = {services}\ndescriptors_free = {}\n\
+             running_servers = {}\n\nmax_descriptors = {}\nprocess_limit = {limit}\n\
+             config_file = {}",
+            services.saturating_sub(self.closed.len()),
+            self.descriptors.saturating_sub(used as u64),
+            self.running.count(),
+            self.descriptors,
+            self.options.config.display(),
+        );
+    }
+}
+
+/// What is set, a line each.
+fn attributes(service: &Service, common_log: &LogTarget) -> String {
+    let mut text = String::new();
+    for (name, label) in ATTRIBUTES {
+        let row = attr::named(name);
+        let value = row.and_then(|row| row.show.value(service, common_log));
+        if let Some(words) = in_the_dump(name, service, value) {
+            let _infallible = writeln!(text, "\t\t{label} {}", words.join(" "));
+        }
+    }
+    text
+}
+
+/// The value of an attribute, where the dump writes it otherwise than the configuration.
+fn in_the_dump(name: &str, service: &Service, value: Option<Vec<String>>) -> Option<Vec<String>> {
+    let text = |word: &std::ffi::OsString| word.display().to_string();
+    match name {
+        "protocol" => Some(vec![format!("({},{})", value?.concat(), service.socket.protocol.0)]),
+        "server_args" => {
+            let (program, _) = service.action.start()?;
+            Some(program.argv.iter().map(text).collect())
+        }
+        // Anybody may read the file.
+        "env" => value.map(|_| service.env.set.iter().map(|(name, _)| text(name)).collect()),
+        _ => value,
+    }
+}
+
+fn server_state(text: &mut String, pid: i32, server: &Server) {
+    let id = &server.service.id;
+    let age = i64::try_from(server.started.elapsed().as_secs()).unwrap_or_default();
+    let _infallible = writeln!(
+        text,
+        "{id} server\npid = {pid}\nstart_time = {}\nConnection info:\n\tservice = {id}\n\
+         \tremote_address = {}\n",
+        ctime(clock::wall_seconds() - age),
+        server.peer
+    );
+}
+
+fn append(path: &Path, text: &str) -> io::Result<()> {
+    fd::open_own_for_append(path)?.write_all(text.as_bytes())
+}
