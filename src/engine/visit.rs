@@ -83,9 +83,11 @@ async fn ask_for_name(
     let (service, peer) = (visitor.service, visitor.peer);
     let turns = Arc::clone(&engine.borrow().lookups);
     let name = names::name_of(peer.address, turns, names::PATIENCE).await;
-    let door = engine.borrow().doors.get(&service).map(|state| state.door.clone());
-    let mut verdict = door.as_ref().map(|door| admit::decide_by_name(&door.policy, peer, &name));
-    if let (Some(Ok(())), Some(daemon)) = (verdict, door.and_then(|door| door.wrap)) {
+    let (mut verdict, daemon) = match engine.borrow().doors.get(&service).map(|state| &state.door) {
+        Some(door) => (Some(admit::decide_by_name(&door.policy, peer, &name)), door.wrap.clone()),
+        None => (None, None),
+    };
+    if let (Some(Ok(())), Some(daemon)) = (verdict, daemon) {
         let granted = ask_wrappers(engine, visitor, &daemon, name).await;
         verdict = Some(if granted { Ok(()) } else { Err(Denial::Libwrap) });
     }
