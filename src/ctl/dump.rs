@@ -159,20 +159,10 @@ fn place(loaded: &Loaded, span: Span) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::lookup::{Table, User};
+    use crate::ctl::tests::loaded;
 
     fn dumped(text: &str) -> Value {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("main");
-        std::fs::write(&path, text).unwrap();
-        let lookup = Table {
-            users: vec![User { name: "root".into(), uid: 0, gid: 0 }],
-            executables: ["/bin/cat".into()].into(),
-            ..Table::default()
-        };
-        let base = directory.path();
-        let loaded = config::load(&Request { path: &path, base, lookup: &lookup, inetd: None });
-        serde_json::to_value(Document::of(&loaded)).unwrap()
+        serde_json::to_value(Document::of(&loaded(text))).unwrap()
     }
 
     #[test]

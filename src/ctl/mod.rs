@@ -148,6 +148,26 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config::lookup::{Table, User};
+    use crate::config::{self, Loaded, Request};
+
+    /// A machine with root and cat.
+    pub(super) fn machine() -> Table {
+        Table {
+            users: vec![User { name: "root".into(), uid: 0, gid: 0 }],
+            executables: ["/bin/cat".into()].into(),
+            ..Table::default()
+        }
+    }
+
+    /// The text of a main file, loaded on that machine.
+    pub(super) fn loaded(text: &str) -> Loaded {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("main");
+        std::fs::write(&path, text).unwrap();
+        let (base, lookup) = (directory.path(), machine());
+        config::load(&Request { path: &path, base, inetd: None, lookup: &lookup })
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -1,9 +1,9 @@
 """ident (RFC 1413): a host that answers late, in pieces, too much or with tricks harms nobody."""
 import socket
-import threading
 
 import pytest
 
+import fakeident
 from harness import *
 from load import Load
 
@@ -13,41 +13,12 @@ sandbox = pytest.mark.needs_sandbox
 U = dict(log_on_success="PID HOST USERID", log_on_failure="HOST USERID")
 
 
-class Host:
-    """The ident server of this network namespace; what it answers is up to `answer`."""
-
-    def __init__(self, answer):
-        self.answer, self.queries, self.held = answer, [], []
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", 113))
-        self.listener.listen(200)
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                c, _ = self.listener.accept()
-            except OSError:
-                return
-            ports = c.recv(200).decode().strip()
-            self.queries.append(ports)
-            self.answer(c, ports)
-            self.held.append(c)
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for c in self.held:
-            c.close()
-
-
 @pytest.fixture
 def host():
     made = []
 
     def make(answer):
-        made.append(Host(answer))
+        made.append(fakeident.Host(answer))
         return made[-1]
     yield make
     for h in made:

@@ -1,9 +1,9 @@
 """SENSOR, libwrap, ident."""
 import socket
-import threading
 
 import pytest
 
+import fakeident
 from harness import *
 
 covers = pytest.mark.covers
@@ -82,44 +82,12 @@ def test_libwrap_refusal_is_logged(xd, ports, etc):
 
 # ---------------------------------------------------------------- ident
 
-class Identd(threading.Thread):
-    """Answers on 127.0.0.1:113 (only used inside the private namespace)."""
-
-    def __init__(self, answer):
-        super().__init__(daemon=True)
-        self.answer = answer
-        self.queries = []
-        self.l = socket.socket()
-        self.l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.l.bind(("127.0.0.1", 113))
-        self.l.listen(10)
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                c, a = self.l.accept()
-            except OSError:
-                return
-            q = c.recv(200)
-            self.queries.append((q, a[0]))
-            r = self.answer.replace("PORTS", q.decode().strip())
-            if r:
-                c.sendall(r.encode())
-            c.close()
-
-    def close(self):
-        self.l.shutdown(socket.SHUT_RDWR)
-        self.l.close()
-        self.join(2)
-
-
 @pytest.fixture
 def identd():
     made = []
 
     def make(answer):
-        made.append(Identd(answer))
+        made.append(fakeident.Host(fakeident.says(answer)))
         return made[-1]
     yield make
     for i in made:

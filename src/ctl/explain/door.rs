@@ -207,8 +207,7 @@ fn fact(text: &mut String, what: &str, value: &str) {
 mod tests {
     use super::*;
     use crate::admit::Moment;
-    use crate::config::Request;
-    use crate::config::lookup::{Table, User};
+    use crate::ctl::tests::{loaded, machine};
     use crate::plan::Load;
 
     const RULES: &str = "\
@@ -233,16 +232,7 @@ no_access += 10.7.0.0/16
 ";
 
     fn judged(from: &str, minute: u16, load: i64) -> (bool, String) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("main");
-        std::fs::write(&path, RULES).unwrap();
-        let lookup = Table {
-            users: vec![User { name: "root".into(), uid: 0, gid: 0 }],
-            executables: ["/bin/cat".into()].into(),
-            ..Table::default()
-        };
-        let base = directory.path();
-        let loaded = config::load(&Request { path: &path, base, lookup: &lookup, inetd: None });
+        let (loaded, lookup) = (loaded(RULES), machine());
         let declared = loaded.declared.first().unwrap();
         let service = loaded.service(declared).unwrap();
         let moment = Moment { seconds: 1, minute, load: Some(Load(load)) };
