@@ -9,7 +9,7 @@ pub mod wrap;
 pub use count::Counts;
 pub use pace::Pace;
 pub use rate::Rate;
-pub use welcome::{ClientName, Welcome, decide_by_name};
+pub use welcome::{ClientName, Welcome, decide_by_name, is_on};
 
 use std::net::IpAddr;
 

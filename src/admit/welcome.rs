@@ -57,7 +57,14 @@ fn is_welcome(policy: &Policy, peer: Peer, name: Option<&ClientName>) -> Option<
 }
 
 /// Whether a client is on a list; `in_doubt` is the answer when its name cannot be found out.
-fn is_on(list: &AccessList, peer: Peer, name: Option<&ClientName>, in_doubt: bool) -> Option<bool> {
+/// `None`: the name decides, and is not known yet.
+#[must_use]
+pub fn is_on(
+    list: &AccessList,
+    peer: Peer,
+    name: Option<&ClientName>,
+    in_doubt: bool,
+) -> Option<bool> {
     if list.contains(peer.address, peer.mapped) {
         return Some(true);
     }

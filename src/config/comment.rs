@@ -90,8 +90,8 @@ pub(super) fn taken<'l>(row: &Row, line: &'l Assignment) -> Option<(Diagnostic, 
     Some((commented.explained(row, note.label("no comment here")), commented.comment))
 }
 
-/// `note` about a value of `line`, or about all of them, with the way out if there is a comment in it or behind
-/// it, or a `;`.
+/// `note` about a value of `line`, or about all of them, with the way out if there is a
+/// comment in it or behind it, or a `;`.
 #[must_use]
 pub(super) fn way_out(line: &Assignment, note: Diagnostic) -> Diagnostic {
     let Some(row) = attr::find(&line.name) else { return note };

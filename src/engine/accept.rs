@@ -169,13 +169,10 @@ impl Engine {
 
     /// By hosts.allow and hosts.deny, as far as that goes without asking anybody.
     fn decide_by_wrappers(&mut self, visitor: &Visitor) -> Result<Welcome, Denial> {
-        let door = self.doors.get(&visitor.service).map(|state| &state.door);
-        let daemon = door.and_then(|door| door.wrap.as_ref());
-        let daemon = daemon.filter(|_| !self.wrap_files.tables().are_empty()).cloned();
-        match daemon.map(|daemon| self.wrap(&daemon, visitor, &Facts::default())) {
-            None | Some(Ok(true)) => Ok(Welcome::In),
-            Some(Ok(false)) => Err(Denial::Libwrap),
-            Some(Err(_)) => Ok(Welcome::NameDecides),
+        match self.wrap(visitor, &Facts::default()) {
+            Ok(true) => Ok(Welcome::In),
+            Ok(false) => Err(Denial::Libwrap),
+            Err(_) => Ok(Welcome::NameDecides),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The unprivileged process: accepts, asks for names, decides, shows banners, and orders
 //! servers by number.
 //!
-//! It knows no program, no user and no file; whatever it is talked into, it can only ask for
-//! what `ipc`'s table permits.
+//! It knows no program, no user and no file of the configuration; whatever it is talked into,
+//! it can only ask for what `ipc`'s table permits.
 
 mod accept;
 mod banner;

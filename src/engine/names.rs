@@ -23,40 +23,41 @@ pub(super) async fn name_of(
     turns: Arc<Semaphore>,
     patience: Duration,
 ) -> ClientName {
-    let asked = async {
-        let turn = turns.acquire_owned().await.ok()?;
-        let answer = spawn_blocking(move || {
-            let name = names::of_address(address);
-            drop(turn);
-            name
-        });
-        answer.await.ok()?.ok()
-    };
-    match timeout(patience, asked).await {
-        Ok(Some(Some(name))) => ClientName::Known(name),
-        Ok(Some(None)) => ClientName::None,
-        Ok(None) | Err(_) => ClientName::InDoubt,
+    match in_turn(turns, patience, move || names::of_address(address)).await {
+        Some(Ok(Some(name))) => ClientName::Known(name),
+        Some(Ok(None)) => ClientName::None,
+        Some(Err(_)) | None => ClientName::InDoubt,
     }
 }
 
 /// A name as TCP wrappers take it: one that does not lead back to the address may be a lie.
 pub(super) async fn verified(name: ClientName, address: IpAddr, turns: Arc<Semaphore>) -> HostName {
-    let ClientName::Known(name) = name else { return HostName::Unknown };
+    let ClientName::Known(host) = &name else { return HostName::of(name, false) };
+    let host = host.clone();
+    let leads_back = in_turn(turns, PATIENCE, move || {
+        let mut found = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
+        found.any(|found| found.ip().to_canonical() == address)
+    });
+    HostName::of(name, leads_back.await == Some(true))
+}
+
+/// Runs `question`, which may wait, on a thread of its own; `None`: there was no turn or no
+/// answer in time.
+async fn in_turn<T: Send + 'static>(
+    turns: Arc<Semaphore>,
+    patience: Duration,
+    question: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let asked = async {
         let turn = turns.acquire_owned().await.ok()?;
-        let host = name.clone();
         let answer = spawn_blocking(move || {
-            let mut found = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
-            let leads_back = found.any(|found| found.ip().to_canonical() == address);
+            let answer = question();
             drop(turn);
-            leads_back
+            answer
         });
         answer.await.ok()
     };
-    match timeout(PATIENCE, asked).await {
-        Ok(Some(true)) if name.parse::<IpAddr>().is_err() => HostName::Known(name),
-        _ => HostName::Paranoid,
-    }
+    timeout(patience, asked).await.ok().flatten()
 }
 
 #[cfg(test)]

@@ -83,13 +83,13 @@ async fn ask_for_name(
     let (service, peer) = (visitor.service, visitor.peer);
     let turns = Arc::clone(&engine.borrow().lookups);
     let name = names::name_of(peer.address, turns, names::PATIENCE).await;
-    let (mut verdict, daemon) = match engine.borrow().doors.get(&service).map(|state| &state.door) {
-        Some(door) => (Some(admit::decide_by_name(&door.policy, peer, &name)), door.wrap.clone()),
-        None => (None, None),
+    let decide = |engine: &Engine| {
+        let state = engine.doors.get(&service);
+        state.map(|state| admit::decide_by_name(&state.door.policy, peer, &name))
     };
-    if let (Some(Ok(())), Some(daemon)) = (verdict, daemon) {
-        let granted = ask_wrappers(engine, visitor, &daemon, name).await;
-        verdict = Some(if granted { Ok(()) } else { Err(Denial::Libwrap) });
+    let mut verdict = decide(&engine.borrow());
+    if verdict == Some(Ok(())) && !ask_wrappers(engine, visitor, name).await {
+        verdict = Some(Err(Denial::Libwrap));
     }
     if verdict != Some(Ok(())) {
         engine.borrow_mut().uncount(service, peer.address);
@@ -99,17 +99,12 @@ async fn ask_for_name(
 
 /// Whether hosts.allow and hosts.deny let the client in; what they ask about is found out,
 /// one thing at a time.
-async fn ask_wrappers(
-    engine: &Rc<RefCell<Engine>>,
-    visitor: &Visitor,
-    daemon: &str,
-    name: ClientName,
-) -> bool {
+async fn ask_wrappers(engine: &Rc<RefCell<Engine>>, visitor: &Visitor, name: ClientName) -> bool {
     let turns = Arc::clone(&engine.borrow().lookups);
     let mut facts = Facts::default();
     let mut name = Some(name);
     loop {
-        let answer = engine.borrow_mut().wrap(daemon, visitor, &facts);
+        let answer = engine.borrow_mut().wrap(visitor, &facts);
         match answer {
             Ok(is_granted) => return is_granted,
             Err(Need::ClientName) if facts.client.is_none() => {

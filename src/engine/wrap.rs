@@ -33,7 +33,7 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 impl WrapFiles {
     /// The rules in force now.
-    pub(super) fn tables(&mut self) -> Rc<Tables> {
+    fn tables(&mut self) -> Rc<Tables> {
         let stamps = [stamp(Tables::ALLOW), stamp(Tables::DENY)];
         if self.seen != Some(stamps) {
             let files = Cell::new(0);
@@ -57,14 +57,17 @@ fn stamp(path: &str) -> Stamp {
 }
 
 impl Engine {
-    /// Whether hosts.allow and hosts.deny let this client in, as far as `facts` go.
-    pub(super) fn wrap(
-        &mut self,
-        daemon: &str,
-        visitor: &Visitor,
-        facts: &Facts,
-    ) -> Result<bool, Need> {
+    /// Whether hosts.allow and hosts.deny let this client in, as far as `facts` go; they do
+    /// where they are not asked.
+    pub(super) fn wrap(&mut self, visitor: &Visitor, facts: &Facts) -> Result<bool, Need> {
+        let state = self.doors.get(&visitor.service);
+        let Some(daemon) = state.and_then(|state| state.door.wrap.as_deref()) else {
+            return Ok(true);
+        };
         let tables = self.wrap_files.tables();
+        if tables.are_empty() {
+            return Ok(true);
+        }
         let local = visitor.socket.local_addr().ok().and_then(|address| address.as_socket());
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
         let address = local.unwrap_or(unspecified).ip().to_canonical();

@@ -254,17 +254,18 @@ impl Monitor {
         let service = Rc::clone(&self.service(Kind::Noticed, index)?.service);
         let (name, id) = (&service.name, &service.id);
         match event {
-            Event::Deactivated => self.closed.insert(index),
-            Event::Activated => self.closed.remove(&index),
-            Event::Paced | Event::AcceptFailed(_) | Event::RuleFallsShort { .. } => false,
-        };
-        match event {
-            Event::Deactivated => tracing::error!(
-                "Deactivating service {name} due to excessive incoming connections.  \
-                 Restarting in {} seconds.",
-                service.policy.rate.pause
-            ),
-            Event::Activated => tracing::error!("Activating service {name}"),
+            Event::Deactivated => {
+                self.closed.insert(index);
+                tracing::error!(
+                    "Deactivating service {name} due to excessive incoming connections.  \
+                     Restarting in {} seconds.",
+                    service.policy.rate.pause
+                );
+            }
+            Event::Activated => {
+                self.closed.remove(&index);
+                tracing::error!("Activating service {name}");
+            }
             Event::Paced => tracing::warn!(
                 "service {id}: more than {} connections a second: they wait for their turn",
                 service.policy.rate.per_second

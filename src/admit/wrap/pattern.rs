@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use crate::admit::ClientName;
 use crate::admit::wrap::Request;
 
 /// One end of a connection.
@@ -25,6 +26,18 @@ pub enum HostName {
 }
 
 impl HostName {
+    /// What wrappers make of a client's name; `leads_back`: the name has the client's address.
+    #[must_use]
+    pub fn of(name: ClientName, leads_back: bool) -> Self {
+        match name {
+            ClientName::Known(name) if leads_back && name.parse::<IpAddr>().is_err() => {
+                Self::Known(name)
+            }
+            ClientName::Known(_) => Self::Paranoid,
+            ClientName::None | ClientName::InDoubt => Self::Unknown,
+        }
+    }
+
     /// As libwrap writes it where a name is expected.
     const fn text(&self) -> &str {
         match self {

@@ -11,6 +11,7 @@ use crate::plan::{AccessList, Action, Denial, Limit, Service};
 
 use super::client::Client;
 use super::origin::{Origin, operator, places};
+use super::page::fact;
 use super::wrappers::Wrappers;
 
 /// The attributes that are looked at, in the order of ACC-1. Who is on `no_access` is
@@ -50,11 +51,16 @@ impl Check<'_> {
         let address = self.client.address;
         let Some(peer) = self.client.at(self.service.socket) else {
             let socket = self.service.socket;
-            fact(&mut text, "verdict", &format!("a client from {address} cannot reach {socket}"));
+            let _infallible = fact(
+                &mut text,
+                "verdict",
+                &format!("a client from {address} cannot reach {socket}"),
+            );
             return (false, text);
         };
         if matches!(self.service.action, Action::Sensor { .. }) {
-            fact(&mut text, "verdict", "refused (address): a SENSOR lets nobody in");
+            let _infallible =
+                fact(&mut text, "verdict", "refused (address): a SENSOR lets nobody in");
             return (false, text);
         }
         let policy = &self.service.policy;
@@ -79,7 +85,7 @@ impl Check<'_> {
                 format!("refused by {attribute} (FAIL: {} {why})", self.service.id)
             }
         };
-        fact(&mut text, "verdict", &outcome);
+        let _infallible = fact(&mut text, "verdict", &outcome);
         self.table(&mut text, &verdict);
         (verdict.refusing.is_none(), text)
     }
@@ -96,7 +102,7 @@ impl Check<'_> {
         let (hour, minute) = (moment.minute / 60, moment.minute % 60);
         let alone = "when nobody else is connected";
         let client = format!("{address}{name}, at {hour:02}:{minute:02}{load}, {alone}");
-        fact(text, "client", &client);
+        let _infallible = fact(text, "client", &client);
     }
 
     /// The attribute behind a refusal.
@@ -116,15 +122,12 @@ impl Check<'_> {
 
     fn is_banned(&self, name: Option<&ClientName>) -> bool {
         let list = self.service.policy.no_access.as_ref();
-        list.is_some_and(|list| {
-            self.is_on(list, name) || name == Some(&ClientName::InDoubt) && !list.names().is_empty()
-        })
+        list.is_some_and(|list| self.is_on(list, name, true))
     }
 
-    fn is_on(&self, list: &AccessList, name: Option<&ClientName>) -> bool {
-        let mapped = self.service.socket.address.is_ipv6();
-        let by_name = matches!(name, Some(ClientName::Known(name)) if list.contains_name(name));
-        by_name || list.contains(self.client.address, mapped)
+    fn is_on(&self, list: &AccessList, name: Option<&ClientName>, in_doubt: bool) -> bool {
+        let peer = self.client.at(self.service.socket);
+        peer.is_some_and(|peer| admit::is_on(list, peer, name, in_doubt) == Some(true))
     }
 
     /// Each check: what came of it, and where it is configured.
@@ -158,7 +161,7 @@ impl Check<'_> {
             "only_from" => policy.only_from.as_ref(),
             _ => None,
         };
-        if list.is_some_and(|list| self.is_on(list, name))
+        if list.is_some_and(|list| self.is_on(list, name, false))
             && let Some((span, origin)) = self.word(&origins, name)
         {
             let word = String::from_utf8_lossy(sources.text(span)).into_owned();
@@ -194,13 +197,9 @@ impl Check<'_> {
         words.into_iter().find(|(span, _)| {
             let word = String::from_utf8_lossy(sources.text(*span));
             let list = config::address_word(self.lookup, &word);
-            list.is_some_and(|list| self.is_on(&list, name))
+            list.is_some_and(|list| self.is_on(&list, name, false))
         })
     }
-}
-
-fn fact(text: &mut String, what: &str, value: &str) {
-    let _infallible = writeln!(text, "  {what:<14} {value}");
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-fn fact(f: &mut fmt::Formatter<'_>, what: &str, value: &str) -> fmt::Result {
+/// One line of what is said about a service.
+pub(super) fn fact(f: &mut impl fmt::Write, what: &str, value: &str) -> fmt::Result {
     writeln!(f, "  {what:<14} {value}")
 }
 

@@ -49,10 +49,13 @@ impl Wrappers {
     }
 }
 
-/// The client's name, if it leads back to its address.
+/// The client's name, as wrappers take it.
 fn verified(client: &Client, lookup: &dyn Lookup) -> HostName {
-    let ClientName::Known(name) = client.name() else { return HostName::Unknown };
-    let found = lookup.addresses(&name);
+    let name = client.name();
+    let found = match &name {
+        ClientName::Known(name) => lookup.addresses(name),
+        ClientName::None | ClientName::InDoubt => Vec::new(),
+    };
     let leads_back = found.iter().any(|found| found.ip().to_canonical() == client.address);
-    if leads_back { HostName::Known(name) } else { HostName::Paranoid }
+    HostName::of(name, leads_back)
 }
