@@ -8,12 +8,16 @@ mod message;
 mod part;
 mod port;
 mod table;
+mod to_engine;
+mod to_monitor;
 mod wire;
 
-pub use message::{Event, Message, Refusal, Ticket, ToEngine, ToMonitor};
+pub use message::{Event, Message, Refusal, Ticket};
 pub use part::Part;
 pub use port::{Incoming, Port};
 pub use table::{Kind, State};
+pub use to_engine::ToEngine;
+pub use to_monitor::ToMonitor;
 
 use std::fmt;
 use std::os::fd::RawFd;

@@ -1,0 +1,99 @@
+//! Every message on the wire and back.
+
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+use super::*;
+use crate::ipc::{ToEngine, ToMonitor};
+use crate::plan::{BannerKind, Generation, NoId};
+
+fn packet() -> impl Strategy<Value = Packet> {
+    // Half of them short messages with zeros behind, so that many decode.
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..20_u8).prop_map(
+        |(head, tail, short, kind)| {
+            let mut packet = [0; 64];
+            packet[..32].copy_from_slice(&head);
+            if short {
+                packet[0] = kind;
+                packet[1 + usize::from(kind)..32].fill(0);
+            } else {
+                packet[32..].copy_from_slice(&tail);
+            }
+            packet
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_decodes_encodes_to_the_same_bytes(packet in packet()) {
+        if let Ok(message) = ToMonitor::decode(&packet) {
+            prop_assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
+        }
+        if let Ok(message) = ToEngine::decode(&packet) {
+            prop_assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
+        }
+    }
+
+    #[test]
+    fn one_stray_byte_makes_a_message_malformed(at in 40_usize..64, byte in 1_u8..) {
+        let mut packet = ToMonitor::Stopped.encode();
+        packet[at] = byte;
+        prop_assert_eq!(ToMonitor::decode(&packet), Err(Violation::Malformed));
+    }
+}
+
+#[test]
+fn every_message_survives_the_wire() {
+    let (service, ticket) = (ServiceIndex(7), Ticket(u64::MAX));
+    let peers = ["192.0.2.1", "2001:db8::1"].map(|p| p.parse::<IpAddr>().unwrap());
+    for peer in peers {
+        for why in Denial::ALL {
+            let message = ToMonitor::Refused(Refusal { service, why, peer });
+            assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
+        }
+        for message in [
+            ToMonitor::Hello { build: 5 },
+            ToMonitor::Adopted { generation: Generation(3) },
+            ToMonitor::Start { ticket, service, peer },
+            ToMonitor::Noticed { service, event: Event::Deactivated },
+            ToMonitor::Noticed { service, event: Event::Paced },
+            ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
+            ToMonitor::Noticed {
+                service,
+                event: Event::RuleFallsShort { is_allow: true, line: 7 },
+            },
+            ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
+            ToMonitor::Sensed { service, peer },
+            ToMonitor::NoId { service, why: NoId::Timeout, peer },
+            ToMonitor::Stopped,
+        ] {
+            assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
+        }
+        for message in [
+            ToEngine::Plan {
+                generation: Generation(1),
+                length: 2,
+                last_ticket: ticket,
+                process_limit: u32::MAX,
+                log_processes: 15,
+            },
+            ToEngine::Listener { service },
+            ToEngine::Running { ticket, service, peer },
+            ToEngine::LockOut { peer, seconds: 60 },
+            ToEngine::Commit { generation: Generation(1) },
+            ToEngine::NotStarted { ticket },
+            ToEngine::Exited { ticket },
+            ToEngine::Banner { number: 1 },
+            ToEngine::Stop,
+        ] {
+            assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
+        }
+    }
+}
+
+#[test]
+fn a_message_of_the_other_direction_is_malformed() {
+    assert_eq!(ToMonitor::decode(&ToEngine::Stop.encode()), Err(Violation::Malformed));
+    assert_eq!(ToEngine::decode(&ToMonitor::Stopped.encode()), Err(Violation::Malformed));
+}

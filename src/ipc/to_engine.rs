@@ -1,0 +1,116 @@
+//! What the monitor says.
+
+use std::net::IpAddr;
+
+use crate::ipc::Kind;
+use crate::ipc::Message;
+use crate::ipc::Ticket;
+use crate::ipc::Violation;
+use crate::ipc::wire::{Reader, Writer};
+use crate::plan::Generation;
+use crate::plan::ServiceIndex;
+use crate::sys::channel::Packet;
+
+/// From the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToEngine {
+    /// The doors of a generation follow; the memfd that comes along holds `length` bytes.
+    /// Tickets start after `last_ticket`.
+    /// `log_processes` is how many hosts are asked at once about clients that were refused.
+    Plan {
+        generation: Generation,
+        length: u32,
+        last_ticket: Ticket,
+        process_limit: u32,
+        log_processes: u32,
+    },
+    /// The listener of a door that the engine does not have yet.
+    Listener { service: ServiceIndex },
+    /// A server that an earlier engine started and that still runs.
+    Running { ticket: Ticket, service: ServiceIndex, peer: IpAddr },
+    /// A client that an earlier engine locked out; for so many seconds, 0 being for ever.
+    LockOut { peer: IpAddr, seconds: u32 },
+    /// The plan is complete: swap.
+    Commit { generation: Generation },
+    /// The server of this ticket was not started; the connection is closed.
+    NotStarted { ticket: Ticket },
+    /// The server of this ticket has ended.
+    Exited { ticket: Ticket },
+    /// The answer to `ToMonitor::Banner`; without a descriptor there is nothing to show.
+    Banner { number: u64 },
+    /// Accept nothing more, hand over what is accepted, say `ToMonitor::Stopped`.
+    Stop,
+}
+
+impl Message for ToEngine {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Plan { .. } => Kind::Plan,
+            Self::Listener { .. } => Kind::Listener,
+            Self::Running { .. } => Kind::Running,
+            Self::LockOut { .. } => Kind::LockOut,
+            Self::Commit { .. } => Kind::Commit,
+            Self::NotStarted { .. } => Kind::NotStarted,
+            Self::Exited { .. } => Kind::Exited,
+            Self::Banner { .. } => Kind::Banner,
+            Self::Stop => Kind::Stop,
+        }
+    }
+
+    fn encode(&self) -> Packet {
+        let w = Writer::new().u8(self.kind() as u8);
+        match *self {
+            Self::Plan { generation, length, last_ticket, process_limit, log_processes } => w
+                .u32(generation.0)
+                .u32(length)
+                .u64(last_ticket.0)
+                .u32(process_limit)
+                .u32(log_processes),
+            Self::Listener { service } => w.u32(service.0),
+            Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
+            Self::Commit { generation } => w.u32(generation.0),
+            Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
+            Self::Banner { number } => w.u64(number),
+            Self::Stop => w,
+        }
+        .packet()
+    }
+
+    fn decode(packet: &Packet) -> Result<Self, Violation> {
+        let mut r = Reader::new(packet);
+        let message = match Kind::from_number(r.u8()?).ok_or(Violation::Malformed)? {
+            Kind::Plan => Self::Plan {
+                generation: Generation(r.u32()?),
+                length: r.u32()?,
+                last_ticket: Ticket(r.u64()?),
+                process_limit: r.u32()?,
+                log_processes: r.u32()?,
+            },
+            Kind::Listener => Self::Listener { service: ServiceIndex(r.u32()?) },
+            Kind::Running => Self::Running {
+                ticket: Ticket(r.u64()?),
+                service: ServiceIndex(r.u32()?),
+                peer: r.address()?,
+            },
+            Kind::LockOut => Self::LockOut { peer: r.address()?, seconds: r.u32()? },
+            Kind::Commit => Self::Commit { generation: Generation(r.u32()?) },
+            Kind::NotStarted => Self::NotStarted { ticket: Ticket(r.u64()?) },
+            Kind::Exited => Self::Exited { ticket: Ticket(r.u64()?) },
+            Kind::Banner => Self::Banner { number: r.u64()? },
+            Kind::Stop => Self::Stop,
+            Kind::Hello
+            | Kind::Adopted
+            | Kind::Start
+            | Kind::Refused
+            | Kind::Noticed
+            | Kind::AskBanner
+            | Kind::Sensed
+            | Kind::UserId
+            | Kind::NoId
+            | Kind::Stopped => return Err(Violation::Malformed),
+        };
+        r.end()?;
+        Ok(message)
+    }
+}

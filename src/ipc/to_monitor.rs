@@ -1,0 +1,182 @@
+//! What the engine says.
+
+use std::net::IpAddr;
+
+use crate::ipc::Event;
+use crate::ipc::Kind;
+use crate::ipc::Message;
+use crate::ipc::Part;
+use crate::ipc::Refusal;
+use crate::ipc::Ticket;
+use crate::ipc::Violation;
+use crate::ipc::wire::{Reader, Writer};
+use crate::plan::BannerKind;
+use crate::plan::Denial;
+use crate::plan::Generation;
+use crate::plan::NoId;
+use crate::plan::ServiceIndex;
+use crate::sys::channel::Packet;
+
+/// From the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToMonitor {
+    /// First words: both ends must be the same build.
+    Hello {
+        build: u64,
+    },
+    /// The doors of this generation are open.
+    Adopted {
+        generation: Generation,
+    },
+    /// Start a server on the socket that comes along. `peer` is used only when the kernel
+    /// no longer knows it.
+    Start {
+        ticket: Ticket,
+        service: ServiceIndex,
+        peer: IpAddr,
+    },
+    Refused(Refusal),
+    Noticed {
+        service: ServiceIndex,
+        event: Event,
+    },
+    /// Open this banner file; answered by `ToEngine::Banner` with the same number.
+    Banner {
+        number: u64,
+        service: ServiceIndex,
+        kind: BannerKind,
+    },
+    /// A client came to a SENSOR, and is locked out for as long as the entry says.
+    Sensed {
+        service: ServiceIndex,
+        peer: IpAddr,
+    },
+    /// A part of what a client's host says about its user; parts of one answer follow one
+    /// another.
+    UserId {
+        service: ServiceIndex,
+        part: Part,
+    },
+    /// A client was refused because nobody was named (IDENT-4).
+    NoId {
+        service: ServiceIndex,
+        why: NoId,
+        peer: IpAddr,
+    },
+    /// Everything accepted has been handed over; the doors are closed (`ToEngine::Stop`).
+    Stopped,
+}
+
+impl Message for ToMonitor {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Hello { .. } => Kind::Hello,
+            Self::Adopted { .. } => Kind::Adopted,
+            Self::Start { .. } => Kind::Start,
+            Self::Refused(_) => Kind::Refused,
+            Self::Noticed { .. } => Kind::Noticed,
+            Self::Banner { .. } => Kind::AskBanner,
+            Self::Sensed { .. } => Kind::Sensed,
+            Self::UserId { .. } => Kind::UserId,
+            Self::NoId { .. } => Kind::NoId,
+            Self::Stopped => Kind::Stopped,
+        }
+    }
+
+    fn encode(&self) -> Packet {
+        let w = Writer::new().u8(self.kind() as u8);
+        match *self {
+            Self::Hello { build } => w.u64(build),
+            Self::Adopted { generation } => w.u32(generation.0),
+            Self::Start { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::Refused(Refusal { service, why, peer }) => {
+                w.u32(service.0).u8(why as u8).address(peer)
+            }
+            Self::Noticed { service, event } => {
+                let w = w.u32(service.0);
+                match event {
+                    Event::Deactivated => w.u8(1),
+                    Event::Activated => w.u8(2),
+                    Event::Paced => w.u8(6),
+                    Event::AcceptFailed(errno) => w.u8(3).u32(errno.unsigned_abs()),
+                    Event::RuleFallsShort { is_allow: true, line } => w.u8(4).u32(line),
+                    Event::RuleFallsShort { is_allow: false, line } => w.u8(5).u32(line),
+                }
+            }
+            Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
+                BannerKind::Always => 1,
+                BannerKind::Success => 2,
+                BannerKind::Fail => 3,
+            }),
+            Self::Sensed { service, peer } => w.u32(service.0).address(peer),
+            Self::UserId { service, part } => part.encode(w.u32(service.0)),
+            Self::NoId { service, why, peer } => w.u32(service.0).u8(why as u8).address(peer),
+            Self::Stopped => w,
+        }
+        .packet()
+    }
+
+    fn decode(packet: &Packet) -> Result<Self, Violation> {
+        let mut r = Reader::new(packet);
+        let message = match Kind::from_number(r.u8()?).ok_or(Violation::Malformed)? {
+            Kind::Hello => Self::Hello { build: r.u64()? },
+            Kind::Adopted => Self::Adopted { generation: Generation(r.u32()?) },
+            Kind::Start => Self::Start {
+                ticket: Ticket(r.u64()?),
+                service: ServiceIndex(r.u32()?),
+                peer: r.address()?,
+            },
+            Kind::Refused => Self::Refused(Refusal {
+                service: ServiceIndex(r.u32()?),
+                why: *Denial::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
+                peer: r.address()?,
+            }),
+            Kind::Noticed => {
+                Self::Noticed { service: ServiceIndex(r.u32()?), event: event(&mut r)? }
+            }
+            Kind::AskBanner => Self::Banner {
+                number: r.u64()?,
+                service: ServiceIndex(r.u32()?),
+                kind: match r.u8()? {
+                    1 => BannerKind::Always,
+                    2 => BannerKind::Success,
+                    3 => BannerKind::Fail,
+                    _ => return Err(Violation::Malformed),
+                },
+            },
+            Kind::Sensed => Self::Sensed { service: ServiceIndex(r.u32()?), peer: r.address()? },
+            Kind::UserId => {
+                Self::UserId { service: ServiceIndex(r.u32()?), part: Part::decode(&mut r)? }
+            }
+            Kind::NoId => Self::NoId {
+                service: ServiceIndex(r.u32()?),
+                why: *NoId::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
+                peer: r.address()?,
+            },
+            Kind::Stopped => Self::Stopped,
+            Kind::Plan
+            | Kind::Listener
+            | Kind::Running
+            | Kind::LockOut
+            | Kind::Commit
+            | Kind::NotStarted
+            | Kind::Exited
+            | Kind::Banner
+            | Kind::Stop => return Err(Violation::Malformed),
+        };
+        r.end()?;
+        Ok(message)
+    }
+}
+
+fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
+    Ok(match r.u8()? {
+        1 => Event::Deactivated,
+        2 => Event::Activated,
+        3 => Event::AcceptFailed(i32::try_from(r.u32()?).map_err(|_| Violation::Malformed)?),
+        4 => Event::RuleFallsShort { is_allow: true, line: r.u32()? },
+        6 => Event::Paced,
+        5 => Event::RuleFallsShort { is_allow: false, line: r.u32()? },
+        _ => return Err(Violation::Malformed),
+    })
+}
