@@ -1,9 +1,14 @@
 //! xinetd(8) options, in their own dialect: whole words with one dash (CLI-1).
 
+mod table;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::plan::Limit;
+
+use table::{Draft, Effect};
+pub use table::{Row, TABLE};
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +73,28 @@ pub enum Messages {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(pub String);
 
-/// The one line of usage, as the original prints it on errors (CLI-19).
+/// The one line of usage, which stands alone after mistakes (CLI-19).
 #[must_use]
 pub fn usage(program: &str) -> String {
-    format!(
-        "Usage: {program} [-d] [-f config_file] [-filelog filename] [-syslog facility] [-reuse] \
-         [-limit proc_limit] [-pidfile filename] [-logprocs limit] [-shutdownprocs limit] \
-         [-cc interval] [-stayalive] [-dontfork] [-inetd_compat] [-t] [-version]"
-    )
+    let word = |row: &Row| format!(" [{}]", row.synopsis());
+    format!("Usage: {program}{}", TABLE.iter().map(word).collect::<String>())
+}
+
+/// The answer to `--help`: every option, a line each.
+#[must_use]
+pub fn help(program: &str) -> String {
+    let line = |row: &Row| format!("\n  {:<18} {}", row.synopsis(), row.summary);
+    let lines: String = TABLE.iter().map(line).collect();
+    format!("Usage: {program} [OPTION]...\n{lines}\n\nSee xinetd(8) and xinetd.conf(5).")
+}
+
+impl Row {
+    /// The word, and what its argument is called.
+    #[must_use]
+    pub fn synopsis(&self) -> String {
+        self.argument
+            .map_or_else(|| self.name.to_owned(), |argument| format!("{} {argument}", self.name))
+    }
 }
 
 /// The last path component of `argv[0]`.
@@ -94,65 +113,26 @@ pub fn parse(args: &[OsString]) -> Result<Action, UsageError> {
     let mut args = args.iter();
     let program = program_name(args.next().map(OsString::as_os_str));
     let bad = || UsageError(usage(&program));
-    let mut options = Options::new(program.clone());
-    let (mut file, mut facility, mut check) = (None, None, false);
+    let mut draft = Draft::new(Options::new(program.clone()));
     while let Some(word) = args.next() {
-        let mut argument = || args.next().ok_or_else(bad);
-        match word.to_str().unwrap_or("") {
-            "-d" => options.stage = Stage::Debug,
-            "-dontfork" => {
-                // -d is the stronger of the two, in either order.
-                if options.stage == Stage::Background {
-                    options.stage = Stage::Foreground;
+        match table::find(word).map(|row| row.effect) {
+            Some(Effect::Word(set)) => set(&mut draft),
+            Some(Effect::Argument(set)) => {
+                args.next().and_then(|argument| set(&mut draft, argument)).ok_or_else(bad)?;
+            }
+            Some(Effect::Version) => return Ok(Action::Version),
+            Some(Effect::Help) => return Ok(Action::Help),
+            None => match word.to_str().unwrap_or_default() {
+                other if other.len() > 1 && other.starts_with('-') => {
+                    draft.options.unknown.push(other.to_owned());
                 }
-                options.stay_alive = true;
-            }
-            "-stayalive" => options.stay_alive = true,
-            "-inetd_compat" => options.inetd_compat = true,
-            "-t" => check = true,
-            "-reuse" | "-inetd_ipv6" => {}
-            "-f" => options.config = argument()?.into(),
-            "-filelog" => file = Some(PathBuf::from(argument()?)),
-            "-syslog" => facility = Some(argument()?.to_string_lossy().into_owned()),
-            "-pidfile" => options.pid_file = Some(argument()?.into()),
-            "-limit" => options.process_limit = limit(number(argument()?).ok_or_else(bad)?),
-            "-logprocs" => options.log_processes = number(argument()?).ok_or_else(bad)?,
-            "-cc" => options.check_interval = number(argument()?).ok_or_else(bad)?,
-            "-shutdownprocs" => {
-                argument()?;
-                options.unknown.push("-shutdownprocs".to_owned());
-            }
-            "-version" | "--version" => return Ok(Action::Version),
-            "--help" => return Ok(Action::Help),
-            other if other.len() > 1 && other.starts_with('-') => {
-                options.unknown.push(other.to_owned());
-            }
-            _ => return Err(bad()),
+                _ => return Err(bad()),
+            },
         }
-        if file.is_some() && facility.is_some() {
-            return Err(bad());
-        }
+        draft.options.messages = draft.messages().ok_or_else(bad)?;
     }
-    options.messages = match (file, facility) {
-        (Some(file), _) => Messages::File(file),
-        (None, Some(facility)) => Messages::Syslog(facility),
-        (None, None) => Messages::Default,
-    };
-    let options = Box::new(options);
-    Ok(if check { Action::Check(options) } else { Action::Run(options) })
-}
-
-/// A decimal number without sign or anything behind it (CLI-9, CLI-10, CLI-12).
-fn number(word: &OsStr) -> Option<u64> {
-    let word = word.to_str()?;
-    word.bytes().all(|b| b.is_ascii_digit()).then(|| word.parse().ok()).flatten()
-}
-
-fn limit(number: u64) -> Limit {
-    match u32::try_from(number) {
-        Ok(0) | Err(_) => Limit::Unlimited,
-        Ok(max) => Limit::Max(max),
-    }
+    let options = Box::new(draft.options);
+    Ok(if draft.check { Action::Check(options) } else { Action::Run(options) })
 }
 
 impl Options {
@@ -251,5 +231,20 @@ mod tests {
     fn cli_9_a_limit_of_zero_is_none() {
         assert_eq!(options("-limit 0").process_limit, Limit::Unlimited);
         assert_eq!(options("-limit 7").process_limit, Limit::Max(7));
+    }
+    #[test]
+    fn every_option_is_in_the_usage_and_has_a_line_of_help() {
+        let (usage, help) = (usage("xinetd"), help("xinetd"));
+        for row in TABLE {
+            assert!(usage.contains(&format!("[{}]", row.synopsis())), "{usage}");
+            let line = help.lines().find(|line| line.starts_with(&format!("  {} ", row.name)));
+            assert!(line.unwrap().ends_with(row.summary), "{help}");
+            assert!(row.text.ends_with('.') && row.text.is_ascii(), "{}", row.name);
+            let takes_one = matches!(row.effect, Effect::Argument(_));
+            assert_eq!(row.argument.is_some(), takes_one, "{}", row.name);
+        }
+        let longest = help.lines().map(str::len).max();
+        assert!(longest <= Some(80), "{help}");
+        assert_eq!(words("-d --version"), Ok(Action::Version));
     }
 }

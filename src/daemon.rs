@@ -29,7 +29,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         }
         Ok(Action::Help) => {
             let program = cli::program_name(args.first().map(OsString::as_os_str));
-            writeln!(io::stdout(), "{}", cli::usage(&program)).ok();
+            writeln!(io::stdout(), "{}", cli::help(&program)).ok();
             ExitCode::SUCCESS
         }
         Err(cli::UsageError(text)) => {
