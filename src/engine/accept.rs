@@ -13,10 +13,12 @@ use crate::admit::Peer;
 use crate::admit::Processes;
 use crate::admit::Welcome;
 use crate::engine::Engine;
+use crate::engine::internal;
 use crate::engine::visit;
 use crate::engine::wrap::Facts;
 use crate::ipc::Event;
 use crate::ipc::Refusal;
+use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::plan::Denial;
 use crate::plan::Door;
@@ -67,7 +69,10 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
                 Some(Ok(Welcome::In)) if inner.asks_ident(visitor.service) => {
                     tokio::task::spawn_local(visit::identify(Rc::clone(engine), visitor));
                 }
-                Some(Ok(Welcome::In)) => inner.hand_over(visitor),
+                Some(Ok(Welcome::In)) => {
+                    drop(inner);
+                    enter(engine, visitor);
+                }
                 Some(Ok(Welcome::NameDecides)) => {
                     inner.begin_visit(visitor.service);
                     tokio::task::spawn_local(visit::by_name(Rc::clone(engine), visitor));
@@ -86,6 +91,21 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
             tokio::task::spawn_local(visit::with_banners(Rc::clone(engine), visitor, banners));
         }
         None => {}
+    }
+}
+
+/// What becomes of a client that has been let in, and is counted.
+pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
+    let mut inner = engine.borrow_mut();
+    let duty = inner.doors.get(&visitor.service).map(|state| &state.door.duty);
+    match duty {
+        Some(Duty::HandOver) => inner.hand_over(visitor),
+        Some(&Duty::Answer(service)) => {
+            drop(inner);
+            internal::serve(engine, visitor, service);
+        }
+        // Gone meanwhile, or a sensor now.
+        Some(Duty::LockOut(_)) | None => inner.uncount(visitor.service, visitor.peer.address),
     }
 }
 
@@ -162,8 +182,10 @@ impl Engine {
         let verdict = admit::decide(policy, &mut state.rate, counts, processes, *peer, now);
         let is_locked_out = self.locked_out.contains(peer.address, Instant::now());
         Some(match duty {
-            Duty::HandOver if !is_locked_out => verdict,
-            Duty::HandOver | Duty::LockOut(_) => verdict.and(Err(Denial::Address)),
+            Duty::HandOver | Duty::Answer(_) if !is_locked_out => verdict,
+            Duty::HandOver | Duty::Answer(_) | Duty::LockOut(_) => {
+                verdict.and(Err(Denial::Address))
+            }
         })
     }
 
@@ -179,19 +201,24 @@ impl Engine {
     /// SENS-1: at a sensor, whoever comes is locked out of everything.
     fn sense(&mut self, visitor: &Visitor) {
         let (service, peer) = (visitor.service, visitor.peer.address);
-        let duty = self.doors.get(&service).map(|state| state.door.duty);
-        let Some(Duty::LockOut(time)) = duty else { return };
+        let duty = self.doors.get(&service).map(|state| &state.door.duty);
+        let Some(&Duty::LockOut(time)) = duty else { return };
         if self.locked_out.add(peer, time, Instant::now()).is_some() {
             self.port.send(&ToMonitor::Sensed { service, peer }, None);
         }
     }
 
-    /// Orders a server for a client that has been let in.
-    pub(super) fn hand_over(&mut self, visitor: Visitor) {
-        let Visitor { service, socket, peer } = visitor;
+    /// The name of one more server, or of one more session.
+    pub(super) fn new_ticket(&mut self, service: ServiceIndex, peer: IpAddr) -> Ticket {
         self.last_ticket = self.last_ticket.next();
-        let ticket = self.last_ticket;
-        self.tickets.insert(ticket, (service, peer.address));
+        self.tickets.insert(self.last_ticket, (service, peer));
+        self.last_ticket
+    }
+
+    /// Orders a server for a client that has been let in.
+    fn hand_over(&mut self, visitor: Visitor) {
+        let Visitor { service, socket, peer } = visitor;
+        let ticket = self.new_ticket(service, peer.address);
         let start = ToMonitor::Start { ticket, service, peer: peer.address };
         self.port.send(&start, Some(OwnedFd::from(socket)));
     }

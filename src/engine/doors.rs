@@ -75,6 +75,7 @@ impl Engine {
                 (Some(listener), before) => {
                     if let Some(before) = before {
                         self.close(&before);
+                        self.cut_off(index);
                         self.paused.retain(|(_, paused)| *paused != index);
                     }
                     self.open(door, listener)
@@ -88,8 +89,9 @@ impl Engine {
             };
             self.doors.insert(index, state);
         }
-        for (_, gone) in old {
+        for (index, gone) in old {
             self.close(&gone);
+            self.cut_off(index);
         }
         let doors = &self.doors;
         self.counts.retain(|index, counts| doors.contains_key(index) || counts.running() > 0);

@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// A server has ended, or was never started.
-    fn forget(&mut self, ticket: Ticket) -> Option<ServiceIndex> {
+    pub(super) fn forget(&mut self, ticket: Ticket) -> Option<ServiceIndex> {
         let (service, peer) = self.tickets.remove(&ticket)?;
         self.uncount(service, peer);
         Some(service)

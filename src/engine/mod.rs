@@ -9,8 +9,10 @@ mod banner;
 mod doors;
 mod hear;
 mod ident;
+mod internal;
 mod moment;
 mod names;
+mod session;
 mod visit;
 mod watch;
 mod wrap;
@@ -45,6 +47,7 @@ use crate::sys::privilege;
 use crate::sys::readiness::ReadySet;
 use doors::{Arriving, DoorState};
 use moment::Clock;
+use session::Session;
 use watch::watch;
 use wrap::WrapFiles;
 
@@ -70,6 +73,8 @@ struct Engine {
     /// Servers that run, by ticket.
     tickets: HashMap<Ticket, (ServiceIndex, IpAddr)>,
     last_ticket: Ticket,
+    /// Clients that are served here.
+    sessions: HashMap<Ticket, Session>,
     process_limit: Limit,
     /// Who came to a SENSOR.
     locked_out: DenyList,
@@ -199,6 +204,7 @@ impl Engine {
             counts: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: Ticket(0),
+            sessions: HashMap::new(),
             process_limit: Limit::Unlimited,
             locked_out: DenyList::default(),
             wrap_files: WrapFiles::default(),

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::admit::wrap::Need;
 use crate::admit::{self, ClientName, Welcome};
 use crate::engine::Engine;
-use crate::engine::accept::Visitor;
+use crate::engine::accept::{Visitor, enter};
 use crate::engine::banner::show;
 use crate::engine::ident;
 use crate::engine::names;
@@ -160,24 +160,20 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
         }
         _ => None,
     };
-    let mut engine = engine.borrow_mut();
     let is_required = wanted.is_some_and(|ident| ident.is_required);
     match answer {
-        Some(Ok(text)) => engine.name_user(service, &text),
         Some(Err(why)) if is_required => {
+            let mut engine = engine.borrow_mut();
             engine.port.send(&ToMonitor::NoId { service, why, peer }, None);
             engine.uncount(service, peer);
-            engine.wake.notify_one();
-            return;
         }
-        Some(Err(_)) | None => {}
+        Some(Ok(text)) => {
+            engine.borrow_mut().name_user(service, &text);
+            enter(&engine, visitor);
+        }
+        Some(Err(_)) | None => enter(&engine, visitor),
     }
-    if engine.doors.contains_key(&service) {
-        engine.hand_over(visitor);
-    } else {
-        engine.uncount(service, peer);
-    }
-    engine.wake.notify_one();
+    engine.borrow().wake.notify_one();
 }
 
 /// IDENT-6: a client that was refused is named, unless enough hosts are being asked (CLI-11).

@@ -44,6 +44,16 @@ pub enum Event {
     RuleFallsShort { is_allow: bool, line: u32 },
 }
 
+/// How a session that the engine served came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Ending {
+    /// One of the two sides was done.
+    Complete = 1,
+    /// Its service is gone, or the daemon ends.
+    CutOff = 2,
+}
+
 /// One direction of the conversation.
 pub trait Message: Sized {
     /// Its kind, for the table.

@@ -12,7 +12,7 @@ mod to_engine;
 mod to_monitor;
 mod wire;
 
-pub use message::{Event, Message, Refusal, Ticket};
+pub use message::{Ending, Event, Message, Refusal, Ticket};
 pub use part::Part;
 pub use port::{Incoming, Port};
 pub use table::{Kind, State};

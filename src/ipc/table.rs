@@ -14,6 +14,8 @@ pub enum Kind {
     Sensed,
     UserId,
     NoId,
+    Began,
+    Ended,
     Stopped,
     // monitor to engine
     Plan,
@@ -28,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -38,6 +40,8 @@ impl Kind {
         Self::Sensed,
         Self::UserId,
         Self::NoId,
+        Self::Began,
+        Self::Ended,
         Self::Stopped,
         Self::Plan,
         Self::Listener,
@@ -70,6 +74,8 @@ impl Kind {
             | Self::Sensed
             | Self::UserId
             | Self::NoId
+            | Self::Began
+            | Self::Ended
             | Self::Stopped
             | Self::Running
             | Self::LockOut
@@ -117,7 +123,9 @@ impl State {
             | Kind::AskBanner
             | Kind::Sensed
             | Kind::UserId
-            | Kind::NoId => {
+            | Kind::NoId
+            | Kind::Began
+            | Kind::Ended => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
             }
             Kind::Stopped => matches!(self, Self::Stopping),
@@ -145,7 +153,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(20), None);
+        assert_eq!(Kind::from_number(22), None);
     }
 
     #[test]

@@ -108,6 +108,8 @@ impl Message for ToEngine {
             | Kind::Sensed
             | Kind::UserId
             | Kind::NoId
+            | Kind::Began
+            | Kind::Ended
             | Kind::Stopped => return Err(Violation::Malformed),
         };
         r.end()?;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::ipc::Ending;
 use crate::ipc::Event;
 use crate::ipc::Kind;
 use crate::ipc::Message;
@@ -63,6 +64,20 @@ pub enum ToMonitor {
         why: NoId,
         peer: IpAddr,
     },
+    /// The engine serves this client itself from now on (internal services, `redirect`).
+    Began {
+        ticket: Ticket,
+        service: ServiceIndex,
+        peer: IpAddr,
+    },
+    /// The client of this ticket has been served, with so many bytes read from it and written
+    /// to it, or its session was cut off.
+    Ended {
+        ticket: Ticket,
+        how: Ending,
+        received: u64,
+        sent: u64,
+    },
     /// Everything accepted has been handed over; the doors are closed (`ToEngine::Stop`).
     Stopped,
 }
@@ -79,6 +94,8 @@ impl Message for ToMonitor {
             Self::Sensed { .. } => Kind::Sensed,
             Self::UserId { .. } => Kind::UserId,
             Self::NoId { .. } => Kind::NoId,
+            Self::Began { .. } => Kind::Began,
+            Self::Ended { .. } => Kind::Ended,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -111,6 +128,10 @@ impl Message for ToMonitor {
             Self::Sensed { service, peer } => w.u32(service.0).address(peer),
             Self::UserId { service, part } => part.encode(w.u32(service.0)),
             Self::NoId { service, why, peer } => w.u32(service.0).u8(why as u8).address(peer),
+            Self::Began { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::Ended { ticket, how, received, sent } => {
+                w.u64(ticket.0).u8(how as u8).u64(received).u64(sent)
+            }
             Self::Stopped => w,
         }
         .packet()
@@ -137,12 +158,7 @@ impl Message for ToMonitor {
             Kind::AskBanner => Self::Banner {
                 number: r.u64()?,
                 service: ServiceIndex(r.u32()?),
-                kind: match r.u8()? {
-                    1 => BannerKind::Always,
-                    2 => BannerKind::Success,
-                    3 => BannerKind::Fail,
-                    _ => return Err(Violation::Malformed),
-                },
+                kind: banner_kind(&mut r)?,
             },
             Kind::Sensed => Self::Sensed { service: ServiceIndex(r.u32()?), peer: r.address()? },
             Kind::UserId => {
@@ -152,6 +168,17 @@ impl Message for ToMonitor {
                 service: ServiceIndex(r.u32()?),
                 why: *NoId::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
                 peer: r.address()?,
+            },
+            Kind::Began => Self::Began {
+                ticket: Ticket(r.u64()?),
+                service: ServiceIndex(r.u32()?),
+                peer: r.address()?,
+            },
+            Kind::Ended => Self::Ended {
+                ticket: Ticket(r.u64()?),
+                how: ending(&mut r)?,
+                received: r.u64()?,
+                sent: r.u64()?,
             },
             Kind::Stopped => Self::Stopped,
             Kind::Plan
@@ -166,6 +193,23 @@ impl Message for ToMonitor {
         };
         r.end()?;
         Ok(message)
+    }
+}
+
+fn banner_kind(r: &mut Reader<'_>) -> Result<BannerKind, Violation> {
+    match r.u8()? {
+        1 => Ok(BannerKind::Always),
+        2 => Ok(BannerKind::Success),
+        3 => Ok(BannerKind::Fail),
+        _ => Err(Violation::Malformed),
+    }
+}
+
+fn ending(r: &mut Reader<'_>) -> Result<Ending, Violation> {
+    match r.u8()? {
+        1 => Ok(Ending::Complete),
+        2 => Ok(Ending::CutOff),
+        _ => Err(Violation::Malformed),
     }
 }
 

@@ -10,6 +10,6 @@ mod stamp;
 mod syslog;
 
 pub use daemon::{DaemonLog, Destination, Style};
-pub use record::{exit, fail, no_id, start, user_id};
+pub use record::{exit, fail, no_id, start, traffic, user_id};
 pub use service::{ServiceLogs, Unusable};
 pub use stamp::ctime;

@@ -62,6 +62,14 @@ pub fn fail(id: &ServiceId, fields: LogFields, why: Denial, from: IpAddr) -> Opt
     Some(line)
 }
 
+/// `TRAFFIC: ID in=N(bytes) out=M(bytes)` (REDIR-5); nothing unless TRAFFIC is asked for.
+/// `received` counts the bytes from the client, `sent` those to it.
+#[must_use]
+pub fn traffic(id: &ServiceId, fields: LogFields, received: u64, sent: u64) -> Option<String> {
+    let is_wanted = fields.has(LogField::Traffic);
+    is_wanted.then(|| format!("TRAFFIC: {id} in={received}(bytes) out={sent}(bytes)"))
+}
+
 /// `USERID: ID TEXT` (IDENT-2). The text is a stranger's: no control character of it stays.
 #[must_use]
 pub fn user_id(id: &ServiceId, text: &[u8]) -> String {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::cli::Stage;
@@ -111,8 +110,7 @@ impl Monitor {
         };
         // First the engine: who reads the line and comes back finds the place free.
         self.tell_engine(&ToEngine::Exited { ticket: server.ticket });
-        let in_force = self.services.find(server.index).map(|active| Rc::clone(&active.service));
-        let service = in_force.unwrap_or(server.service);
+        let service = self.in_force(server.index, &server.service);
         let seconds = server.started.elapsed().as_secs();
         let line = log::exit(&service.id, service.log.on_success, pid, end, seconds);
         if let Some(line) = line {
@@ -180,6 +178,7 @@ impl Monitor {
     /// servers run on and clients wait in the backlog.
     fn replace_engine(&mut self, end: End) -> Result<(), Exit> {
         self.hear_last_words()?;
+        self.sessions_lost(Some(end));
         self.engine = None;
         if let Some((_, exit)) = self.stop_at {
             return Err(exit);
@@ -300,6 +299,7 @@ impl Monitor {
 
     /// Closes what is open; servers keep running. When this returns the ports are free.
     pub(super) fn finish(mut self, exit: Exit) -> ExitCode {
+        self.sessions_lost(None);
         if let Some(engine) = self.engine.take() {
             engine.kill();
         }

@@ -16,6 +16,7 @@ mod running;
 #[cfg(test)]
 mod seam;
 mod services;
+mod sessions;
 mod spawn;
 mod start;
 mod state;
@@ -51,6 +52,7 @@ use pid_file::PidFile;
 use reload::Reload;
 use running::Running;
 use services::{Household, Services};
+use sessions::Sessions;
 
 /// How many messages of the engine one turn of the loop takes, so that exits and signals get
 /// their turn too.
@@ -74,6 +76,7 @@ pub struct Monitor {
     services: Services,
     logs: ServiceLogs,
     running: Running,
+    sessions: Sessions,
     /// Who came to a SENSOR, as the engine has it too.
     locked_out: DenyList,
     /// Services that `cps` has closed, as far as the engine has said so.
@@ -132,6 +135,7 @@ impl Monitor {
             mishaps: given.mishaps,
             services: Services::default(),
             running: Running::default(),
+            sessions: Sessions::default(),
             locked_out: DenyList::default(),
             closed: HashSet::new(),
             user_text: None,

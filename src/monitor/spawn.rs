@@ -84,6 +84,12 @@ impl Monitor {
                 self.logs.line(service, &of, &log::no_id(&of.id, peer, why));
                 Ok(())
             }
+            (ToMonitor::Began { ticket, service, peer }, _) => {
+                self.session_began(ticket, service, peer)
+            }
+            (ToMonitor::Ended { ticket, how, received, sent }, _) => {
+                self.session_ended(ticket, how, received, sent)
+            }
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {
@@ -106,22 +112,22 @@ impl Monitor {
         let ToMonitor::Start { ticket, service, peer } = message else {
             return Err(Violation::Descriptor(message.kind()));
         };
-        self.take_ticket(ticket)?;
+        self.take_ticket(Kind::Start, ticket)?;
         self.service(Kind::Start, service)?;
         tracing::error!("no available descriptors: a connection from {peer} is lost");
         self.not_started(ticket, Refusal { service, why: Denial::Fork, peer });
         Ok(())
     }
 
-    fn take_ticket(&mut self, ticket: Ticket) -> Result<(), Violation> {
+    pub(super) fn take_ticket(&mut self, kind: Kind, ticket: Ticket) -> Result<(), Violation> {
         if ticket <= self.last_ticket {
-            return Err(Violation::Contradiction(Kind::Start, "a ticket used before"));
+            return Err(Violation::Contradiction(kind, "a ticket used before"));
         }
         self.last_ticket = ticket;
         Ok(())
     }
 
-    fn service(&self, kind: Kind, index: ServiceIndex) -> Result<&Active, Violation> {
+    pub(super) fn service(&self, kind: Kind, index: ServiceIndex) -> Result<&Active, Violation> {
         service(&self.services, self.reload.as_ref(), kind, index)
     }
 
@@ -134,7 +140,7 @@ impl Monitor {
         claimed: IpAddr,
         connection: &OwnedFd,
     ) -> Result<(), Violation> {
-        self.take_ticket(ticket)?;
+        self.take_ticket(Kind::Start, ticket)?;
         let active = service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
         let Some(launch) = &active.launch else {
             return Err(Violation::Contradiction(Kind::Start, "it starts no servers"));

@@ -4,13 +4,16 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use crate::config::attr;
 use crate::log::ctime;
 use crate::monitor::Monitor;
 use crate::monitor::running::Server;
 use crate::monitor::services::Active;
+use crate::monitor::sessions::Session;
 use crate::plan::{Limit, LogTarget, Service, ServiceIndex};
 use crate::sys::{clock, fd};
 
@@ -77,7 +80,14 @@ impl Monitor {
         let mut servers: Vec<_> = self.running.iter().collect();
         servers.sort_by_key(|(_, server)| server.ticket);
         for (pid, server) in servers {
-            server_state(&mut text, pid, server);
+            let Server { service, peer, started, .. } = server;
+            server_state(&mut text, pid, service, *started, *peer);
+        }
+        let mut sessions: Vec<_> = self.sessions.iter().collect();
+        sessions.sort_by_key(|(ticket, _)| *ticket);
+        for (_, session) in sessions {
+            let Session { service, peer, started, .. } = session;
+            server_state(&mut text, self.engine_pid(), service, *started, *peer);
         }
         text.push_str("\nRetry table dump:\n\n");
         self.totals(&mut text);
@@ -89,7 +99,7 @@ impl Monitor {
         let service = &*active.service;
         let state = if self.closed.contains(&index) { "Disabled" } else { "Active" };
         let name = &service.name;
-        let running = self.running.of(index);
+        let running = self.running.of(index) as usize + self.sessions.of(index);
         let _infallible = write!(
             text,
             "Service = {name}\n\tState = {state}\n\tService configuration: {name}\n{}\
@@ -147,15 +157,14 @@ fn in_the_dump(name: &str, service: &Service, value: Option<Vec<String>>) -> Opt
     }
 }
 
-fn server_state(text: &mut String, pid: i32, server: &Server) {
-    let id = &server.service.id;
-    let age = i64::try_from(server.started.elapsed().as_secs()).unwrap_or_default();
+fn server_state(text: &mut String, pid: i32, service: &Service, started: Instant, peer: IpAddr) {
+    let id = &service.id;
+    let age = i64::try_from(started.elapsed().as_secs()).unwrap_or_default();
     let _infallible = writeln!(
         text,
         "{id} server\npid = {pid}\nstart_time = {}\nConnection info:\n\tservice = {id}\n\
-         \tremote_address = {}\n",
+         \tremote_address = {peer}\n",
         ctime(clock::wall_seconds() - age),
-        server.peer
     );
 }
 

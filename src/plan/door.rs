@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-use crate::plan::{Action, DenyTime, Libwrap, LogField, LogTarget, Policy, Service, ServiceId};
+use crate::plan::{
+    Action, DenyTime, Internal, Libwrap, LogField, LogTarget, Policy, Service, ServiceId,
+};
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,10 +34,12 @@ pub struct Door {
 }
 
 /// What the engine does with a client that is let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Duty {
     /// It orders a server, and hands the client over.
     HandOver,
+    /// It serves the client itself (INTL-1).
+    Answer(Internal),
     /// Nobody is let in, and who comes is locked out of everything (SENS-1).
     LockOut(DenyTime),
 }
@@ -69,9 +73,8 @@ impl Door {
             policy: service.policy.clone(),
             duty: match service.action {
                 Action::Sensor { deny, .. } => Duty::LockOut(deny),
-                Action::Start { .. } | Action::Redirect { .. } | Action::Internal { .. } => {
-                    Duty::HandOver
-                }
+                Action::Internal { service, .. } => Duty::Answer(service),
+                Action::Start { .. } | Action::Redirect { .. } => Duty::HandOver,
             },
             wrap: match &service.libwrap {
                 Libwrap::Off => None,

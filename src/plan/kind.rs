@@ -109,7 +109,7 @@ pub struct Redirect {
 }
 
 /// A service that the daemon has built in (INTL-1, MUX-1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Internal {
     Echo,
     Discard,

@@ -5,7 +5,7 @@ use crate::config::case::socket::Transport;
 use crate::config::code;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Action, Mux, Protocol, Rpc, Service, SocketType, Wait};
+use crate::plan::{Action, Internal, Mux, Protocol, Rpc, Service, SocketType, Wait};
 
 impl Case<'_> {
     /// `wait`, which has no default (CHK-2).
@@ -183,6 +183,7 @@ impl Case<'_> {
         let socket_type = draft.socket_type.map(|at| at.span).or(protocol);
         let socket_type = socket_type.unwrap_or(self.name.span);
         match service.action {
+            Action::Internal { service: Internal::Echo | Internal::Discard, .. } => {}
             Action::Internal { .. } => {
                 return Some((kind(ServiceType::Internal)?, "internal services"));
             }

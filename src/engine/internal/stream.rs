@@ -1,0 +1,44 @@
+//! Internal services over a connection.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::engine::session::Traffic;
+
+/// Bytes read at once.
+const BUFFER: usize = 8192;
+
+/// RFC 862: returns what comes, until the client has no more (INTL-2).
+pub(super) async fn echo(mut client: TcpStream, traffic: Rc<Traffic>) {
+    let mut buffer = vec![0; BUFFER];
+    while let Some(bytes) = read(&mut client, &mut buffer, &traffic).await {
+        if client.write_all(bytes).await.is_err() {
+            return;
+        }
+        count(&traffic.sent, bytes.len());
+    }
+}
+
+/// RFC 863: reads until the client has no more (INTL-2).
+pub(super) async fn discard(mut client: TcpStream, traffic: Rc<Traffic>) {
+    let mut buffer = vec![0; BUFFER];
+    while read(&mut client, &mut buffer, &traffic).await.is_some() {}
+}
+
+/// What the client says next; `None` when it has no more to say, or is gone.
+async fn read<'b>(
+    client: &mut TcpStream,
+    buffer: &'b mut [u8],
+    traffic: &Traffic,
+) -> Option<&'b [u8]> {
+    let length = client.read(buffer).await.ok().filter(|length| *length > 0)?;
+    count(&traffic.received, length);
+    buffer.get(..length)
+}
+
+/// Adds to one direction of the traffic.
+fn count(direction: &Cell<u64>, bytes: usize) {
+    direction.set(direction.get().saturating_add(bytes as u64));
+}

@@ -1,0 +1,89 @@
+//! Clients that stay with the engine: internal services and `redirect`.
+//!
+//! Each is a task of its own with a ticket, as a server would be; the monitor hears of its
+//! beginning and its end, and writes the log.
+
+use socket2::Socket;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::TcpStream as StdStream;
+use std::rc::Rc;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+use crate::engine::Engine;
+use crate::engine::accept::Visitor;
+use crate::ipc::Ending;
+use crate::ipc::Ticket;
+use crate::ipc::ToMonitor;
+use crate::plan::ServiceIndex;
+
+/// A client that is being served here.
+#[derive(Debug)]
+pub(super) struct Session {
+    service: ServiceIndex,
+    task: AbortHandle,
+    traffic: Rc<Traffic>,
+}
+
+/// Bytes so far; what is left of them when a session is cut off is still logged.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    /// Read from the client.
+    pub(super) received: Cell<u64>,
+    /// Written to the client.
+    pub(super) sent: Cell<u64>,
+}
+
+/// Begins to serve a client that has been let in, and is counted, by `work`.
+pub(super) fn begin<F>(
+    engine: &Rc<RefCell<Engine>>,
+    visitor: Visitor,
+    work: impl FnOnce(TcpStream, Rc<Traffic>) -> F,
+) where
+    F: Future<Output = ()> + 'static,
+{
+    let (service, peer) = (visitor.service, visitor.peer.address);
+    let Ok(stream) = stream(visitor.socket) else {
+        engine.borrow_mut().uncount(service, peer);
+        return;
+    };
+    let traffic = Rc::<Traffic>::default();
+    let work = work(stream, Rc::clone(&traffic));
+    let mut inner = engine.borrow_mut();
+    let ticket = inner.new_ticket(service, peer);
+    let engine = Rc::clone(engine);
+    let task = tokio::task::spawn_local(async move {
+        work.await;
+        engine.borrow_mut().end_session(ticket, Ending::Complete);
+    });
+    let task = task.abort_handle();
+    inner.sessions.insert(ticket, Session { service, task, traffic });
+    inner.port.send(&ToMonitor::Began { ticket, service, peer }, None);
+}
+
+/// The connection, for tokio.
+fn stream(socket: Socket) -> io::Result<TcpStream> {
+    socket.set_nonblocking(true)?;
+    TcpStream::from_std(StdStream::from(socket))
+}
+
+impl Engine {
+    /// Cuts off every session of a service that is gone, or that listens elsewhere now.
+    pub(super) fn cut_off(&mut self, service: ServiceIndex) {
+        let sessions = self.sessions.iter().filter(|(_, session)| session.service == service);
+        let tickets: Vec<_> = sessions.map(|(ticket, _)| *ticket).collect();
+        for ticket in tickets {
+            self.end_session(ticket, Ending::CutOff);
+        }
+    }
+
+    fn end_session(&mut self, ticket: Ticket, how: Ending) {
+        let Some(session) = self.sessions.remove(&ticket) else { return };
+        session.task.abort();
+        self.forget(ticket);
+        let (received, sent) = (session.traffic.received.get(), session.traffic.sent.get());
+        self.port.send(&ToMonitor::Ended { ticket, how, received, sent }, None);
+        self.wake.notify_one();
+    }
+}

@@ -1,0 +1,123 @@
+//! Clients that the engine serves itself: internal services and `redirect`.
+//!
+//! No process belongs to them, so nothing is reaped: the engine says when one begins and ends.
+//! In the log they look like the others, with the engine's process id; and when an engine dies,
+//! so do they.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::ipc::Ending;
+use crate::ipc::Kind;
+use crate::ipc::Ticket;
+use crate::ipc::Violation;
+use crate::log;
+use crate::monitor::Monitor;
+use crate::plan::Service;
+use crate::plan::ServiceIndex;
+use crate::sys::process::End;
+use crate::sys::signal::Name;
+
+/// How a session that was cut off is logged: as a server that was told to end (SIG-2).
+const CUT_OFF: End = End::Signal(Name::SIGTERM as i32);
+
+/// One client of the engine's.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub index: ServiceIndex,
+    /// As it was when the session began.
+    pub service: Rc<Service>,
+    pub peer: IpAddr,
+    pub started: Instant,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(HashMap<Ticket, Session>);
+
+impl Sessions {
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Ticket, &Session)> {
+        self.0.iter().map(|(ticket, session)| (*ticket, session))
+    }
+
+    /// Sessions of one service.
+    #[must_use]
+    pub(super) fn of(&self, index: ServiceIndex) -> usize {
+        self.0.values().filter(|session| session.index == index).count()
+    }
+}
+
+impl Monitor {
+    /// The engine has let a client in, and keeps it.
+    pub(super) fn session_began(
+        &mut self,
+        ticket: Ticket,
+        index: ServiceIndex,
+        peer: IpAddr,
+    ) -> Result<(), Violation> {
+        self.take_ticket(Kind::Began, ticket)?;
+        let active = self.service(Kind::Began, index)?;
+        if active.launch.is_some() {
+            return Err(Violation::Contradiction(Kind::Began, "it starts servers"));
+        }
+        let service = Rc::clone(&active.service);
+        if let Some(line) = log::start(&service.id, service.log.on_success, self.engine_pid(), peer)
+        {
+            self.logs.line(index, &service, &line);
+        }
+        let session = Session { index, service, peer, started: Instant::now() };
+        self.sessions.0.insert(ticket, session);
+        Ok(())
+    }
+
+    /// The engine is done with a client.
+    pub(super) fn session_ended(
+        &mut self,
+        ticket: Ticket,
+        how: Ending,
+        received: u64,
+        sent: u64,
+    ) -> Result<(), Violation> {
+        let session = self.sessions.0.remove(&ticket);
+        let session = session.ok_or(Violation::Contradiction(Kind::Ended, "no such session"))?;
+        let service = self.in_force(session.index, &session.service);
+        let line = log::traffic(&service.id, service.log.on_success, received, sent);
+        if let Some(line) = line {
+            self.logs.line(session.index, &service, &line);
+        }
+        let end = match how {
+            Ending::Complete => End::Status(0),
+            Ending::CutOff => CUT_OFF,
+        };
+        self.log_session_end(&session, end);
+        Ok(())
+    }
+
+    /// The engine is gone, and its clients with it: every START has its EXIT.
+    pub(super) fn sessions_lost(&mut self, end: Option<End>) {
+        for session in std::mem::take(&mut self.sessions.0).into_values() {
+            self.log_session_end(&session, end.unwrap_or(CUT_OFF));
+        }
+    }
+
+    fn log_session_end(&mut self, session: &Session, end: End) {
+        let service = self.in_force(session.index, &session.service);
+        let seconds = session.started.elapsed().as_secs();
+        let pid = self.engine_pid();
+        if let Some(line) = log::exit(&service.id, service.log.on_success, pid, end, seconds) {
+            self.logs.line(session.index, &service, &line);
+        }
+    }
+
+    /// The service as a reload has left it; `then` where it is gone.
+    pub(super) fn in_force(&self, index: ServiceIndex, then: &Rc<Service>) -> Rc<Service> {
+        Rc::clone(self.services.find(index).map_or(then, |active| &active.service))
+    }
+
+    pub(super) fn engine_pid(&self) -> i32 {
+        self.engine.as_ref().map_or(0, |engine| engine.pid)
+    }
+}
