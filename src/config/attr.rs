@@ -370,7 +370,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::flags),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NOLIBWRAP: hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY means nothing in this version, INTERCEPT nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NOLIBWRAP: hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY: a server that cannot be forked is not tried again. INTERCEPT means nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
         spec: "ATTR-22",
         ..SCALAR
     },

@@ -17,7 +17,7 @@ use crate::config::ast::{Assignment, Operator, Word};
 use crate::config::code;
 use crate::config::draft::{Account, At, Draft, NamedProtocol};
 use crate::config::read::{Reader, Section};
-use crate::config::value::{self, Flag, Outcome};
+use crate::config::value::{self, Outcome};
 use crate::diag::Diagnostic;
 use crate::plan::{Protocol, RateLimit, Resource, Rlimit, SourcePrefix};
 
@@ -40,13 +40,6 @@ pub(super) fn types(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 pub(super) fn flags(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let read = |word: &Word| value::keyword(word, "a flag", value::FLAGS);
     reader.draft.flags = reader.each("flags", line, read);
-    if reader.is_of_inetd(line.name.span) {
-        return Ok(()); // nobody has written them
-    }
-    if let Some(span) = reader.draft.flag(Flag::NoRetry) {
-        let message = "NORETRY has no effect: a failed fork is never tried again";
-        reader.notes.push(Diagnostic::note(code::NO_EFFECT, span, message));
-    }
     Ok(())
 }
 

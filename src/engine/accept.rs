@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::admit;
 use crate::admit::Peer;
 use crate::admit::Processes;
+use crate::admit::Rate;
 use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::internal;
@@ -40,6 +41,8 @@ pub(super) struct Visitor {
     pub(super) service: ServiceIndex,
     pub(super) socket: Socket,
     pub(super) peer: Peer,
+    /// How often its server could not be forked (RETRY-1).
+    pub(super) failures: u8,
 }
 
 /// Serves the doors that are ready; false when none was.
@@ -109,7 +112,30 @@ pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     }
 }
 
+/// Decides again about clients whose servers could not be forked.
+pub(super) fn receive_again(engine: &Rc<RefCell<Engine>>) {
+    let returned = std::mem::take(&mut engine.borrow_mut().returned);
+    for visitor in returned {
+        engine.borrow_mut().begin_visit(visitor.service);
+        tokio::task::spawn_local(visit::again(Rc::clone(engine), visitor));
+    }
+}
+
 impl Engine {
+    /// A client comes back from the monitor.
+    pub(super) fn take_back(
+        &mut self,
+        service: ServiceIndex,
+        address: IpAddr,
+        connection: OwnedFd,
+        failures: u8,
+    ) {
+        let Some(state) = self.doors.get(&service) else { return };
+        let mapped = address.is_ipv4() && socket::is_ipv6(&state.listener);
+        let peer = Peer { address, mapped };
+        self.returned.push(Visitor { service, socket: connection.into(), peer, failures });
+    }
+
     /// The next client of a service; `None` when there is none now, or none may be taken.
     fn next_visitor(&mut self, service: ServiceIndex) -> Option<Visitor> {
         if !self.may_accept() {
@@ -179,7 +205,10 @@ impl Engine {
         let counts = self.counts.entry(*service).or_default();
         let Door { policy, duty, .. } = &state.door;
         let now = self.clock.moment(policy);
-        let verdict = admit::decide(policy, &mut state.rate, counts, processes, *peer, now);
+        // Who comes back has been counted: it is no new connection.
+        let mut at_rest = Rate::default();
+        let rate = if visitor.failures == 0 { &mut state.rate } else { &mut at_rest };
+        let verdict = admit::decide(policy, rate, counts, processes, *peer, now);
         let is_locked_out = self.locked_out.contains(peer.address, Instant::now());
         Some(match duty {
             Duty::HandOver | Duty::Answer(_) if !is_locked_out => verdict,
@@ -217,9 +246,9 @@ impl Engine {
 
     /// Orders a server for a client that has been let in.
     fn hand_over(&mut self, visitor: Visitor) {
-        let Visitor { service, socket, peer } = visitor;
+        let Visitor { service, socket, peer, failures } = visitor;
         let ticket = self.new_ticket(service, peer.address);
-        let start = ToMonitor::Start { ticket, service, peer: peer.address };
+        let start = ToMonitor::Start { ticket, service, peer: peer.address, failures };
         self.port.send(&start, Some(OwnedFd::from(socket)));
     }
 
@@ -236,11 +265,14 @@ impl Engine {
 
     /// Reports a refusal; the connection closes when the visitor goes out of scope.
     pub(super) fn refuse(&mut self, visitor: &Visitor, why: Denial) {
-        let service = visitor.service;
+        self.report(visitor.service, visitor.peer.address, why);
+    }
+
+    /// Tells the monitor of a refusal, where somebody reads about it.
+    pub(super) fn report(&mut self, service: ServiceIndex, peer: IpAddr, why: Denial) {
         let reports = self.doors.get(&service).is_some_and(|state| state.door.reports_refusals);
         // The daemon's log has a word about these, too (LIM-4, WRAP-1).
         if reports || matches!(why, Denial::Load | Denial::Libwrap) {
-            let peer = visitor.peer.address;
             self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
         }
     }
@@ -253,7 +285,7 @@ fn visitor(service: ServiceIndex, socket: Socket, address: SocketAddr) -> Visito
     if mapped {
         socket::become_ipv4(&socket);
     }
-    Visitor { service, socket, peer: Peer { address: canonical, mapped } }
+    Visitor { service, socket, peer: Peer { address: canonical, mapped }, failures: 0 }
 }
 
 /// Why accept(2) brought no client.

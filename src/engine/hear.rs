@@ -1,6 +1,7 @@
 //! What the monitor says, and what follows from it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +12,12 @@ use crate::engine::Engine;
 use crate::engine::Stop;
 use crate::engine::doors::Arriving;
 use crate::ipc::Incoming;
+use crate::ipc::Kind;
 use crate::ipc::Message;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
 use crate::ipc::Violation;
+use crate::plan::Denial;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::plan::decode_doors;
@@ -36,6 +39,10 @@ pub(super) enum Heard {
     Unable,
 }
 
+const fn no_ticket(kind: Kind) -> Violation {
+    Violation::Contradiction(kind, "no such ticket")
+}
+
 fn turns(number: u32) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(
         usize::try_from(number).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
@@ -51,6 +58,7 @@ impl Engine {
                 Incoming::Stripped(message @ ToEngine::Banner { .. }) => {
                     self.follow(message, None)?;
                 }
+                Incoming::Stripped(ToEngine::Again { ticket, .. }) => self.lose(ticket)?,
                 Incoming::Stripped(_) => return Ok(Heard::Unable),
                 Incoming::Nothing => return Ok(Heard::Everything),
                 Incoming::End => return Ok(Heard::End),
@@ -97,7 +105,11 @@ impl Engine {
                 self.adopt(generation)?;
             }
             (ToEngine::NotStarted { ticket } | ToEngine::Exited { ticket }, _) => {
-                self.forget(ticket).ok_or(Violation::Contradiction(kind, "no such ticket"))?;
+                self.forget(ticket).ok_or(no_ticket(kind))?;
+            }
+            (ToEngine::Again { ticket, failures }, Some(connection)) => {
+                let (service, peer) = self.forget(ticket).ok_or(no_ticket(kind))?;
+                self.take_back(service, peer, connection, failures);
             }
             (ToEngine::Banner { number }, file) => {
                 let waiting = self.banners.remove(&number);
@@ -109,7 +121,7 @@ impl Engine {
                 self.stop = Stop::Draining;
                 self.close_all();
             }
-            (ToEngine::Plan { .. } | ToEngine::Listener { .. }, None) => {
+            (ToEngine::Plan { .. } | ToEngine::Listener { .. } | ToEngine::Again { .. }, None) => {
                 return Err(Violation::Descriptor(kind));
             }
         }
@@ -117,14 +129,21 @@ impl Engine {
     }
 
     /// A server has ended, or was never started.
-    pub(super) fn forget(&mut self, ticket: Ticket) -> Option<ServiceIndex> {
+    pub(super) fn forget(&mut self, ticket: Ticket) -> Option<(ServiceIndex, IpAddr)> {
         let (service, peer) = self.tickets.remove(&ticket)?;
         self.uncount(service, peer);
-        Some(service)
+        Some((service, peer))
+    }
+
+    /// A client that came back, for which there was no descriptor.
+    fn lose(&mut self, ticket: Ticket) -> Result<(), Violation> {
+        let (service, peer) = self.forget(ticket).ok_or(no_ticket(Kind::Again))?;
+        self.report(service, peer, Denial::Fork);
+        Ok(())
     }
 
     /// One server less, of all and of this service.
-    pub(super) fn uncount(&mut self, service: ServiceIndex, peer: std::net::IpAddr) {
+    pub(super) fn uncount(&mut self, service: ServiceIndex, peer: IpAddr) {
         self.running = self.running.saturating_sub(1);
         if let Some(counts) = self.counts.get_mut(&service) {
             counts.remove(peer);

@@ -45,6 +45,7 @@ use crate::sys::channel::Channel;
 use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::readiness::ReadySet;
+use accept::Visitor;
 use doors::{Arriving, DoorState};
 use moment::Clock;
 use session::Session;
@@ -81,6 +82,8 @@ struct Engine {
     wrap_files: WrapFiles,
     /// Servers ordered or about to be, over all services.
     running: u32,
+    /// Clients that the monitor has given back.
+    returned: Vec<Visitor>,
     /// A plan that has not been committed yet.
     arriving: Option<Arriving>,
     /// Banners that were asked for.
@@ -157,6 +160,7 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Outcome> {
     let wake = Rc::clone(&engine.borrow().wake);
     engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD }, None);
     loop {
+        accept::receive_again(&engine);
         engine.borrow_mut().finish_stop();
         let (is_clear, may_accept, due) = {
             let engine = engine.borrow();
@@ -209,6 +213,7 @@ impl Engine {
             locked_out: DenyList::default(),
             wrap_files: WrapFiles::default(),
             running: 0,
+            returned: Vec::new(),
             arriving: None,
             banners: HashMap::new(),
             last_banner: 0,

@@ -53,6 +53,23 @@ pub(super) async fn by_name(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     }
 }
 
+/// A client whose server could not be forked: all is decided anew, but what it has been shown or
+/// asked already is not repeated (RETRY-1).
+pub(super) async fn again(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
+    let service = visitor.service;
+    let banners = engine.borrow().doors.get(&service).map(|state| state.door.banners);
+    let verdict = engine.borrow_mut().decide(&visitor);
+    let mut entered = None;
+    if let (Some(banners), Some(verdict)) = (banners, verdict) {
+        let left = DoorBanners { always: false, success: false, fail: banners.fail };
+        entered = decided(&engine, visitor, left, verdict).await;
+    }
+    engine.borrow_mut().end_visit(service);
+    if let Some(visitor) = entered {
+        enter(&engine, visitor);
+    }
+}
+
 /// What is left of a visit after the decision: who is let in comes back.
 async fn decided(
     engine: &Rc<RefCell<Engine>>,

@@ -24,13 +24,14 @@ pub enum Kind {
     LockOut,
     Commit,
     NotStarted,
+    Again,
     Exited,
     Banner,
     Stop,
 }
 
 impl Kind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -49,6 +50,7 @@ impl Kind {
         Self::LockOut,
         Self::Commit,
         Self::NotStarted,
+        Self::Again,
         Self::Exited,
         Self::Banner,
         Self::Stop,
@@ -64,7 +66,7 @@ impl Kind {
     #[must_use]
     pub const fn carries(self) -> Carries {
         match self {
-            Self::Start | Self::Plan | Self::Listener => Carries::One,
+            Self::Start | Self::Plan | Self::Listener | Self::Again => Carries::One,
             Self::Banner => Carries::Perhaps,
             Self::Hello
             | Self::Adopted
@@ -135,6 +137,7 @@ impl State {
             | Kind::LockOut
             | Kind::Commit
             | Kind::NotStarted
+            | Kind::Again
             | Kind::Exited
             | Kind::Banner
             | Kind::Stop => false,
@@ -153,7 +156,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(22), None);
+        assert_eq!(Kind::from_number(23), None);
     }
 
     #[test]

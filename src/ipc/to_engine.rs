@@ -34,6 +34,9 @@ pub enum ToEngine {
     Commit { generation: Generation },
     /// The server of this ticket was not started; the connection is closed.
     NotStarted { ticket: Ticket },
+    /// The server of this ticket could not be forked, for the `failures`th time. Its connection
+    /// comes back to be decided about anew, and then to get a server by another ticket.
+    Again { ticket: Ticket, failures: u8 },
     /// The server of this ticket has ended.
     Exited { ticket: Ticket },
     /// The answer to `ToMonitor::Banner`; without a descriptor there is nothing to show.
@@ -51,6 +54,7 @@ impl Message for ToEngine {
             Self::LockOut { .. } => Kind::LockOut,
             Self::Commit { .. } => Kind::Commit,
             Self::NotStarted { .. } => Kind::NotStarted,
+            Self::Again { .. } => Kind::Again,
             Self::Exited { .. } => Kind::Exited,
             Self::Banner { .. } => Kind::Banner,
             Self::Stop => Kind::Stop,
@@ -71,6 +75,7 @@ impl Message for ToEngine {
             Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
             Self::Commit { generation } => w.u32(generation.0),
             Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
+            Self::Again { ticket, failures } => w.u64(ticket.0).u8(failures),
             Self::Banner { number } => w.u64(number),
             Self::Stop => w,
         }
@@ -96,6 +101,7 @@ impl Message for ToEngine {
             Kind::LockOut => Self::LockOut { peer: r.address()?, seconds: r.u32()? },
             Kind::Commit => Self::Commit { generation: Generation(r.u32()?) },
             Kind::NotStarted => Self::NotStarted { ticket: Ticket(r.u64()?) },
+            Kind::Again => Self::Again { ticket: Ticket(r.u64()?), failures: r.u8()? },
             Kind::Exited => Self::Exited { ticket: Ticket(r.u64()?) },
             Kind::Banner => Self::Banner { number: r.u64()? },
             Kind::Stop => Self::Stop,

@@ -30,11 +30,13 @@ pub enum ToMonitor {
         generation: Generation,
     },
     /// Start a server on the socket that comes along. `peer` is used only when the kernel
-    /// no longer knows it.
+    /// no longer knows it. `failures`: how often forking one for this client has failed, as
+    /// `ToEngine::Again` said.
     Start {
         ticket: Ticket,
         service: ServiceIndex,
         peer: IpAddr,
+        failures: u8,
     },
     Refused(Refusal),
     Noticed {
@@ -105,7 +107,9 @@ impl Message for ToMonitor {
         match *self {
             Self::Hello { build } => w.u64(build),
             Self::Adopted { generation } => w.u32(generation.0),
-            Self::Start { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::Start { ticket, service, peer, failures } => {
+                w.u64(ticket.0).u32(service.0).address(peer).u8(failures)
+            }
             Self::Refused(Refusal { service, why, peer }) => {
                 w.u32(service.0).u8(why as u8).address(peer)
             }
@@ -146,6 +150,7 @@ impl Message for ToMonitor {
                 ticket: Ticket(r.u64()?),
                 service: ServiceIndex(r.u32()?),
                 peer: r.address()?,
+                failures: r.u8()?,
             },
             Kind::Refused => Self::Refused(Refusal {
                 service: ServiceIndex(r.u32()?),
@@ -187,6 +192,7 @@ impl Message for ToMonitor {
             | Kind::LockOut
             | Kind::Commit
             | Kind::NotStarted
+            | Kind::Again
             | Kind::Exited
             | Kind::Banner
             | Kind::Stop => return Err(Violation::Malformed),

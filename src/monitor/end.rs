@@ -208,7 +208,7 @@ impl Monitor {
             let all = self.services.iter().map(|(index, _)| index);
             let options = &self.options;
             engine.offer(self.generation, &self.services, all, self.last_ticket, options)?;
-            engine.hand_down(&self.running, &self.locked_out);
+            engine.hand_down(&self.running, &self.retries, &self.locked_out);
             Ok(engine)
         });
         match offered {
@@ -300,6 +300,7 @@ impl Monitor {
     /// Closes what is open; servers keep running. When this returns the ports are free.
     pub(super) fn finish(mut self, exit: Exit) -> ExitCode {
         self.sessions_lost(None);
+        self.give_up_retries();
         if let Some(engine) = self.engine.take() {
             engine.kill();
         }

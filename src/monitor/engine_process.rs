@@ -15,6 +15,7 @@ use crate::ipc::Port;
 use crate::ipc::State;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
+use crate::monitor::retry::Retries;
 use crate::monitor::running::Running;
 use crate::monitor::services::Services;
 use crate::plan::DenyList;
@@ -158,16 +159,23 @@ impl EngineProcess {
         Ok(())
     }
 
-    /// Tells a new engine about servers that an earlier one started, and who was locked out.
-    pub(super) fn hand_down(&mut self, running: &Running, locked_out: &DenyList) {
+    /// Tells a new engine about servers that an earlier one ordered, started or not yet, and who
+    /// was locked out.
+    pub(super) fn hand_down(
+        &mut self,
+        running: &Running,
+        retries: &Retries,
+        locked_out: &DenyList,
+    ) {
         let now = Instant::now();
         for (peer, until) in locked_out.iter(now) {
             let seconds = until.map_or(0, |until| (until - now).as_secs().max(1));
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             self.port.send(&ToEngine::LockOut { peer, seconds }, None);
         }
-        for (_, server) in running.iter() {
-            let (ticket, service, peer) = (server.ticket, server.index, server.peer);
+        let servers = running.iter().map(|(_, server)| (server.ticket, server.index, server.peer));
+        let waiting = retries.iter().map(|client| (client.ticket, client.index, client.peer));
+        for (ticket, service, peer) in servers.chain(waiting) {
             self.port.send(&ToEngine::Running { ticket, service, peer }, None);
         }
     }

@@ -12,6 +12,7 @@ mod open;
 mod pid_file;
 mod recipe;
 mod reload;
+mod retry;
 mod running;
 #[cfg(test)]
 mod seam;
@@ -50,6 +51,7 @@ use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
 use pid_file::PidFile;
 use reload::Reload;
+use retry::Retries;
 use running::Running;
 use services::{Household, Services};
 use sessions::Sessions;
@@ -77,6 +79,8 @@ pub struct Monitor {
     logs: ServiceLogs,
     running: Running,
     sessions: Sessions,
+    /// Clients whose servers could not be forked.
+    retries: Retries,
     /// Who came to a SENSOR, as the engine has it too.
     locked_out: DenyList,
     /// Services that `cps` has closed, as far as the engine has said so.
@@ -136,6 +140,7 @@ impl Monitor {
             services: Services::default(),
             running: Running::default(),
             sessions: Sessions::default(),
+            retries: Retries::new(given.descriptors),
             locked_out: DenyList::default(),
             closed: HashSet::new(),
             user_text: None,
@@ -188,15 +193,15 @@ impl Monitor {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.running.next_kill(), self.stop_at.map(|(at, _)| at), self.next_check]
-            .into_iter()
-            .flatten()
-            .min()
+        let stop_at = self.stop_at.map(|(at, _)| at);
+        let all = [self.running.next_kill(), self.next_retry(), stop_at, self.next_check];
+        all.into_iter().flatten().min()
     }
 
     fn meet_deadlines(&mut self) -> Result<(), Exit> {
         let now = Instant::now();
         self.running.kill_overdue(now);
+        self.retry_due(now);
         if self.next_check.is_some_and(|at| at <= now) {
             self.check_consistency(false);
             let interval = Duration::from_secs(self.options.check_interval);
@@ -250,5 +255,7 @@ impl Monitor {
 
 /// A system error in the original's form (MSG-1): `message (errno = N)`.
 fn words(errno: Errno) -> String {
-    format!("{} (errno = {})", errno.desc(), errno as i32)
+    let text = std::io::Error::from(errno).to_string();
+    let words = text.rsplit_once(" (os error").map_or(text.as_str(), |(words, _)| words);
+    format!("{words} (errno = {})", errno as i32)
 }

@@ -129,7 +129,8 @@ impl Monitor {
 
     /// Whether so many sockets and logs leave us what we need ourselves (START-15).
     pub(super) fn has_room_for(&self, descriptors: usize) -> bool {
-        descriptors as u64 <= self.descriptors.saturating_sub(RESERVED)
+        let taken = descriptors + self.retries.count();
+        taken as u64 <= self.descriptors.saturating_sub(RESERVED)
     }
 
     /// `-d`: the service as it is going to run, step by step.

@@ -328,6 +328,7 @@ impl Monitor {
         let now = Instant::now();
         for index in &reload.ending {
             self.running.end(*index, now);
+            self.give_up_retries_of(*index);
         }
         self.household.tidy();
         self.not_in_force.clear();

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::cli;
 use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
@@ -14,9 +15,11 @@ use crate::log::{DaemonLog, Destination};
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
+use crate::monitor::retry::Waiting;
 use crate::monitor::services::{Household, Services};
 use crate::monitor::{Given, Monitor};
 use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex};
+use crate::sys::Errno;
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
 use crate::sys::process;
@@ -93,7 +96,12 @@ fn plain() -> Service {
 }
 
 fn start(ticket: u64, service: u32) -> ToMonitor {
-    ToMonitor::Start { ticket: Ticket(ticket), service: ServiceIndex(service), peer: PEER }
+    ToMonitor::Start {
+        ticket: Ticket(ticket),
+        service: ServiceIndex(service),
+        peer: PEER,
+        failures: 0,
+    }
 }
 
 /// What the monitor does about one message with one descriptor, or none.
@@ -252,6 +260,67 @@ fn what_an_engine_sent_before_it_died_is_carried_out() {
     process::wait_for(pid);
 }
 
+/// A client of the service of these tests whose server could not be forked.
+fn unforked(monitor: &Monitor, ticket: u64, failures: u8) -> Waiting {
+    let (ticket, index, peer) = (Ticket(ticket), ServiceIndex(1), PEER);
+    let active = monitor.services.find(index).unwrap();
+    let connection = fd::duplicate(&active.listener).unwrap();
+    Waiting { ticket, index, service: Rc::clone(&active.service), peer, connection, failures }
+}
+
+#[test]
+fn retry_1_a_client_comes_back_with_its_connection_until_the_fifth_failure() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let nothing = |port: &mut Port| matches!(port.receive::<ToEngine>(), Ok(Incoming::Nothing));
+    for failures in 1..=4 {
+        let before = Instant::now();
+        monitor.fork_failed(unforked(&monitor, failures.into(), failures), Errno::EAGAIN);
+        monitor.retry_due(before + Duration::from_millis(4900));
+        assert!(nothing(&mut port), "five seconds are not over");
+        monitor.retry_due(Instant::now() + Duration::from_secs(5));
+        let again = ToEngine::Again { ticket: Ticket(failures.into()), failures };
+        let heard = port.receive::<ToEngine>().unwrap();
+        assert!(matches!(heard, Incoming::Message(message, Some(_)) if message == again));
+    }
+    monitor.fork_failed(unforked(&monitor, 5, 5), Errno::EAGAIN);
+    let heard = port.receive::<ToEngine>().unwrap();
+    let given_up = ToEngine::NotStarted { ticket: Ticket(5) };
+    assert!(matches!(heard, Incoming::Message(message, None) if message == given_up));
+    assert_eq!(monitor.retries.count(), 0);
+}
+
+#[test]
+fn retry_2_who_is_not_tried_again_is_given_up_at_once() {
+    let mut hasty = plain();
+    hasty.retry = false;
+    for (service, errno) in [(hasty, Errno::EAGAIN), (plain(), Errno::ETIMEDOUT)] {
+        let (mut monitor, _port) = monitor(State::Serving, vec![service]);
+        monitor.fork_failed(unforked(&monitor, 1, 1), errno);
+        assert_eq!(monitor.retries.count(), 0, "{errno}");
+    }
+}
+
+#[test]
+fn who_waits_for_a_fork_takes_an_eighth_of_the_descriptors_at_most() {
+    let (mut monitor, _port) = monitor(State::Serving, vec![plain()]);
+    for ticket in 1..200 {
+        monitor.fork_failed(unforked(&monitor, ticket, 1), Errno::ENOMEM);
+    }
+    assert_eq!(monitor.retries.count(), 1000 / 8);
+}
+
+#[test]
+fn nobody_is_tried_again_while_no_engine_serves() {
+    let (mut monitor, mut port) = monitor(State::Opening, vec![plain()]);
+    monitor.fork_failed(unforked(&monitor, 1, 1), Errno::EAGAIN);
+    assert_eq!(monitor.next_retry(), None, "nothing to wake up for");
+    monitor.retry_due(Instant::now() + Duration::from_secs(9));
+    assert_eq!(monitor.retries.count(), 1);
+    let adopted = ToMonitor::Adopted { generation: Generation(1) };
+    assert_eq!(hear(&mut monitor, &mut port, &adopted, None), Ok(()));
+    assert!(monitor.next_retry().is_some());
+}
+
 /// Packets of all kinds: noise, and messages with single bytes changed.
 fn packets() -> impl Strategy<Value = Packet> {
     let noise = prop::array::uniform32(any::<u8>()).prop_map(|half| {
@@ -259,7 +328,7 @@ fn packets() -> impl Strategy<Value = Packet> {
         packet[..32].copy_from_slice(&half);
         packet
     });
-    let changed = (0_u8..18, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
+    let changed = (0_u8..23, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
         let mut packet = start(3, 1).encode();
         packet[0] = kind;
         packet[at] = byte;

@@ -19,6 +19,7 @@ use crate::ipc::Violation;
 use crate::log;
 use crate::monitor::Monitor;
 use crate::monitor::reload::Reload;
+use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Active, Services};
 use crate::plan::Action;
@@ -28,6 +29,7 @@ use crate::plan::DenyList;
 use crate::plan::DenyTime;
 use crate::plan::Libwrap;
 use crate::plan::Listed;
+use crate::plan::Service;
 use crate::plan::ServiceIndex;
 use crate::sys::fd;
 use crate::sys::recipe::Recipe;
@@ -67,8 +69,8 @@ impl Monitor {
     ) -> Result<(), Violation> {
         self.check_permission(message.kind())?;
         match (message, with) {
-            (ToMonitor::Start { ticket, service, peer }, Some(connection)) => {
-                self.start_server(ticket, service, peer, &connection)
+            (ToMonitor::Start { ticket, service, peer, failures }, Some(connection)) => {
+                self.start_server(ticket, service, peer, connection, failures)
             }
             (ToMonitor::Refused(refusal), _) => self.log_refusal(refusal),
             (ToMonitor::Noticed { service, event }, _) => self.log_event(service, event),
@@ -109,7 +111,7 @@ impl Monitor {
     /// A connection that could not be delivered, because descriptors have run out here.
     pub(super) fn obey_stripped(&mut self, message: ToMonitor) -> Result<(), Violation> {
         self.check_permission(message.kind())?;
-        let ToMonitor::Start { ticket, service, peer } = message else {
+        let ToMonitor::Start { ticket, service, peer, .. } = message else {
             return Err(Violation::Descriptor(message.kind()));
         };
         self.take_ticket(Kind::Start, ticket)?;
@@ -138,20 +140,21 @@ impl Monitor {
         ticket: Ticket,
         index: ServiceIndex,
         claimed: IpAddr,
-        connection: &OwnedFd,
+        connection: OwnedFd,
+        failures: u8,
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Start, ticket)?;
         let active = service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
         let Some(launch) = &active.launch else {
             return Err(Violation::Contradiction(Kind::Start, "it starts no servers"));
         };
-        if !socket::is_tcp_connection(connection) {
+        if !socket::is_tcp_connection(&connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
         }
-        if socket::local_port(connection) != active.service.socket.address.port() {
+        if socket::local_port(&connection) != active.service.socket.address.port() {
             return Err(Violation::Contradiction(Kind::Start, "not a connection of this service"));
         }
-        let peer = socket::peer(connection).unwrap_or(claimed);
+        let peer = socket::peer(&connection).unwrap_or(claimed);
         let service = Rc::clone(&active.service);
         if let Some(why) = self.hard_limit(index, &service) {
             self.not_started(ticket, Refusal { service: index, why, peer });
@@ -175,15 +178,16 @@ impl Monitor {
                 self.running.add(pid, Server::new(ticket, index, service, peer));
             }
             Err(errno) => {
-                tracing::error!("{}: fork failed: {}", service.id, super::words(errno));
-                self.not_started(ticket, Refusal { service: index, why: Denial::Fork, peer });
+                let failures = failures.saturating_add(1);
+                let waiting = Waiting { ticket, index, service, peer, connection, failures };
+                self.fork_failed(waiting, errno);
             }
         }
         Ok(())
     }
 
     /// `instances` and `-limit` as caps that hold whatever the engine believes.
-    fn hard_limit(&self, index: ServiceIndex, service: &crate::plan::Service) -> Option<Denial> {
+    fn hard_limit(&self, index: ServiceIndex, service: &Service) -> Option<Denial> {
         if service.policy.instances.reached(self.running.of(index)) {
             return Some(Denial::ServiceLimit);
         }
@@ -197,8 +201,14 @@ impl Monitor {
     }
 
     fn log_refusal(&mut self, refusal: Refusal) -> Result<(), Violation> {
+        let service = Rc::clone(&self.service(Kind::Refused, refusal.service)?.service);
+        self.log_denial(&service, refusal);
+        Ok(())
+    }
+
+    /// The FAIL line, and what the daemon's own log has to say.
+    pub(super) fn log_denial(&mut self, service: &Rc<Service>, refusal: Refusal) {
         let Refusal { service: index, why, peer } = refusal;
-        let service = Rc::clone(&self.service(Kind::Refused, index)?.service);
         match (why, &service.libwrap) {
             (Denial::Load, _) => {
                 tracing::error!("refused connect from {peer} due to excessive load");
@@ -210,9 +220,8 @@ impl Monitor {
             _ => {}
         }
         if let Some(line) = log::fail(&service.id, service.log.on_failure, why, peer) {
-            self.logs.line(index, &service, &line);
+            self.logs.line(index, service, &line);
         }
-        Ok(())
     }
 
     /// Collects what a client's host says, and logs it when it is complete. The engine sends the

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::config::attr;
 use crate::log::ctime;
 use crate::monitor::Monitor;
+use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::Active;
 use crate::monitor::sessions::Session;
@@ -89,7 +90,11 @@ impl Monitor {
             let Session { service, peer, started, .. } = session;
             server_state(&mut text, self.engine_pid(), service, *started, *peer);
         }
-        text.push_str("\nRetry table dump:\n\n");
+        text.push_str("\nRetry table dump:\n");
+        for waiting in self.retries.iter() {
+            retry_state(&mut text, waiting);
+        }
+        text.push('\n');
         self.totals(&mut text);
         text.push_str("\nEND OF DUMP\n");
         text
@@ -100,10 +105,11 @@ impl Monitor {
         let state = if self.closed.contains(&index) { "Disabled" } else { "Active" };
         let name = &service.name;
         let running = self.running.of(index) as usize + self.sessions.of(index);
+        let waiting = self.retries.iter().filter(|waiting| waiting.index == index).count();
         let _infallible = write!(
             text,
             "Service = {name}\n\tState = {state}\n\tService configuration: {name}\n{}\
-             \trunning servers = {running}\n\tretry servers = 0\n\n",
+             \trunning servers = {running}\n\tretry servers = {waiting}\n\n",
             attributes(service, self.logs.common())
         );
     }
@@ -165,6 +171,16 @@ fn server_state(text: &mut String, pid: i32, service: &Service, started: Instant
         "{id} server\npid = {pid}\nstart_time = {}\nConnection info:\n\tservice = {id}\n\
          \tremote_address = {peer}\n",
         ctime(clock::wall_seconds() - age),
+    );
+}
+
+fn retry_state(text: &mut String, waiting: &Waiting) {
+    let Waiting { service, peer, failures, .. } = waiting;
+    let id = &service.id;
+    let _infallible = writeln!(
+        text,
+        "{id} server\npid = -1\nConnection info:\n\tservice = {id}\n\tremote_address = {peer}\n\
+         fork_failures = {failures}\n"
     );
 }
 

@@ -26,6 +26,13 @@ pub fn peer(fd: impl AsFd) -> Option<IpAddr> {
     Some(address.ip().to_canonical())
 }
 
+/// Whether a socket is bound to an IPv6 address, `::` included.
+#[must_use]
+pub fn is_ipv6(fd: impl AsFd) -> bool {
+    let fd = fd.as_fd();
+    SockRef::from(&fd).local_addr().is_ok_and(|address| address.is_ipv6())
+}
+
 /// Turns an IPv6 socket with an IPv4 peer into a plain IPv4 one (BIND-12), if it still can.
 pub fn become_ipv4(fd: impl AsFd) {
     const SIZE: libc::socklen_t = 4;

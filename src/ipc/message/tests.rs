@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..22_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..23_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -55,7 +55,7 @@ fn every_message_survives_the_wire() {
         for message in [
             ToMonitor::Hello { build: 5 },
             ToMonitor::Adopted { generation: Generation(3) },
-            ToMonitor::Start { ticket, service, peer },
+            ToMonitor::Start { ticket, service, peer, failures: 1 },
             ToMonitor::Noticed { service, event: Event::Deactivated },
             ToMonitor::Noticed { service, event: Event::Paced },
             ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
@@ -85,6 +85,7 @@ fn every_message_survives_the_wire() {
             ToEngine::LockOut { peer, seconds: 60 },
             ToEngine::Commit { generation: Generation(1) },
             ToEngine::NotStarted { ticket },
+            ToEngine::Again { ticket, failures: 4 },
             ToEngine::Exited { ticket },
             ToEngine::Banner { number: 1 },
             ToEngine::Stop,
