@@ -25,15 +25,16 @@ impl Counts {
         }
     }
 
-    /// One less (LIM-6). A client nobody is counted for is forgotten.
-    pub fn remove(&mut self, address: IpAddr) {
+    /// One less (LIM-6); false if nobody was counted for this client.
+    pub fn remove(&mut self, address: IpAddr) -> bool {
         if !one_less(&mut self.by_address, address) {
-            return;
+            return false;
         }
         self.running -= 1;
         if self.counts_networks() {
             one_less(&mut self.by_source, self.prefix.source(address));
         }
+        true
     }
 
     /// What counts as one source from now on; those that run are counted anew.

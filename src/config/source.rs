@@ -383,7 +383,8 @@ mod tests {
     #[test]
     fn missing_files_and_directories_are_reported_and_skipped() {
         let directory = tempfile::tempdir().unwrap();
-        let text = "include nothing and more\nincludedir /nonexistent\n".to_owned() + &service("a");
+        let text =
+            "include nothing and more\nincludedir /nonexistent/d\n".to_owned() + &service("a");
         fs::write(directory.path().join("main"), text).unwrap();
         let (names, notes) = load(directory.path());
         assert_eq!((names.len(), notes), (1, vec![code::UNREADABLE; 2]), "INC-1, INC-4");

@@ -325,7 +325,7 @@ fn the_verdict_tells_lines_from_values() {
     let fatal = |fatal| Verdict::FaultyDefaults { fatal };
     assert_eq!(verdict(&defaults("instances=5")), fatal(false), "DEF-7");
     assert_eq!(verdict(&defaults("instances = lots")), fatal(true), "DEF-6");
-    for text in ["include /nonexistent\n", "includedir /nonexistent\n", "defualts\n{\n}\n"] {
+    for text in ["include /nonexistent/f\n", "includedir /nonexistent/d\n", "defualts\n{\n}\n"] {
         assert_eq!(verdict(text), fatal(false), "INC-1, INC-4: {text}");
     }
     for text in ["include\n", "service\n", "includdir /etc/xinetd.d\n", "servce\n{\n}\n"] {

@@ -179,22 +179,28 @@ impl Engine {
         self.port.send(&ToMonitor::Noticed { service, event }, None);
     }
 
-    /// May this client in? `None` when its door is gone. Who may is counted from now on.
+    /// May this client in? `None` when its door is gone. Who may, and stays, is counted from now on.
     pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<Welcome, Denial>> {
         let mut verdict = self.decide_by_rules(visitor)?;
         if verdict == Ok(Welcome::In) {
             verdict = self.decide_by_wrappers(visitor);
         }
         match verdict {
-            Ok(_) => {
-                self.counts.entry(visitor.service).or_default().add(visitor.peer.address);
-                self.running += 1;
-            }
+            Ok(_) => self.count(visitor),
             Err(Denial::Cps) => self.pause(visitor.service),
             Err(Denial::Address) => self.sense(visitor),
             Err(_) => {}
         }
         Some(verdict)
+    }
+
+    /// One client more who stays (LIM-2).
+    fn count(&mut self, visitor: &Visitor) {
+        let Visitor { service, peer, .. } = visitor;
+        if self.doors.get(service).is_some_and(|state| state.door.duty.is_lasting()) {
+            self.counts.entry(*service).or_default().add(peer.address);
+            self.running += 1;
+        }
     }
 
     /// By what the configuration says, and by who came to a sensor.

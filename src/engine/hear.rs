@@ -142,11 +142,12 @@ impl Engine {
         Ok(())
     }
 
-    /// One server less, of all and of this service.
+    /// One server less, of all and of this service, if one was counted for this client.
     pub(super) fn uncount(&mut self, service: ServiceIndex, peer: IpAddr) {
-        self.running = self.running.saturating_sub(1);
         if let Some(counts) = self.counts.get_mut(&service) {
-            counts.remove(peer);
+            if counts.remove(peer) {
+                self.running = self.running.saturating_sub(1);
+            }
             if counts.running() == 0 && !self.doors.contains_key(&service) {
                 self.counts.remove(&service);
             }

@@ -16,6 +16,7 @@ pub enum Kind {
     NoId,
     Began,
     Ended,
+    Answered,
     Stopped,
     // monitor to engine
     Plan,
@@ -31,7 +32,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -43,6 +44,7 @@ impl Kind {
         Self::NoId,
         Self::Began,
         Self::Ended,
+        Self::Answered,
         Self::Stopped,
         Self::Plan,
         Self::Listener,
@@ -78,6 +80,7 @@ impl Kind {
             | Self::NoId
             | Self::Began
             | Self::Ended
+            | Self::Answered
             | Self::Stopped
             | Self::Running
             | Self::LockOut
@@ -127,7 +130,8 @@ impl State {
             | Kind::UserId
             | Kind::NoId
             | Kind::Began
-            | Kind::Ended => {
+            | Kind::Ended
+            | Kind::Answered => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
             }
             Kind::Stopped => matches!(self, Self::Stopping),
@@ -156,7 +160,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(23), None);
+        assert_eq!(Kind::from_number(24), None);
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl Message for ToEngine {
             | Kind::NoId
             | Kind::Began
             | Kind::Ended
+            | Kind::Answered
             | Kind::Stopped => return Err(Violation::Malformed),
         };
         r.end()?;

@@ -80,6 +80,11 @@ pub enum ToMonitor {
         received: u64,
         sent: u64,
     },
+    /// The engine has answered this client, who had no session (INTL-1).
+    Answered {
+        service: ServiceIndex,
+        peer: IpAddr,
+    },
     /// Everything accepted has been handed over; the doors are closed (`ToEngine::Stop`).
     Stopped,
 }
@@ -98,6 +103,7 @@ impl Message for ToMonitor {
             Self::NoId { .. } => Kind::NoId,
             Self::Began { .. } => Kind::Began,
             Self::Ended { .. } => Kind::Ended,
+            Self::Answered { .. } => Kind::Answered,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -136,6 +142,7 @@ impl Message for ToMonitor {
             Self::Ended { ticket, how, received, sent } => {
                 w.u64(ticket.0).u8(how as u8).u64(received).u64(sent)
             }
+            Self::Answered { service, peer } => w.u32(service.0).address(peer),
             Self::Stopped => w,
         }
         .packet()
@@ -185,6 +192,9 @@ impl Message for ToMonitor {
                 received: r.u64()?,
                 sent: r.u64()?,
             },
+            Kind::Answered => {
+                Self::Answered { service: ServiceIndex(r.u32()?), peer: r.address()? }
+            }
             Kind::Stopped => Self::Stopped,
             Kind::Plan
             | Kind::Listener

@@ -10,9 +10,10 @@ use crate::plan::NoId;
 use crate::plan::ServiceId;
 use crate::sys::process::End;
 
-/// `START: ID[ pid=N][ from=A]` (LOG-2); nothing when `log_on_success` is empty.
+/// `START: ID[ pid=N][ from=A]` (LOG-2); nothing when `log_on_success` is empty. The server of a
+/// `wait = yes` service has no client yet: `from=<no address>`.
 #[must_use]
-pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: IpAddr) -> Option<String> {
+pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: Option<IpAddr>) -> Option<String> {
     if fields.is_empty() {
         return None;
     }
@@ -21,7 +22,10 @@ pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: IpAddr) -> Optio
         let _ = write!(line, " pid={pid}");
     }
     if fields.has(LogField::Host) {
-        let _ = write!(line, " from={from}");
+        let _ = match from {
+            Some(from) => write!(line, " from={from}"),
+            None => line.write_str(" from=<no address>"),
+        };
     }
     Some(line)
 }
@@ -107,12 +111,14 @@ mod tests {
         use LogField::{Attempt, Duration, Exit, Host, Pid, UserId};
         let id = ServiceId("pop3".into());
         let none = LogFields::default();
-        assert_eq!(start(&id, none, 4, PEER), None);
-        assert_eq!(start(&id, all(&[UserId]), 4, PEER).unwrap(), "START: pop3");
+        assert_eq!(start(&id, none, 4, Some(PEER)), None);
+        assert_eq!(start(&id, all(&[UserId]), 4, Some(PEER)).unwrap(), "START: pop3");
         assert_eq!(
-            start(&id, all(&[Pid, Host]), 4, PEER).unwrap(),
+            start(&id, all(&[Pid, Host]), 4, Some(PEER)).unwrap(),
             "START: pop3 pid=4 from=127.0.0.1"
         );
+        let nobody = start(&id, all(&[Host]), 4, None);
+        assert_eq!(nobody.unwrap(), "START: pop3 from=<no address>");
         let ended = |fields: &[LogField], end| exit(&id, all(fields), 4, end, 9);
         assert_eq!(ended(&[Pid, Host], End::Status(0)), None);
         assert_eq!(ended(&[Exit], End::Signal(9)).unwrap(), "EXIT: pop3 signal=9");

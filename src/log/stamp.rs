@@ -10,19 +10,14 @@ pub(super) struct Stamps {
     syslog: String,
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 /// Local time as ctime(3) writes it, without the end of the line.
 #[must_use]
 pub fn ctime(seconds: i64) -> String {
     let t = clock::local(seconds);
-    let name = |names: &[&'static str], number: u32| {
-        names.get(usize::try_from(number).unwrap_or(usize::MAX)).copied().unwrap_or("???")
-    };
-    let (day, month) = (name(&DAYS, t.weekday), name(&MONTHS, t.month - 1));
+    let day = usize::try_from(t.weekday).ok().and_then(|number| DAYS.get(number));
+    let (day, month) = (day.unwrap_or(&"???"), t.month_name());
     let (h, m, s) = (t.hour, t.minute, t.second);
     format!("{day} {month} {:>2} {h:02}:{m:02}:{s:02} {}", t.day, t.year)
 }
@@ -49,7 +44,7 @@ impl Stamps {
         let (h, m, s) = (t.hour, t.minute, t.second);
         self.file =
             format!("{:02}/{}/{}@{h:02}:{m:02}:{s:02}", t.year.rem_euclid(100), t.month, t.day);
-        let month = MONTHS.get(t.month as usize - 1).unwrap_or(&"Jan");
+        let month = t.month_name();
         self.syslog = format!("{month} {:>2} {h:02}:{m:02}:{s:02}", t.day);
     }
 }

@@ -17,6 +17,8 @@ use crate::log;
 use crate::monitor::Monitor;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketType;
+use crate::plan::Wait;
 use crate::sys::process::End;
 use crate::sys::signal::Name;
 
@@ -64,13 +66,35 @@ impl Monitor {
             return Err(Violation::Contradiction(Kind::Began, "it starts servers"));
         }
         let service = Rc::clone(&active.service);
-        if let Some(line) = log::start(&service.id, service.log.on_success, self.engine_pid(), peer)
-        {
-            self.logs.line(index, &service, &line);
-        }
+        self.log_start(index, &service, self.engine_pid(), peer);
         let session = Session { index, service, peer, started: Instant::now() };
         self.sessions.0.insert(ticket, session);
         Ok(())
+    }
+
+    /// The engine has answered a client at once (INTL-8).
+    pub(super) fn client_answered(
+        &mut self,
+        index: ServiceIndex,
+        peer: IpAddr,
+    ) -> Result<(), Violation> {
+        const NO_PROCESS: i32 = 0;
+        let active = self.service(Kind::Answered, index)?;
+        if active.launch.is_some() {
+            return Err(Violation::Contradiction(Kind::Answered, "it starts servers"));
+        }
+        let service = Rc::clone(&active.service);
+        self.log_start(index, &service, NO_PROCESS, peer);
+        Ok(())
+    }
+
+    /// INTL-9: of a stream service with `wait = yes` no client is told, as if it were a server's.
+    fn log_start(&mut self, index: ServiceIndex, service: &Service, pid: i32, peer: IpAddr) {
+        let is_stream = service.socket.socket_type == SocketType::Stream;
+        let peer = (service.wait == Wait::No || !is_stream).then_some(peer);
+        if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
+            self.logs.line(index, service, &line);
+        }
     }
 
     /// The engine is done with a client.

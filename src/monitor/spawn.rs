@@ -92,6 +92,7 @@ impl Monitor {
             (ToMonitor::Ended { ticket, how, received, sent }, _) => {
                 self.session_ended(ticket, how, received, sent)
             }
+            (ToMonitor::Answered { service, peer }, _) => self.client_answered(service, peer),
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {
@@ -172,7 +173,8 @@ impl Monitor {
                 if was_slow {
                     tracing::warn!("service {}: its server was slow to start", service.id);
                 }
-                if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
+                if let Some(line) = log::start(&service.id, service.log.on_success, pid, Some(peer))
+                {
                     self.logs.line(index, &service, &line);
                 }
                 self.running.add(pid, Server::new(ticket, index, service, peer));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::plan::{
-    Action, DenyTime, Internal, Libwrap, LogField, LogTarget, Policy, Service, ServiceId,
+    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Service, ServiceId,
 };
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
@@ -31,6 +31,8 @@ pub struct Door {
     pub banners: DoorBanners,
     /// Somebody reads about refusals: report each one.
     pub reports_refusals: bool,
+    /// Somebody reads about clients that are answered without a session.
+    pub reports_answers: bool,
 }
 
 /// What the engine does with a client that is let in.
@@ -63,26 +65,40 @@ pub struct DoorBanners {
     pub fail: bool,
 }
 
+impl Duty {
+    /// Whether clients stay, and are counted as long as they do (LIM-2).
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::HandOver => true,
+            Self::Answer(service) => !service.is_brief(),
+            Self::LockOut(_) => false,
+        }
+    }
+}
+
 impl Door {
     /// The engine's view of `service`.
     #[must_use]
     pub fn of(index: ServiceIndex, service: &Service) -> Self {
+        let duty = match service.action {
+            Action::Sensor { deny, .. } => Duty::LockOut(deny),
+            Action::Internal { service, .. } => Duty::Answer(service),
+            Action::Start { .. } | Action::Redirect { .. } => Duty::HandOver,
+        };
+        let is_logged = service.log.target != LogTarget::None;
+        let asks = |wishes: LogFields| duty.is_lasting() && wishes.has(LogField::UserId);
         Self {
             index,
             id: service.id.clone(),
             policy: service.policy.clone(),
-            duty: match service.action {
-                Action::Sensor { deny, .. } => Duty::LockOut(deny),
-                Action::Internal { service, .. } => Duty::Answer(service),
-                Action::Start { .. } | Action::Redirect { .. } => Duty::HandOver,
-            },
             wrap: match &service.libwrap {
                 Libwrap::Off => None,
                 Libwrap::Daemon(name) => Some(name.clone()),
             },
             ident: Ident {
-                on_success: service.log.on_success.has(LogField::UserId),
-                on_failure: service.log.on_failure.has(LogField::UserId),
+                on_success: asks(service.log.on_success),
+                on_failure: asks(service.log.on_failure),
                 is_required: service.id_only,
             },
             banners: DoorBanners {
@@ -90,8 +106,9 @@ impl Door {
                 success: service.banners.success.is_some(),
                 fail: service.banners.fail.is_some(),
             },
-            reports_refusals: service.log.target != LogTarget::None
-                && !service.log.on_failure.is_empty(),
+            reports_refusals: is_logged && !service.log.on_failure.is_empty(),
+            reports_answers: is_logged && !service.log.on_success.is_empty(),
+            duty,
         }
     }
 }

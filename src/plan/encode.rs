@@ -48,6 +48,7 @@ mod tests {
             ident: Ident { on_success: true, on_failure: false, is_required: true },
             banners: DoorBanners { always: true, success: false, fail: true },
             reports_refusals: true,
+            reports_answers: true,
         }];
         let bytes = encode_doors(&doors).unwrap();
         assert_eq!(decode_doors(&bytes).unwrap(), doors);

@@ -130,6 +130,13 @@ impl Internal {
         ("time", Self::Time),
         ("tcpmux", Self::Tcpmux),
     ];
+
+    /// Whether a client over a connection gets one answer and no session (INTL-1): such clients
+    /// are not counted (LIM-2) and nobody is asked about them (IDENT-7).
+    #[must_use]
+    pub const fn is_brief(self) -> bool {
+        matches!(self, Self::Daytime | Self::Time)
+    }
 }
 
 /// `deny_time`: how long a client that came to a sensor stays locked out (SENS-3).

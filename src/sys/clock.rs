@@ -1,6 +1,7 @@
 //! Time: monotonic for limits, local wall clock for log stamps.
 
 use nix::time::{ClockId, clock_gettime};
+use std::ffi::CStr;
 
 /// Broken-down local time, as localtime(3) gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,18 @@ pub struct LocalTime {
     pub weekday: u32,
 }
 
+impl LocalTime {
+    const MONTHS: [&'static str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+    /// Three letters, `Jan` to `Dec`.
+    #[must_use]
+    pub fn month_name(&self) -> &'static str {
+        let number = usize::try_from(self.month.saturating_sub(1)).unwrap_or(usize::MAX);
+        Self::MONTHS.get(number).copied().unwrap_or("???")
+    }
+}
+
 /// Seconds since 1970, by the wall clock.
 #[must_use]
 pub fn wall_seconds() -> i64 {
@@ -27,6 +40,32 @@ pub fn wall_seconds() -> i64 {
 /// The local time of `seconds` since 1970.
 #[must_use]
 pub fn local(seconds: i64) -> LocalTime {
+    let tm = broken_down(seconds);
+    LocalTime {
+        year: tm.tm_year + 1900,
+        month: tm.tm_mon.unsigned_abs() + 1,
+        day: tm.tm_mday.unsigned_abs(),
+        hour: tm.tm_hour.unsigned_abs(),
+        minute: tm.tm_min.unsigned_abs(),
+        second: tm.tm_sec.unsigned_abs(),
+        weekday: tm.tm_wday.unsigned_abs(),
+    }
+}
+
+/// The name of the local time zone at `seconds` since 1970, as in `date +%Z`.
+#[must_use]
+pub fn zone_name(seconds: i64) -> String {
+    let tm = broken_down(seconds);
+    if tm.tm_zone.is_null() {
+        return String::new();
+    }
+    // SAFETY: localtime_r made `tm_zone` point to a string of libc's, which lives at least until
+    // the next tzset(3); that is called by this thread only, and not before the copy is made.
+    let name = unsafe { CStr::from_ptr(tm.tm_zone) };
+    name.to_string_lossy().into_owned()
+}
+
+fn broken_down(seconds: i64) -> libc::tm {
     let mut tm = libc::tm {
         tm_sec: 0,
         tm_min: 0,
@@ -43,15 +82,7 @@ pub fn local(seconds: i64) -> LocalTime {
     // SAFETY: localtime_r reads one time_t and writes one tm; both live here. It may return
     // null (year overflow) and leave `tm` as it is.
     unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
-    LocalTime {
-        year: tm.tm_year + 1900,
-        month: tm.tm_mon.unsigned_abs() + 1,
-        day: tm.tm_mday.unsigned_abs(),
-        hour: tm.tm_hour.unsigned_abs(),
-        minute: tm.tm_min.unsigned_abs(),
-        second: tm.tm_sec.unsigned_abs(),
-        weekday: tm.tm_wday.unsigned_abs(),
-    }
+    tm
 }
 
 /// Minutes since midnight, local time.

@@ -183,12 +183,11 @@ impl Case<'_> {
         let socket_type = draft.socket_type.map(|at| at.span).or(protocol);
         let socket_type = socket_type.unwrap_or(self.name.span);
         match service.action {
-            Action::Internal { service: Internal::Echo | Internal::Discard, .. } => {}
-            Action::Internal { .. } => {
-                return Some((kind(ServiceType::Internal)?, "internal services"));
+            Action::Internal { service: Internal::Tcpmux, .. } => {
+                return Some((kind(ServiceType::Internal)?, "services behind tcpmux"));
             }
             Action::Redirect { .. } => return Some((place("redirect"), "redirected services")),
-            Action::Start { .. } | Action::Sensor { .. } => {}
+            Action::Start { .. } | Action::Internal { .. } | Action::Sensor { .. } => {}
         }
         if service.rpc.is_some() {
             return Some((place("type"), "RPC services"));
@@ -203,7 +202,7 @@ impl Case<'_> {
                 Some((socket_type, "raw and seqpacket services"))
             }
             SocketType::Stream if !tcp => Some((socket_type, "stream services without tcp")),
-            SocketType::Stream if service.wait != Wait::No => {
+            SocketType::Stream if service.wait != Wait::No && !self.is_internal() => {
                 Some((draft.waits?.span, "services with `wait = yes`"))
             }
             SocketType::Stream => None,

@@ -74,14 +74,15 @@ fn internal_services_are_those_of_the_original() {
     ] {
         let lines =
             format!("type = INTERNAL UNLISTED\nport = 7\nwait = yes\nsocket_type = {socket_type}");
-        let Loaded { unserved, .. } = loaded(&of(name, &lines));
-        let found = unserved.first().and_then(|service| match &service.action {
-            Action::Internal { service, credentials: None } => Some(*service),
-            Action::Internal { .. }
-            | Action::Start { .. }
-            | Action::Redirect { .. }
-            | Action::Sensor { .. } => None,
-        });
+        let Loaded { plan, unserved, .. } = loaded(&of(name, &lines));
+        let found =
+            plan.services.first().or(unserved.first()).and_then(|service| match &service.action {
+                Action::Internal { service, credentials: None } => Some(*service),
+                Action::Internal { .. }
+                | Action::Start { .. }
+                | Action::Redirect { .. }
+                | Action::Sensor { .. } => None,
+            });
         assert_eq!(found, wanted, "CHK-7, CHK-21: {name} {socket_type}");
     }
 }

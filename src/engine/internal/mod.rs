@@ -1,6 +1,8 @@
 //! The services that are built in (INTL-1 to INTL-10), without a process for each client.
 
+mod chargen;
 mod stream;
+mod time;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,16 +10,42 @@ use std::rc::Rc;
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
 use crate::engine::session;
+use crate::ipc::ToMonitor;
 use crate::plan::Internal;
+use crate::sys::clock;
+use crate::sys::socket;
 
 /// Serves a client of a stream service that has been let in.
 pub(super) fn serve(engine: &Rc<RefCell<Engine>>, visitor: Visitor, service: Internal) {
     match service {
         Internal::Echo => session::begin(engine, visitor, stream::echo),
         Internal::Discard => session::begin(engine, visitor, stream::discard),
+        Internal::Chargen => session::begin(engine, visitor, stream::chargen),
+        Internal::Daytime => {
+            let text = time::daytime(clock::wall_seconds());
+            engine.borrow_mut().answer(&visitor, text.as_bytes());
+        }
+        Internal::Time => {
+            let number = time::time(clock::wall_seconds());
+            engine.borrow_mut().answer(&visitor, &number);
+        }
         // Left out when the files are read.
-        Internal::Chargen | Internal::Daytime | Internal::Time | Internal::Tcpmux => {
+        Internal::Tcpmux => {
             engine.borrow_mut().uncount(visitor.service, visitor.peer.address);
+        }
+    }
+}
+
+impl Engine {
+    /// One answer, which fits into the buffer of any new connection; then the connection is
+    /// closed.
+    fn answer(&mut self, visitor: &Visitor, bytes: &[u8]) {
+        let Visitor { service, socket, peer, .. } = visitor;
+        // The client may be gone.
+        socket::send_now(socket, bytes).ok();
+        if self.doors.get(service).is_some_and(|state| state.door.reports_answers) {
+            let answered = ToMonitor::Answered { service: *service, peer: peer.address };
+            self.port.send(&answered, None);
         }
     }
 }

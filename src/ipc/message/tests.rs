@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..23_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..24_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -68,6 +68,7 @@ fn every_message_survives_the_wire() {
             ToMonitor::NoId { service, why: NoId::Timeout, peer },
             ToMonitor::Began { ticket, service, peer },
             ToMonitor::Ended { ticket, how: Ending::CutOff, received: 1, sent: u64::MAX },
+            ToMonitor::Answered { service, peer },
             ToMonitor::Stopped,
         ] {
             assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
