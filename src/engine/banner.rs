@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::engine::Engine;
+use crate::engine::aside::aside;
 use crate::engine::watch::watch;
 use crate::ipc::ToMonitor;
 use crate::plan::BannerKind;
@@ -36,7 +38,14 @@ pub(super) async fn show(
     let (promise, answer) = oneshot::channel();
     engine.borrow_mut().ask_for_banner(service, kind, promise);
     let Ok(Some(file)) = answer.await else { return Ok(()) };
-    let Ok(Ok(text)) = tokio::task::spawn_blocking(move || read(file)).await else { return Ok(()) };
+    let turns = Arc::clone(&engine.borrow().readers);
+    let Ok(turn) = turns.acquire_owned().await else { return Ok(()) };
+    let text = aside(move || {
+        let text = read(file);
+        drop(turn);
+        text
+    });
+    let Some(Ok(text)) = text.await else { return Ok(()) };
     timeout(PATIENCE, send(client, &text)).await?
 }
 

@@ -5,6 +5,7 @@
 //! it can only ask for what `ipc`'s table permits.
 
 mod accept;
+mod aside;
 mod banner;
 mod doors;
 mod hear;
@@ -60,7 +61,7 @@ const MOST_PENDING: usize = 256;
 /// descriptors are scarce.
 const MOST_ASKED: usize = 1024;
 
-/// Threads that read banner files, at most.
+/// Banner files that are read at once, at most.
 const BANNER_READERS: usize = 4;
 
 /// Everything the engine knows.
@@ -89,6 +90,8 @@ struct Engine {
     /// Banners that were asked for.
     banners: HashMap<u64, oneshot::Sender<Option<OwnedFd>>>,
     last_banner: u64,
+    /// Whose turn it is to have a banner read.
+    readers: Arc<Semaphore>,
     /// Whose turn it is to ask for a name.
     lookups: Arc<Semaphore>,
     /// Whose turn it is to ask a client's host for its user: before a server starts, and after
@@ -146,10 +149,7 @@ fn prepare_and_serve() -> io::Result<Outcome> {
     privilege::not_dumpable()?;
     let port = Port::new(Channel::inherited(ENGINE_CHANNEL)?);
     let engine = Rc::new(RefCell::new(Engine::new(port)?));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(BANNER_READERS + names::MOST_LOOKUPS)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, serve(engine))
 }
 
@@ -217,6 +217,7 @@ impl Engine {
             arriving: None,
             banners: HashMap::new(),
             last_banner: 0,
+            readers: Arc::new(Semaphore::new(BANNER_READERS)),
             lookups: Arc::new(Semaphore::new(names::MOST_LOOKUPS)),
             ident_turns: Arc::new(Semaphore::new(MOST_ASKED.min(descriptors / 8).max(1))),
             refused_turns: None,

@@ -4,11 +4,11 @@ use std::net::{IpAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::admit::ClientName;
 use crate::admit::wrap::HostName;
+use crate::engine::aside::aside;
 use crate::sys::names;
 
 /// Look-ups at a time, at most. One that nobody waits for any more counts until it ends.
@@ -41,8 +41,8 @@ pub(super) async fn verified(name: ClientName, address: IpAddr, turns: Arc<Semap
     HostName::of(name, leads_back.await == Some(true))
 }
 
-/// Runs `question`, which may wait, on a thread of its own; `None`: there was no turn or no
-/// answer in time.
+/// Runs `question`, which may wait, aside; `None`: there was no turn or no answer in time, or no
+/// thread to be had.
 async fn in_turn<T: Send + 'static>(
     turns: Arc<Semaphore>,
     patience: Duration,
@@ -50,12 +50,12 @@ async fn in_turn<T: Send + 'static>(
 ) -> Option<T> {
     let asked = async {
         let turn = turns.acquire_owned().await.ok()?;
-        let answer = spawn_blocking(move || {
+        aside(move || {
             let answer = question();
             drop(turn);
             answer
-        });
-        answer.await.ok()
+        })
+        .await
     };
     timeout(patience, asked).await.ok().flatten()
 }

@@ -1,6 +1,7 @@
 //! Signals, deaths and the end: what each one does, in one place (SIG-1 to SIG-6).
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::log;
 use crate::monitor::Monitor;
 use crate::monitor::engine_process::{ENGINE_TICKET, EngineProcess, steps};
 use crate::monitor::notify;
+use crate::monitor::trouble::Trouble;
 use crate::plan::Generation;
 use crate::sys::process;
 use crate::sys::process::End;
@@ -22,6 +24,9 @@ use crate::sys::signal::Name;
 
 /// How long the engine has to hand over what it has accepted when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long there is no engine when one could not be started.
+const ENGINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,27 +137,27 @@ impl Monitor {
             return;
         }
         let Some(server) = self.running.by_ticket(mishap.ticket) else { return };
-        let id = &server.service.id;
+        let (index, id) = (server.index, &server.service.id);
         let Some((program, who)) = server.service.action.start() else { return };
         let path = program.path.display();
         let steps = super::recipe::steps(&server.service, who, self.household.privileged);
-        match steps.get(position) {
-            Some(Step::Exec) | None => {
-                tracing::error!("service {id}: execv( {path} ) failed: {why}");
-            }
+        let text = match steps.get(position) {
+            Some(Step::Exec) | None => format!("service {id}: execv( {path} ) failed: {why}"),
             Some(step) if !step.is_vital() => {
                 // For every connection the same: once is enough.
-                if self.not_in_force.insert((server.index, mishap.step)) {
+                if self.not_in_force.insert((index, mishap.step)) {
                     tracing::warn!("service {id}: {step} is NOT in force: {why}");
                 }
+                return;
             }
             Some(step) => {
                 let (step_number, all) = (position + 1, steps.len());
-                tracing::error!(
+                format!(
                     "service {id}: cannot start {path} (step {step_number} of {all}, {step}): {why}"
-                );
+                )
             }
-        }
+        };
+        self.complain(Trouble::Step(index, mishap.step), text);
     }
 
     /// Nothing more comes from this engine; its death is, or will be, reported by SIGCHLD.
@@ -195,32 +200,38 @@ impl Monitor {
             return Err(Exit::EngineLost);
         }
         tracing::error!("the engine died ({end}); starting a new one");
-        self.start_engine()
+        self.engine_due = Some(Instant::now());
+        Ok(())
+    }
+
+    /// A new engine for one that died. While there is no process or descriptor for it, clients
+    /// wait in the backlog.
+    pub(super) fn start_engine_again(&mut self, now: Instant) {
+        if self.engine_due.is_none_or(|due| due > now) {
+            return;
+        }
+        self.engine_due = self.start_engine().err().map(|cause| {
+            self.complain(Trouble::Engine, format!("cannot start the engine: {cause}"));
+            now + ENGINE_PAUSE
+        });
     }
 
     /// Starts an engine and sends it everything that is in force.
-    pub(super) fn start_engine(&mut self) -> Result<(), Exit> {
+    ///
+    /// # Errors
+    /// When there are no descriptors, processes or memory left.
+    pub(super) fn start_engine(&mut self) -> io::Result<()> {
         self.user_text = None;
         // A new engine opens every door.
         self.closed.clear();
         let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
-        let offered = started.and_then(|mut engine| {
-            let all = self.services.iter().map(|(index, _)| index);
-            let options = &self.options;
-            engine.offer(self.generation, &self.services, all, self.last_ticket, options)?;
-            engine.hand_down(&self.running, &self.retries, &self.locked_out);
-            Ok(engine)
-        });
-        match offered {
-            Ok(engine) => {
-                self.engine = Some(engine);
-                Ok(())
-            }
-            Err(cause) => {
-                tracing::error!(critical = true, "cannot start the engine: {cause}");
-                Err(Exit::EngineLost)
-            }
-        }
+        let mut engine = started?;
+        let all = self.services.iter().map(|(index, _)| index);
+        let options = &self.options;
+        engine.offer(self.generation, &self.services, all, self.last_ticket, options)?;
+        engine.hand_down(&self.running, &self.retries, &self.locked_out);
+        self.engine = Some(engine);
+        Ok(())
     }
 
     pub(super) fn greeted(&mut self, build: u64) -> Result<(), Violation> {

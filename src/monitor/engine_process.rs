@@ -202,12 +202,13 @@ impl EngineProcess {
         !self.ended && self.port.is_clear()
     }
 
-    /// What to wait for at its port.
-    pub(super) fn wants(&self) -> Interest {
-        match (self.port.is_clear(), self.commit.is_some()) {
-            (true, false) => Interest::Input,
-            (true, true) => Interest::InputOrRoom,
-            (false, _) => Interest::Room,
+    /// What to wait for at its port, if anything; whoever `is_deaf` does not hear it.
+    pub(super) fn wants(&self, is_deaf: bool) -> Option<Interest> {
+        match (self.port.is_clear(), self.commit.is_some(), is_deaf) {
+            (true, false, true) => None,
+            (true, false, false) => Some(Interest::Input),
+            (true, true, false) => Some(Interest::InputOrRoom),
+            (true, true, true) | (false, ..) => Some(Interest::Room),
         }
     }
 

@@ -21,6 +21,7 @@ mod sessions;
 mod spawn;
 mod start;
 mod state;
+mod trouble;
 
 pub use check::check;
 pub use start::run;
@@ -43,6 +44,7 @@ use crate::plan::Generation;
 use crate::plan::LogTarget;
 use crate::plan::ServiceIndex;
 use crate::sys::Errno;
+use crate::sys::fd;
 use crate::sys::poll;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
@@ -55,10 +57,14 @@ use retry::Retries;
 use running::Running;
 use services::{Household, Services};
 use sessions::Sessions;
+use trouble::Troubles;
 
 /// How many messages of the engine one turn of the loop takes, so that exits and signals get
 /// their turn too.
 const MESSAGES_A_TURN: usize = 64;
+
+/// How long the engine is not heard when descriptors have run out.
+const DEAFNESS: Duration = Duration::from_millis(100);
 
 /// Everything the privileged process knows.
 #[derive(Debug)]
@@ -105,6 +111,13 @@ pub struct Monitor {
     /// Rules of hosts.allow (else hosts.deny) that this version cannot follow, by their line,
     /// and that this has been said.
     rules_told: HashSet<(bool, u32)>,
+    /// What is said once a minute only.
+    troubles: Troubles,
+    /// Descriptors have run out: until then the engine is not heard, so that no connection is
+    /// lost on its way here.
+    deaf_until: Option<Instant>,
+    /// When to try again to start an engine.
+    engine_due: Option<Instant>,
     /// Set by `-cc`.
     next_check: Option<Instant>,
     pid_file: Option<PidFile>,
@@ -154,6 +167,9 @@ impl Monitor {
             stop_at: None,
             not_in_force: HashSet::new(),
             rules_told: HashSet::new(),
+            troubles: Troubles::default(),
+            deaf_until: None,
+            engine_due: None,
             next_check: None,
             pid_file: given.pid_file,
         }
@@ -176,7 +192,9 @@ impl Monitor {
         while let Some(signal) = self.signals.next() {
             self.on_signal(signal)?;
         }
-        self.hear_engine()?;
+        if self.deaf_until.is_none() {
+            self.hear_engine()?;
+        }
         self.meet_deadlines()?;
         if let Some(engine) = &mut self.engine {
             engine.pump(&self.services);
@@ -188,13 +206,22 @@ impl Monitor {
     /// Waits for a signal, for the engine, for room in the channel, or for the next deadline.
     fn wait(&self, timeout: Option<Duration>) {
         let engine = self.engine.as_ref().filter(|engine| !engine.ended);
-        let engine = engine.map(|engine| (engine.port.as_fd(), engine.wants()));
+        let is_deaf = self.deaf_until.is_some();
+        let engine = engine.and_then(|engine| Some((engine.port.as_fd(), engine.wants(is_deaf)?)));
         poll::wait(self.signals.as_fd(), engine, timeout);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         let stop_at = self.stop_at.map(|(at, _)| at);
-        let all = [self.running.next_kill(), self.next_retry(), stop_at, self.next_check];
+        let all = [
+            self.running.next_kill(),
+            self.next_retry(),
+            stop_at,
+            self.next_check,
+            self.troubles.next(),
+            self.deaf_until,
+            self.engine_due,
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -202,6 +229,9 @@ impl Monitor {
         let now = Instant::now();
         self.running.kill_overdue(now);
         self.retry_due(now);
+        self.say_what_is_over(now);
+        self.hear_again(now);
+        self.start_engine_again(now);
         if self.next_check.is_some_and(|at| at <= now) {
             self.check_consistency(false);
             let interval = Duration::from_secs(self.options.check_interval);
@@ -221,7 +251,7 @@ impl Monitor {
             };
             let heard = engine.port.receive().and_then(|incoming| match incoming {
                 Incoming::Message(message, with) => self.obey(message, with).map(|()| true),
-                Incoming::Stripped(message) => self.obey_stripped(message).map(|()| true),
+                Incoming::Stripped(message) => self.obey_stripped(message).map(|()| false),
                 Incoming::Nothing => Ok(false),
                 Incoming::End => {
                     self.engine_ended();
@@ -235,6 +265,14 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// Listens to the engine again as soon as there is a descriptor for a connection.
+    fn hear_again(&mut self, now: Instant) {
+        if self.deaf_until.is_some_and(|until| until <= now) {
+            let has_room = fd::duplicate(&self.mishaps.0).is_ok();
+            self.deaf_until = (!has_room).then_some(now + DEAFNESS);
+        }
     }
 
     /// A forbidden or malformed message is never answered and never followed by a new engine.

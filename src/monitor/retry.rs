@@ -12,6 +12,7 @@ use crate::ipc::State;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
 use crate::monitor::Monitor;
+use crate::monitor::trouble::Trouble;
 use crate::plan::Denial;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
@@ -88,11 +89,13 @@ impl Monitor {
     /// time.
     pub(super) fn fork_failed(&mut self, waiting: Waiting, errno: Errno) {
         let Waiting { service, failures, .. } = &waiting;
-        tracing::error!("{}: fork failed: {}", service.id, super::words(errno));
+        let text = format!("{}: fork failed: {}", service.id, super::words(errno));
+        self.complain(Trouble::Fork, text);
         // A program that could not be executed in time may run all the same.
         let was_forked = errno == Errno::ETIMEDOUT;
         if service.retry && *failures >= LAST_FAILURE {
-            tracing::error!("service {}: too many consecutive fork failures", service.id);
+            let text = format!("service {}: too many consecutive fork failures", service.id);
+            self.complain(Trouble::GivenUp, text);
         } else if service.retry && !was_forked && self.retries.count() < self.retries.most {
             self.retries.queue.push_back((Instant::now() + PAUSE, waiting));
             return;

@@ -17,11 +17,13 @@ use crate::ipc::ToEngine;
 use crate::ipc::ToMonitor;
 use crate::ipc::Violation;
 use crate::log;
+use crate::monitor::DEAFNESS;
 use crate::monitor::Monitor;
 use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Active, Services};
+use crate::monitor::trouble::Trouble;
 use crate::plan::Action;
 use crate::plan::BannerKind;
 use crate::plan::Denial;
@@ -31,6 +33,7 @@ use crate::plan::Libwrap;
 use crate::plan::Listed;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::sys::Errno;
 use crate::sys::fd;
 use crate::sys::recipe::Recipe;
 use crate::sys::socket;
@@ -117,7 +120,9 @@ impl Monitor {
         };
         self.take_ticket(Kind::Start, ticket)?;
         self.service(Kind::Start, service)?;
-        tracing::error!("no available descriptors: a connection from {peer} is lost");
+        let text = format!("no available descriptors: a connection from {peer} is lost");
+        self.complain(Trouble::Descriptors, text);
+        self.deaf_until = Some(Instant::now() + DEAFNESS);
         self.not_started(ticket, Refusal { service, why: Denial::Fork, peer });
         Ok(())
     }
@@ -288,8 +293,11 @@ impl Monitor {
                 service.policy.rate.per_second
             ),
             Event::AcceptFailed(errno) => {
-                let errno = crate::sys::Errno::from_raw(errno);
-                tracing::error!("service {id}, accept: {}", super::words(errno));
+                let errno = super::words(Errno::from_raw(errno));
+                self.complain(
+                    Trouble::Accept,
+                    format!("service {id}, accept: {errno}; clients wait"),
+                );
             }
             Event::RuleFallsShort { is_allow, line } => {
                 let file = if is_allow { "/etc/hosts.allow" } else { "/etc/hosts.deny" };

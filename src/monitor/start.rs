@@ -84,7 +84,10 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
         let interval = Duration::from_secs(monitor.options.check_interval);
         monitor.next_check = Instant::now().checked_add(interval);
     }
-    monitor.start_engine().map_err(|_| None)?;
+    monitor.start_engine().map_err(|cause| {
+        tracing::error!(critical = true, "cannot start the engine: {cause}");
+        None
+    })?;
     Ok(monitor)
 }
 

@@ -2,6 +2,7 @@
 import os
 import signal
 import socket
+import subprocess
 
 from harness import children, descendants, ppid_map, wait_until
 
@@ -93,6 +94,26 @@ def tcp_inode(local, remote=0):
 def holders(inode, root):
     """Which of `root` and its descendants have that socket."""
     return [p for p in [root] + descendants(root) if "socket:[%d]" % inode in fds(p).values()]
+
+
+def become_user(uid):
+    os.setgid(uid)
+    os.setgroups([])
+    os.setuid(uid)
+
+
+def set_limit(pid, **limits):
+    """Give a running process other limits: nofile=(soft, hard). Only its own user may."""
+    user = uid(pid)
+    words = ["--%s=%d:%d" % (name, soft, hard) for name, (soft, hard) in limits.items()]
+    subprocess.check_call(["prlimit", "--pid", str(pid), *words], preexec_fn=lambda: user and become_user(user))
+
+
+def cpu(pid):
+    """Seconds of processor time so far."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class frozen:

@@ -1,12 +1,11 @@
 """A server that cannot be forked: the client waits, and is tried again."""
 import os
 import signal
-import subprocess
 
 import pytest
 
 from harness import *
-from procs import engine
+from procs import become_user, engine, holders, set_limit, tcp_inode
 
 covers = pytest.mark.covers
 root = pytest.mark.needs_root
@@ -17,14 +16,12 @@ DUMP = "/var/run/xinetd.dump"
 
 
 def become():
-    os.setgid(UID)
-    os.setgroups([])
-    os.setuid(UID)
+    become_user(UID)
 
 
 def processes(xd, n):
     """How many processes there may be when the daemon forks one more."""
-    subprocess.check_call(["prlimit", "--pid", str(xd.proc.pid), "--nproc=%d:50" % n], preexec_fn=become)
+    set_limit(xd.proc.pid, nproc=(n, 50))
 
 
 def boot(xd, *entries, **kw):
@@ -44,8 +41,12 @@ def asked(port):
     return s
 
 
-def waiting(xd, n):
-    xd.wait_dlog("fork failed: Resource temporarily unavailable", n)
+def kept(xd, *clients):
+    """The daemon has said why it could not fork, and keeps these connections."""
+    xd.wait_dlog("fork failed: Resource temporarily unavailable")
+    for s in clients:
+        inode = tcp_inode(s.getpeername()[1], s.getsockname()[1])
+        assert wait_until(lambda: holders(inode, xd.proc.pid) == [xd.proc.pid])
 
 
 def answer(s, timeout=8):
@@ -84,7 +85,7 @@ def test_a_client_is_tried_again_after_five_seconds_unless_noretry_says_otherwis
         held.append(asked(a))
         assert talk(n, b"x") == b""
         xd.wait_log("^FAIL: n fork from=127.0.0.1$")
-        waiting(xd, 2)
+        kept(xd, held[-1])
         assert [l for l in xd.log() if " a " in l] == []
         text = dumped(xd)
         assert "retry servers = 1" in text and "fork_failures = 1" in text.split("Retry table dump:")[1]
@@ -104,7 +105,7 @@ def test_after_the_fifth_failure_it_is_given_up(beside, ports):
         a, = ports(1)
         boot(xd, logdefaults(xd), plain("a", a), up=[a])
         held.append(asked(a))
-        waiting(xd, 1)
+        kept(xd, held[-1])
     for xd, s in zip(beside, held):
         assert answer(s, 30) == b""
         xd.wait_log("^FAIL: a fork from=127.0.0.1$")
@@ -119,7 +120,7 @@ def test_all_is_checked_again_and_nothing_that_waits_is_forgotten(xd, ports):
     a, b, c = ports(3)
     boot(xd, logdefaults(xd), plain("a", a), plain("b", b), plain("c", c, instances="1"), up=[a, b, c])
     gone, unwelcome, lucky = asked(a), asked(b), asked(c)
-    waiting(xd, 3)
+    kept(xd, gone, unwelcome, lucky)
     assert talk(c, b"x") == b"", "who waits has a place"
     xd.wait_log("^FAIL: c service_limit from=127.0.0.1$")
     xd.reload(logdefaults(xd), plain("b", b, only_from="127.0.0.2"), plain("c", c, instances="1"), down=[a])
@@ -144,7 +145,7 @@ def test_the_end_of_the_daemon_is_the_end_of_waiting(xd, ports):
     a, = ports(1)
     boot(xd, logdefaults(xd), plain("a", a), up=[a])
     s = asked(a)
-    waiting(xd, 1)
+    kept(xd, s)
     xd.signal(signal.SIGTERM)
     assert xd.wait_exit() == 0
     assert answer(s) == b"" and xd.log() == ["FAIL: a fork from=127.0.0.1"]
