@@ -190,7 +190,7 @@ def test_includedir_filter(xd, ports):
 @covers("INC-1", "INC-4", "PARSE-6")
 def test_missing_includes_are_skipped(xd):
     a, b = free_port(), free_port()
-    xd.boot("include /nonexistent/x\nincludedir /nonexistent\n", cat("a", a), up=[a])
+    xd.boot("include /no/such/place/x\nincludedir /no/such/place\n", cat("a", a), up=[a])
 
 
 @covers("INC-1", "PARSE-23")
