@@ -5,44 +5,16 @@
 //! guides.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use xinetd_rs::config::edit::{self, Switch};
-use xinetd_rs::config::lookup::{Table, User};
 use xinetd_rs::config::report::Tally;
-use xinetd_rs::config::{self, Loaded, Request, code};
-use xinetd_rs::diag::{Diagnostic, Severity};
+use xinetd_rs::config::{self, Loaded, Request};
+use xinetd_rs::diag::Diagnostic;
 use xinetd_rs::plan::Service;
-
-/// A machine with all that the files name.
-fn machine() -> Table {
-    let user = |name: &str, uid, gid| User { name: name.into(), uid, gid };
-    let tcp = [("rsync", 873), ("telnet", 23), ("shell", 514), ("discard", 9), ("pop3", 110)];
-    let more = [("pop3s", 995), ("imap4", 143), ("imap4s", 993), ("nrpe", 5666)];
-    let tcp = tcp.iter().chain(&more).map(|(name, port)| ((*name, "tcp"), *port));
-    let udp = [(("tftp", "udp"), 69), (("time", "udp"), 37)];
-    let port =
-        |((name, protocol), port): ((&str, &str), u16)| ((name.into(), protocol.into()), port);
-    let programs = [
-        "/usr/bin/check_mk_agent",
-        "/usr/bin/git",
-        "/usr/bin/rsync",
-        "/usr/sbin/imap4d",
-        "/usr/sbin/in.tftpd",
-        "/usr/sbin/nrpe",
-        "/usr/sbin/pop3d",
-    ];
-    Table {
-        users: vec![user("root", 0, 0), user("nobody", 65534, 65534), user("nagios", 110, 120)],
-        groups: [("root".into(), 0), ("nogroup".into(), 65534), ("nagios".into(), 120)].into(),
-        ports: tcp.chain(udp).map(port).collect(),
-        protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
-        executables: programs.map(PathBuf::from).into(),
-        variables: ["PATH".into()].into(),
-        ..Table::default()
-    }
-}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -50,17 +22,12 @@ fn root() -> &'static Path {
 
 fn load(path: &Path) -> Loaded {
     let base = path.parent().unwrap();
-    config::load(&Request { path, base, inetd: None, lookup: &machine() })
+    config::load(&Request { path, base, inetd: None, lookup: &common::machine() })
 }
 
-/// Everything but that a kind of service is not run yet, or that a word does nothing yet.
 fn complaints(loaded: &Loaded) -> Vec<String> {
-    let told = |note: &&Diagnostic| match note.severity {
-        Severity::Error => note.code != code::NOT_SUPPORTED,
-        Severity::Warning => true,
-        Severity::Note => note.code != code::NO_EFFECT,
-    };
-    loaded.notes.iter().filter(told).map(|note| note.human(&loaded.sources, false)).collect()
+    let text = |note: &Diagnostic| note.human(&loaded.sources, false);
+    common::complaints(loaded).into_iter().map(text).collect()
 }
 
 #[test]
@@ -91,6 +58,20 @@ fn what_we_ship_loads_without_a_diagnostic() {
     assert_eq!((tally.services, tally.left_out), (4, 0));
     for entry in fs::read_dir(ours).unwrap() {
         assert!(load(&entry.unwrap().path()).notes.is_empty(), "each by itself");
+    }
+}
+
+#[test]
+fn every_example_loads_without_a_diagnostic() {
+    let entries = fs::read_dir(root().join("etc/examples")).unwrap();
+    let paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    for name in ["mail", "tftp", "rsync", "git", "check_mk", "redirect"] {
+        assert!(paths.iter().any(|path| path.ends_with(name)), "there is no example {name}");
+    }
+    for path in paths {
+        let loaded = load(&path);
+        assert_eq!(complaints(&loaded), [""; 0], "{}", path.display());
+        assert!(!loaded.declared.is_empty(), "{}", path.display());
     }
 }
 

@@ -58,6 +58,16 @@ pub fn facility(name: &str) -> Option<Facility> {
     found.map(|(_, facility)| *facility)
 }
 
+/// The names of syslog facilities, as usually spelt (ATTR-11).
+pub fn facilities() -> impl Iterator<Item = &'static str> {
+    value::FACILITIES.iter().map(|(name, _)| *name)
+}
+
+/// The names of syslog levels, as usually spelt (ATTR-11).
+pub fn levels() -> impl Iterator<Item = &'static str> {
+    value::LEVELS.iter().map(|(name, _)| *name)
+}
+
 /// Whom a word of `only_from` or `no_access` stands for; `None` when it is not understood.
 #[must_use]
 pub fn address_word(lookup: &dyn Lookup, word: &str) -> Option<AccessList> {

@@ -23,7 +23,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use nix::sys::{prctl, signal::Signal};
 
@@ -91,6 +91,12 @@ struct DemoServerArgs {
     tls: Option<PathBuf>,
 }
 
+/// The command line, for manual page and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs `xinetctl`; `args` begins with the name of the program, as in `argv`.
 ///
 /// The status is 0 for success, 1 when the command failed and 2 for a command line
@@ -145,8 +151,6 @@ fn complain(message: &str) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::lookup::{Table, User};
     use crate::config::{self, Loaded, Request};

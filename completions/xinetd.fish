@@ -1,0 +1,20 @@
+# fish completion of xinetd(8)
+# By: BLESS=1 cargo test --test manuals
+complete -c xinetd -f
+complete -c xinetd -s f -r -F -d 'the configuration, instead of /etc/xinetd.conf'
+complete -c xinetd -s d -d 'stay in the foreground, show everything on stderr'
+complete -c xinetd -o dontfork -d 'stay in the foreground; implies -stayalive'
+complete -c xinetd -o stayalive -d 'run on without any service'
+complete -c xinetd -o pidfile -r -F -d 'write the process id to FILE; it is removed at the end'
+complete -c xinetd -o filelog -r -F -d 'append the daemon'\''s own messages to FILE'
+complete -c xinetd -o syslog -x -a 'daemon auth authpriv user mail lpr news uucp ftp local0 local1 local2 local3 local4 local5 local6 local7' -d 'send the daemon'\''s own messages to this facility of syslog'
+complete -c xinetd -o limit -x -d 'run at most N servers at once, over all services'
+complete -c xinetd -o logprocs -x -d 'ask at most N hosts of refused clients at once'
+complete -c xinetd -o cc -x -d 'check the daemon'\''s own tables every so many seconds'
+complete -c xinetd -o inetd_compat -d 'read /etc/inetd.conf too, after the configuration'
+complete -c xinetd -s t -d 'check the files, say what is wrong, and run nothing'
+complete -c xinetd -o version -d 'print the version on standard error'
+complete -c xinetd -l help -d 'print the options on standard output'
+complete -c xinetd -o reuse -d 'no effect'
+complete -c xinetd -o inetd_ipv6 -d 'no effect'
+complete -c xinetd -o shutdownprocs -x -d 'no effect, with a message'
