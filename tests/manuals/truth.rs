@@ -22,9 +22,10 @@ fn attributes() -> BTreeSet<&'static str> {
     attr::TABLE.iter().flat_map(|row| row.names).copied().collect()
 }
 
-/// What stands between backticks.
+/// What stands between backticks, outside of indented blocks.
 fn code(text: &str) -> Vec<&str> {
-    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+    let lines = text.lines().filter(|line| !line.starts_with("    "));
+    lines.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
 #[test]
