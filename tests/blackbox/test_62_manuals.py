@@ -60,10 +60,10 @@ def bash(command, *words):
     return output("bash", "--norc", "-c", script, "bash", file, command, *words).split()
 
 
-def fish(command, *words):
+def fish(home, command, *words):
     file = os.path.join(ROOT, "completions", command + ".fish")
     line = " ".join((command,) + words)
-    env = {**os.environ, "HOME": "/nonexistent", "PATH": BIN_DIR + ":" + os.environ["PATH"]}
+    env = {**os.environ, "HOME": str(home), "PATH": BIN_DIR + ":" + os.environ["PATH"]}
     out = output("fish", "--no-config", "-c", "source %s; complete -C '%s'" % (file, line), env=env)
     return [text.split("\t")[0] for text in out.splitlines()]
 
@@ -92,9 +92,9 @@ def test_bash_completes(case):
 
 @needs("fish")
 @pytest.mark.parametrize("case", COMPLETED, ids=ids)
-def test_fish_completes(case):
+def test_fish_completes(case, tmp_path):
     command, words, wanted = case
-    assert fish(command, *words) == wanted
+    assert fish(tmp_path, command, *words) == wanted
 
 
 class Typed:
