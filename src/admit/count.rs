@@ -1,38 +1,37 @@
 //! `instances` and `per_source`: how many servers of a service run, and for whom.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-
+use crate::plan::Source;
 use crate::plan::SourcePrefix;
+use std::collections::HashMap;
 
 /// The servers of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     running: u32,
-    by_address: HashMap<IpAddr, u32>,
+    by_client: HashMap<Source, u32>,
     prefix: SourcePrefix,
     /// By source, where that is not the address itself.
-    by_source: HashMap<IpAddr, u32>,
+    by_source: HashMap<Source, u32>,
 }
 
 impl Counts {
-    /// One more for the client at `address`.
-    pub fn add(&mut self, address: IpAddr) {
+    /// One more for this client.
+    pub fn add(&mut self, client: Source) {
         self.running += 1;
-        *self.by_address.entry(address).or_default() += 1;
+        *self.by_client.entry(client).or_default() += 1;
         if self.counts_networks() {
-            *self.by_source.entry(self.prefix.source(address)).or_default() += 1;
+            *self.by_source.entry(self.prefix.of(client)).or_default() += 1;
         }
     }
 
     /// One less (LIM-6); false if nobody was counted for this client.
-    pub fn remove(&mut self, address: IpAddr) -> bool {
-        if !one_less(&mut self.by_address, address) {
+    pub fn remove(&mut self, client: Source) -> bool {
+        if !one_less(&mut self.by_client, client) {
             return false;
         }
         self.running -= 1;
         if self.counts_networks() {
-            one_less(&mut self.by_source, self.prefix.source(address));
+            one_less(&mut self.by_source, self.prefix.of(client));
         }
         true
     }
@@ -45,8 +44,8 @@ impl Counts {
         self.prefix = prefix;
         self.by_source.clear();
         if self.counts_networks() {
-            for (address, count) in &self.by_address {
-                *self.by_source.entry(prefix.source(*address)).or_default() += count;
+            for (client, count) in &self.by_client {
+                *self.by_source.entry(prefix.of(*client)).or_default() += count;
             }
         }
     }
@@ -61,19 +60,19 @@ impl Counts {
         self.running
     }
 
-    /// Servers that run for the source of `address`.
+    /// Servers that run for the source of this client.
     #[must_use]
-    pub fn running_from(&self, address: IpAddr) -> u32 {
+    pub fn running_from(&self, client: Source) -> u32 {
         let count = match self.counts_networks() {
-            true => self.by_source.get(&self.prefix.source(address)),
-            false => self.by_address.get(&address),
+            true => self.by_source.get(&self.prefix.of(client)),
+            false => self.by_client.get(&client),
         };
         count.copied().unwrap_or(0)
     }
 }
 
 /// False if there was none.
-fn one_less(counts: &mut HashMap<IpAddr, u32>, key: IpAddr) -> bool {
+fn one_less(counts: &mut HashMap<Source, u32>, key: Source) -> bool {
     let Some(count) = counts.get_mut(&key) else { return false };
     *count -= 1;
     if *count == 0 {
@@ -85,10 +84,11 @@ fn one_less(counts: &mut HashMap<IpAddr, u32>, key: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     #[test]
     fn what_was_added_can_be_removed_once() {
-        let [a, b] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(IpAddr::from);
+        let [a, b] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(IpAddr::from).map(Source::Ip);
         let mut counts = Counts::default();
         counts.add(a);
         counts.add(a);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_one_source_and_counted_anew_when_that_changes() {
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let address = |text: &str| Source::Ip(text.parse::<IpAddr>().unwrap());
         let [a, b, c] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(address);
         let [d, e] = ["192.0.2.1", "192.0.2.200"].map(address);
         let mut counts = Counts::default();

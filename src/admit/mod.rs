@@ -11,19 +11,17 @@ pub use pace::Pace;
 pub use rate::Rate;
 pub use welcome::{ClientName, Welcome, decide_by_name, is_on};
 
-use std::net::IpAddr;
-
 use crate::plan::Denial;
 use crate::plan::Limit;
 use crate::plan::Load;
 use crate::plan::Policy;
 use crate::plan::RateAction;
+use crate::plan::Source;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// An IPv4 client is an IPv4 address here, however it is connected (BIND-11).
-    pub address: IpAddr,
+    pub source: Source,
     /// It is an IPv4 client on an IPv6 socket (ADDR-12).
     pub mapped: bool,
 }
@@ -72,7 +70,7 @@ pub fn decide(
     if policy.instances.reached(counts.running()) {
         return Err(Denial::ServiceLimit);
     }
-    if policy.per_source.reached(counts.running_from(peer.address)) {
+    if policy.per_source.reached(counts.running_from(peer.source)) {
         return Err(Denial::PerSourceLimit);
     }
     if processes.limit.reached(processes.running) {
@@ -91,7 +89,7 @@ mod tests {
     const FREE: Processes = Processes { running: 0, limit: Limit::Unlimited };
 
     fn peer(address: [u8; 4]) -> Peer {
-        Peer { address: Ipv4Addr::from(address).into(), mapped: false }
+        Peer { source: Source::Ip(Ipv4Addr::from(address).into()), mapped: false }
     }
 
     fn verdict(policy: &Policy, counts: &Counts, processes: Processes) -> Result<Welcome, Denial> {

@@ -1,7 +1,7 @@
 //! `only_from` and `no_access`: is this client welcome, by its address or by its name?
 
 use crate::admit::Peer;
-use crate::plan::{AccessList, Denial, Policy};
+use crate::plan::{AccessList, Denial, Policy, Source};
 
 /// How a client may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,11 @@ pub fn decide_by_name(policy: &Policy, peer: Peer, name: &ClientName) -> Result<
 }
 
 /// Who matches both lists is refused, whatever the manual says (ADDR-2). `None`: the name
-/// decides.
+/// decides. Where nobody can say who comes the lists are not looked at (ACC-7).
 fn is_welcome(policy: &Policy, peer: Peer, name: Option<&ClientName>) -> Option<bool> {
+    if peer.source == Source::Unknown {
+        return Some(true);
+    }
     let no_access = policy.no_access.as_ref();
     let banned = no_access.map_or(Some(false), |list| is_on(list, peer, name, true));
     let only_from = policy.only_from.as_ref();
@@ -65,7 +68,8 @@ pub fn is_on(
     name: Option<&ClientName>,
     in_doubt: bool,
 ) -> Option<bool> {
-    if list.contains(peer.address, peer.mapped) {
+    let Source::Ip(address) = peer.source else { return Some(false) };
+    if list.contains(address, peer.mapped) {
         return Some(true);
     }
     if list.names().is_empty() {
@@ -85,7 +89,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     fn peer(address: [u8; 4]) -> Peer {
-        Peer { address: Ipv4Addr::from(address).into(), mapped: false }
+        Peer { source: Source::Ip(Ipv4Addr::from(address).into()), mapped: false }
     }
 
     fn list(from: [u8; 4], to: [u8; 4], name: &str) -> AccessList {

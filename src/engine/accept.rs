@@ -8,25 +8,20 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::admit;
 use crate::admit::Peer;
-use crate::admit::Processes;
-use crate::admit::Rate;
 use crate::admit::Welcome;
 use crate::engine::Engine;
+use crate::engine::decide::Caller;
 use crate::engine::internal;
 use crate::engine::visit;
-use crate::engine::wrap::Facts;
 use crate::ipc::Event;
-use crate::ipc::Refusal;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
-use crate::plan::Denial;
-use crate::plan::Door;
 use crate::plan::Duty;
 use crate::plan::Policy;
 use crate::plan::RateAction;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::socket;
 
 /// How many clients of one service are accepted before the others get their turn.
@@ -43,6 +38,16 @@ pub(super) struct Visitor {
     pub(super) peer: Peer,
     /// How often its server could not be forked (RETRY-1).
     pub(super) failures: u8,
+}
+
+impl Visitor {
+    /// What is decided by.
+    pub(super) fn caller(&self) -> Caller {
+        let own = self.socket.local_addr().ok().and_then(|address| address.as_socket());
+        let own = own.map(|address| address.ip().to_canonical());
+        let Self { service, peer, failures, .. } = *self;
+        Caller { service, peer, own, failures }
+    }
 }
 
 /// Serves the doors that are ready; false when none was.
@@ -68,7 +73,7 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     let banners = inner.doors.get(&visitor.service).map(|state| state.door.banners);
     match banners {
         Some(banners) if banners == crate::plan::DoorBanners::default() => {
-            match inner.decide(&visitor) {
+            match inner.decide(visitor.caller()) {
                 Some(Ok(Welcome::In)) if inner.asks_ident(visitor.service) => {
                     tokio::task::spawn_local(visit::identify(Rc::clone(engine), visitor));
                 }
@@ -81,7 +86,7 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
                     tokio::task::spawn_local(visit::by_name(Rc::clone(engine), visitor));
                 }
                 Some(Err(why)) => {
-                    inner.refuse(&visitor, why);
+                    inner.report(visitor.service, visitor.peer.source, why);
                     if inner.asks_after(visitor.service, why) {
                         tokio::task::spawn_local(visit::name_refused(Rc::clone(engine), visitor));
                     }
@@ -108,7 +113,7 @@ pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
             internal::serve(engine, visitor, service);
         }
         // Gone meanwhile, or a sensor now.
-        Some(Duty::LockOut(_)) | None => inner.uncount(visitor.service, visitor.peer.address),
+        Some(Duty::LockOut(_)) | None => inner.uncount(visitor.service, visitor.peer.source),
     }
 }
 
@@ -126,13 +131,14 @@ impl Engine {
     pub(super) fn take_back(
         &mut self,
         service: ServiceIndex,
-        address: IpAddr,
+        source: Source,
         connection: OwnedFd,
         failures: u8,
     ) {
         let Some(state) = self.doors.get(&service) else { return };
-        let mapped = address.is_ipv4() && socket::is_ipv6(&state.listener);
-        let peer = Peer { address, mapped };
+        let is_ipv4 = source.ip().is_some_and(|address| address.is_ipv4());
+        let mapped = is_ipv4 && socket::is_ipv6(&state.listener);
+        let peer = Peer { source, mapped };
         self.returned.push(Visitor { service, socket: connection.into(), peer, failures });
     }
 
@@ -179,72 +185,8 @@ impl Engine {
         self.port.send(&ToMonitor::Noticed { service, event }, None);
     }
 
-    /// May this client in? `None` when its door is gone. Who may, and stays, is counted from now on.
-    pub(super) fn decide(&mut self, visitor: &Visitor) -> Option<Result<Welcome, Denial>> {
-        let mut verdict = self.decide_by_rules(visitor)?;
-        if verdict == Ok(Welcome::In) {
-            verdict = self.decide_by_wrappers(visitor);
-        }
-        match verdict {
-            Ok(_) => self.count(visitor),
-            Err(Denial::Cps) => self.pause(visitor.service),
-            Err(Denial::Address) => self.sense(visitor),
-            Err(_) => {}
-        }
-        Some(verdict)
-    }
-
-    /// One client more who stays (LIM-2).
-    fn count(&mut self, visitor: &Visitor) {
-        let Visitor { service, peer, .. } = visitor;
-        if self.doors.get(service).is_some_and(|state| state.door.duty.is_lasting()) {
-            self.counts.entry(*service).or_default().add(peer.address);
-            self.running += 1;
-        }
-    }
-
-    /// By what the configuration says, and by who came to a sensor.
-    fn decide_by_rules(&mut self, visitor: &Visitor) -> Option<Result<Welcome, Denial>> {
-        let Visitor { service, peer, .. } = visitor;
-        let processes = Processes { running: self.running, limit: self.process_limit };
-        let state = self.doors.get_mut(service)?;
-        let counts = self.counts.entry(*service).or_default();
-        let Door { policy, duty, .. } = &state.door;
-        let now = self.clock.moment(policy);
-        // Who comes back has been counted: it is no new connection.
-        let mut at_rest = Rate::default();
-        let rate = if visitor.failures == 0 { &mut state.rate } else { &mut at_rest };
-        let verdict = admit::decide(policy, rate, counts, processes, *peer, now);
-        let is_locked_out = self.locked_out.contains(peer.address, Instant::now());
-        Some(match duty {
-            Duty::HandOver | Duty::Answer(_) if !is_locked_out => verdict,
-            Duty::HandOver | Duty::Answer(_) | Duty::LockOut(_) => {
-                verdict.and(Err(Denial::Address))
-            }
-        })
-    }
-
-    /// By hosts.allow and hosts.deny, as far as that goes without asking anybody.
-    fn decide_by_wrappers(&mut self, visitor: &Visitor) -> Result<Welcome, Denial> {
-        match self.wrap(visitor, &Facts::default()) {
-            Ok(true) => Ok(Welcome::In),
-            Ok(false) => Err(Denial::Libwrap),
-            Err(_) => Ok(Welcome::NameDecides),
-        }
-    }
-
-    /// SENS-1: at a sensor, whoever comes is locked out of everything.
-    fn sense(&mut self, visitor: &Visitor) {
-        let (service, peer) = (visitor.service, visitor.peer.address);
-        let duty = self.doors.get(&service).map(|state| &state.door.duty);
-        let Some(&Duty::LockOut(time)) = duty else { return };
-        if self.locked_out.add(peer, time, Instant::now()).is_some() {
-            self.port.send(&ToMonitor::Sensed { service, peer }, None);
-        }
-    }
-
     /// The name of one more server, or of one more session.
-    pub(super) fn new_ticket(&mut self, service: ServiceIndex, peer: IpAddr) -> Ticket {
+    pub(super) fn new_ticket(&mut self, service: ServiceIndex, peer: Source) -> Ticket {
         self.last_ticket = self.last_ticket.next();
         self.tickets.insert(self.last_ticket, (service, peer));
         self.last_ticket
@@ -253,34 +195,9 @@ impl Engine {
     /// Orders a server for a client that has been let in.
     fn hand_over(&mut self, visitor: Visitor) {
         let Visitor { service, socket, peer, failures } = visitor;
-        let ticket = self.new_ticket(service, peer.address);
-        let start = ToMonitor::Start { ticket, service, peer: peer.address, failures };
+        let ticket = self.new_ticket(service, peer.source);
+        let start = ToMonitor::Start { ticket, service, peer: peer.source, failures };
         self.port.send(&start, Some(OwnedFd::from(socket)));
-    }
-
-    /// Whether the client's host is asked before a server starts (IDENT-1).
-    fn asks_ident(&self, service: ServiceIndex) -> bool {
-        self.doors.get(&service).is_some_and(|state| state.door.ident.on_success)
-    }
-
-    /// Whether it is asked about a client that was refused (IDENT-6).
-    pub(super) fn asks_after(&self, service: ServiceIndex, why: Denial) -> bool {
-        let state = self.doors.get(&service);
-        why.is_by_limits() && state.is_some_and(|state| state.door.ident.on_failure)
-    }
-
-    /// Reports a refusal; the connection closes when the visitor goes out of scope.
-    pub(super) fn refuse(&mut self, visitor: &Visitor, why: Denial) {
-        self.report(visitor.service, visitor.peer.address, why);
-    }
-
-    /// Tells the monitor of a refusal, where somebody reads about it.
-    pub(super) fn report(&mut self, service: ServiceIndex, peer: IpAddr, why: Denial) {
-        let reports = self.doors.get(&service).is_some_and(|state| state.door.reports_refusals);
-        // The daemon's log has a word about these, too (LIM-4, WRAP-1).
-        if reports || matches!(why, Denial::Load | Denial::Libwrap) {
-            self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
-        }
     }
 }
 
@@ -291,7 +208,7 @@ fn visitor(service: ServiceIndex, socket: Socket, address: SocketAddr) -> Visito
     if mapped {
         socket::become_ipv4(&socket);
     }
-    Visitor { service, socket, peer: Peer { address: canonical, mapped }, failures: 0 }
+    Visitor { service, socket, peer: Peer { source: Source::Ip(canonical), mapped }, failures: 0 }
 }
 
 /// Why accept(2) brought no client.

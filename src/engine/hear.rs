@@ -1,7 +1,6 @@
 //! What the monitor says, and what follows from it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use crate::ipc::Violation;
 use crate::plan::Denial;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::plan::decode_doors;
 use crate::sys::clock;
 use crate::sys::fd;
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// A server has ended, or was never started.
-    pub(super) fn forget(&mut self, ticket: Ticket) -> Option<(ServiceIndex, IpAddr)> {
+    pub(super) fn forget(&mut self, ticket: Ticket) -> Option<(ServiceIndex, Source)> {
         let (service, peer) = self.tickets.remove(&ticket)?;
         self.uncount(service, peer);
         Some((service, peer))
@@ -143,7 +143,7 @@ impl Engine {
     }
 
     /// One server less, of all and of this service, if one was counted for this client.
-    pub(super) fn uncount(&mut self, service: ServiceIndex, peer: IpAddr) {
+    pub(super) fn uncount(&mut self, service: ServiceIndex, peer: Source) {
         if let Some(counts) = self.counts.get_mut(&service) {
             if counts.remove(peer) {
                 self.running = self.running.saturating_sub(1);

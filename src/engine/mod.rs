@@ -7,6 +7,7 @@
 mod accept;
 mod aside;
 mod banner;
+mod decide;
 mod doors;
 mod hear;
 mod ident;
@@ -21,7 +22,6 @@ mod wrap;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -42,6 +42,7 @@ use crate::ipc::VIOLATION_STATUS;
 use crate::plan::DenyList;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
 use crate::sys::privilege;
@@ -73,7 +74,7 @@ struct Engine {
     /// Servers that run, by service; also of services whose door is gone.
     counts: HashMap<ServiceIndex, Counts>,
     /// Servers that run, by ticket.
-    tickets: HashMap<Ticket, (ServiceIndex, IpAddr)>,
+    tickets: HashMap<Ticket, (ServiceIndex, Source)>,
     last_ticket: Ticket,
     /// Clients that are served here.
     sessions: HashMap<Ticket, Session>,

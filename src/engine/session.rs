@@ -43,7 +43,7 @@ pub(super) fn begin<F>(
 ) where
     F: Future<Output = ()> + 'static,
 {
-    let (service, peer) = (visitor.service, visitor.peer.address);
+    let (service, peer) = (visitor.service, visitor.peer.source);
     let Ok(stream) = stream(visitor.socket) else {
         engine.borrow_mut().uncount(service, peer);
         return;

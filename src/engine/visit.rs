@@ -13,11 +13,12 @@ use crate::admit::{self, ClientName, Welcome};
 use crate::engine::Engine;
 use crate::engine::accept::{Visitor, enter};
 use crate::engine::banner::show;
+use crate::engine::decide::Caller;
 use crate::engine::ident;
 use crate::engine::names;
 use crate::engine::wrap::Facts;
 use crate::ipc::{Part, ToMonitor};
-use crate::plan::{BannerKind, Denial, DoorBanners, Ident, NoId, ServiceIndex};
+use crate::plan::{BannerKind, Denial, DoorBanners, Ident, NoId, ServiceIndex, Source};
 
 /// A client of a service with banners, from the first banner to the order or the end.
 pub(super) async fn with_banners(
@@ -29,7 +30,7 @@ pub(super) async fn with_banners(
     let mut entered = None;
     if !banners.always || show(&engine, service, BannerKind::Always, &visitor.socket).await.is_ok()
     {
-        let verdict = engine.borrow_mut().decide(&visitor);
+        let verdict = engine.borrow_mut().decide(visitor.caller());
         // A client too many may have closed the door for a while.
         engine.borrow().wake.notify_one();
         if let Some(verdict) = verdict {
@@ -58,7 +59,7 @@ pub(super) async fn by_name(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
 pub(super) async fn again(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let service = visitor.service;
     let banners = engine.borrow().doors.get(&service).map(|state| state.door.banners);
-    let verdict = engine.borrow_mut().decide(&visitor);
+    let verdict = engine.borrow_mut().decide(visitor.caller());
     let mut entered = None;
     if let (Some(banners), Some(verdict)) = (banners, verdict) {
         let left = DoorBanners { always: false, success: false, fail: banners.fail };
@@ -78,7 +79,10 @@ async fn decided(
     verdict: Result<Welcome, Denial>,
 ) -> Option<Visitor> {
     let verdict = match verdict {
-        Ok(Welcome::NameDecides) => ask_for_name(engine, &visitor).await,
+        Ok(Welcome::NameDecides) => {
+            let ends = || ends(&visitor);
+            ask_for_name(engine, visitor.caller(), ends).await
+        }
         Ok(Welcome::In) => Some(Ok(())),
         Err(why) => Some(Err(why)),
     };
@@ -95,51 +99,57 @@ async fn decided(
 /// Decides by the name. Who is not let in is not counted any more; `None`: the door is gone.
 async fn ask_for_name(
     engine: &Rc<RefCell<Engine>>,
-    visitor: &Visitor,
+    caller: Caller,
+    ends: impl Fn() -> Ends,
 ) -> Option<Result<(), Denial>> {
-    let (service, peer) = (visitor.service, visitor.peer);
+    let Caller { service, peer, .. } = caller;
     let turns = Arc::clone(&engine.borrow().lookups);
-    let name = names::name_of(peer.address, turns, names::PATIENCE).await;
+    let name = match peer.source.ip() {
+        Some(address) => names::name_of(address, turns, names::PATIENCE).await,
+        None => ClientName::None,
+    };
     let decide = |engine: &Engine| {
         let state = engine.doors.get(&service);
         state.map(|state| admit::decide_by_name(&state.door.policy, peer, &name))
     };
     let mut verdict = decide(&engine.borrow());
-    if verdict == Some(Ok(())) && !ask_wrappers(engine, visitor, name).await {
+    if verdict == Some(Ok(())) && !ask_wrappers(engine, caller, name, ends).await {
         verdict = Some(Err(Denial::Libwrap));
     }
     if verdict != Some(Ok(())) {
-        engine.borrow_mut().uncount(service, peer.address);
+        engine.borrow_mut().uncount(service, peer.source);
     }
     verdict
 }
 
 /// Whether hosts.allow and hosts.deny let the client in; what they ask about is found out,
 /// one thing at a time.
-async fn ask_wrappers(engine: &Rc<RefCell<Engine>>, visitor: &Visitor, name: ClientName) -> bool {
+async fn ask_wrappers(
+    engine: &Rc<RefCell<Engine>>,
+    caller: Caller,
+    name: ClientName,
+    ends: impl Fn() -> Ends,
+) -> bool {
     let turns = Arc::clone(&engine.borrow().lookups);
     let mut facts = Facts::default();
     let mut name = Some(name);
     loop {
-        let answer = engine.borrow_mut().wrap(visitor, &facts);
+        let answer = engine.borrow_mut().wrap(caller, &facts);
         match answer {
             Ok(is_granted) => return is_granted,
             Err(Need::ClientName) if facts.client.is_none() => {
                 let name = name.take().unwrap_or(ClientName::InDoubt);
-                let address = visitor.peer.address;
+                let Some(address) = caller.peer.source.ip() else { return false };
                 facts.client = Some(names::verified(name, address, Arc::clone(&turns)).await);
             }
             Err(Need::ServerName) if facts.server.is_none() => {
-                let address = visitor.socket.local_addr().ok().and_then(|own| own.as_socket());
-                let Some(address) = address.map(|own| own.ip().to_canonical()) else {
-                    return false;
-                };
+                let Some(address) = caller.own else { return false };
                 let name = names::name_of(address, Arc::clone(&turns), names::PATIENCE).await;
                 facts.server = Some(names::verified(name, address, Arc::clone(&turns)).await);
             }
             Err(Need::User) if facts.user.is_none() => {
                 let turns = Arc::clone(&engine.borrow().ident_turns);
-                let answer = ask_host(ends(visitor), &turns, ident::WRAPPERS_PATIENCE).await;
+                let answer = ask_host(ends(), &turns, ident::WRAPPERS_PATIENCE).await;
                 let user = answer.as_deref().map_or("unknown", ident::user).to_owned();
                 facts.user = Some(user);
             }
@@ -154,7 +164,7 @@ async fn let_in(
     visitor: Visitor,
     banners: DoorBanners,
 ) -> Option<Visitor> {
-    let (service, peer) = (visitor.service, visitor.peer.address);
+    let (service, peer) = (visitor.service, visitor.peer.source);
     if banners.success {
         // A client that does not want to read it gets its server all the same.
         let shown = show(engine, service, BannerKind::Success, &visitor.socket).await;
@@ -168,7 +178,7 @@ async fn let_in(
 
 /// Asks whose connection it is, if that is wanted, and hands the client over (IDENT-1, IDENT-4).
 pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
-    let (service, peer) = (visitor.service, visitor.peer.address);
+    let (service, peer) = (visitor.service, visitor.peer.source);
     let wanted = engine.borrow().doors.get(&service).map(|state| state.door.ident);
     let answer = match wanted {
         Some(Ident { on_success: true, .. }) => {
@@ -181,7 +191,9 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     match answer {
         Some(Err(why)) if is_required => {
             let mut engine = engine.borrow_mut();
-            engine.port.send(&ToMonitor::NoId { service, why, peer }, None);
+            if let Source::Ip(peer) = peer {
+                engine.port.send(&ToMonitor::NoId { service, why, peer }, None);
+            }
             engine.uncount(service, peer);
         }
         Some(Ok(text)) => {
@@ -209,8 +221,11 @@ pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) 
     }
 }
 
-/// Both ends of a connection: the client's and ours. `None`: the client has gone.
-fn ends(visitor: &Visitor) -> Option<(SocketAddr, SocketAddr)> {
+/// Both ends of a connection: the client's and ours. `None`: the client has gone, or there is
+/// no connection.
+type Ends = Option<(SocketAddr, SocketAddr)>;
+
+fn ends(visitor: &Visitor) -> Ends {
     let end = |address: io::Result<socket2::SockAddr>| {
         let address = address.ok()?.as_socket()?;
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
@@ -219,11 +234,7 @@ fn ends(visitor: &Visitor) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 /// Asks the client's host, unless too many are being asked.
-async fn ask_host(
-    ends: Option<(SocketAddr, SocketAddr)>,
-    turns: &Arc<Semaphore>,
-    patience: Duration,
-) -> Result<String, NoId> {
+async fn ask_host(ends: Ends, turns: &Arc<Semaphore>, patience: Duration) -> Result<String, NoId> {
     let Ok(_turn) = Arc::clone(turns).try_acquire_owned() else { return Err(NoId::SystemError) };
     let (client, own) = ends.ok_or(NoId::SystemError)?;
     ident::ask(client, own, patience).await
@@ -245,7 +256,7 @@ async fn turn_away(
     banners: DoorBanners,
     why: Denial,
 ) {
-    engine.borrow_mut().refuse(&visitor, why);
+    engine.borrow_mut().report(visitor.service, visitor.peer.source, why);
     let asks = engine.borrow().asks_after(visitor.service, why);
     if banners.fail {
         show(engine, visitor.service, BannerKind::Fail, &visitor.socket).await.ok();

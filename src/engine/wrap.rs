@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
 use std::rc::Rc;
 
 use crate::admit::wrap::{Decision, Host, HostName, Need, Request, Tables, Which};
 use crate::engine::Engine;
-use crate::engine::accept::Visitor;
+use crate::engine::decide::Caller;
 use crate::ipc::{Event, ToMonitor};
 
 /// What is known of both ends of a connection besides their addresses.
@@ -57,10 +57,10 @@ fn stamp(path: &str) -> Stamp {
 }
 
 impl Engine {
-    /// Whether hosts.allow and hosts.deny let this client in, as far as `facts` go; they do
-    /// where they are not asked.
-    pub(super) fn wrap(&mut self, visitor: &Visitor, facts: &Facts) -> Result<bool, Need> {
-        let state = self.doors.get(&visitor.service);
+    /// Whether hosts.allow and hosts.deny let this caller in, as far as `facts` go; they do
+    /// where they are not asked, and where nobody can say who calls (ACC-7).
+    pub(super) fn wrap(&mut self, caller: Caller, facts: &Facts) -> Result<bool, Need> {
+        let state = self.doors.get(&caller.service);
         let Some(daemon) = state.and_then(|state| state.door.wrap.as_deref()) else {
             return Ok(true);
         };
@@ -68,18 +68,17 @@ impl Engine {
         if tables.are_empty() {
             return Ok(true);
         }
-        let local = visitor.socket.local_addr().ok().and_then(|address| address.as_socket());
-        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
-        let address = local.unwrap_or(unspecified).ip().to_canonical();
-        let server = Host { address, name: facts.server.clone() };
-        let client = Host { address: visitor.peer.address, name: facts.client.clone() };
+        let Some(client) = caller.peer.source.ip() else { return Ok(true) };
+        let own = caller.own.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let server = Host { address: own, name: facts.server.clone() };
+        let client = Host { address: client, name: facts.client.clone() };
         let user = facts.user.as_deref();
         let request = Request { daemon, client: &client, server: &server, user };
         let Decision { is_granted, by, falls_short } = tables.decide(&request)?;
         if let (true, Some((which, line))) = (falls_short, by) {
             let is_allow = which == Which::Allow;
             let event = Event::RuleFallsShort { is_allow, line };
-            self.port.send(&ToMonitor::Noticed { service: visitor.service, event }, None);
+            self.port.send(&ToMonitor::Noticed { service: caller.service, event }, None);
         }
         Ok(is_granted)
     }

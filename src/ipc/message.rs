@@ -1,11 +1,10 @@
 //! What both directions of the conversation have in common.
 
-use std::net::IpAddr;
-
 use crate::ipc::Kind;
 use crate::ipc::Violation;
 use crate::plan::Denial;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::channel::Packet;
 
 /// Names one order to start a server; each is larger than the one before, for ever.
@@ -25,7 +24,7 @@ impl Ticket {
 pub struct Refusal {
     pub service: ServiceIndex,
     pub why: Denial,
-    pub peer: IpAddr,
+    pub peer: Source,
 }
 
 /// Something at a door that the log should know.

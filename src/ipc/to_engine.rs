@@ -9,6 +9,7 @@ use crate::ipc::Violation;
 use crate::ipc::wire::{Reader, Writer};
 use crate::plan::Generation;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::channel::Packet;
 
 /// From the monitor.
@@ -27,7 +28,7 @@ pub enum ToEngine {
     /// The listener of a door that the engine does not have yet.
     Listener { service: ServiceIndex },
     /// A server that an earlier engine started and that still runs.
-    Running { ticket: Ticket, service: ServiceIndex, peer: IpAddr },
+    Running { ticket: Ticket, service: ServiceIndex, peer: Source },
     /// A client that an earlier engine locked out; for so many seconds, 0 being for ever.
     LockOut { peer: IpAddr, seconds: u32 },
     /// The plan is complete: swap.
@@ -71,7 +72,7 @@ impl Message for ToEngine {
                 .u32(process_limit)
                 .u32(log_processes),
             Self::Listener { service } => w.u32(service.0),
-            Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).source(peer),
             Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
             Self::Commit { generation } => w.u32(generation.0),
             Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
@@ -96,7 +97,7 @@ impl Message for ToEngine {
             Kind::Running => Self::Running {
                 ticket: Ticket(r.u64()?),
                 service: ServiceIndex(r.u32()?),
-                peer: r.address()?,
+                peer: r.source()?,
             },
             Kind::LockOut => Self::LockOut { peer: r.address()?, seconds: r.u32()? },
             Kind::Commit => Self::Commit { generation: Generation(r.u32()?) },

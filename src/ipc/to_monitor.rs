@@ -16,6 +16,7 @@ use crate::plan::Denial;
 use crate::plan::Generation;
 use crate::plan::NoId;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::channel::Packet;
 
 /// From the engine.
@@ -35,7 +36,7 @@ pub enum ToMonitor {
     Start {
         ticket: Ticket,
         service: ServiceIndex,
-        peer: IpAddr,
+        peer: Source,
         failures: u8,
     },
     Refused(Refusal),
@@ -70,7 +71,7 @@ pub enum ToMonitor {
     Began {
         ticket: Ticket,
         service: ServiceIndex,
-        peer: IpAddr,
+        peer: Source,
     },
     /// The client of this ticket has been served, with so many bytes read from it and written
     /// to it, or its session was cut off.
@@ -83,7 +84,7 @@ pub enum ToMonitor {
     /// The engine has answered this client, who had no session (INTL-1).
     Answered {
         service: ServiceIndex,
-        peer: IpAddr,
+        peer: Source,
     },
     /// Everything accepted has been handed over; the doors are closed (`ToEngine::Stop`).
     Stopped,
@@ -114,10 +115,10 @@ impl Message for ToMonitor {
             Self::Hello { build } => w.u64(build),
             Self::Adopted { generation } => w.u32(generation.0),
             Self::Start { ticket, service, peer, failures } => {
-                w.u64(ticket.0).u32(service.0).address(peer).u8(failures)
+                w.u64(ticket.0).u32(service.0).source(peer).u8(failures)
             }
             Self::Refused(Refusal { service, why, peer }) => {
-                w.u32(service.0).u8(why as u8).address(peer)
+                w.u32(service.0).u8(why as u8).source(peer)
             }
             Self::Noticed { service, event } => {
                 let w = w.u32(service.0);
@@ -138,11 +139,11 @@ impl Message for ToMonitor {
             Self::Sensed { service, peer } => w.u32(service.0).address(peer),
             Self::UserId { service, part } => part.encode(w.u32(service.0)),
             Self::NoId { service, why, peer } => w.u32(service.0).u8(why as u8).address(peer),
-            Self::Began { ticket, service, peer } => w.u64(ticket.0).u32(service.0).address(peer),
+            Self::Began { ticket, service, peer } => w.u64(ticket.0).u32(service.0).source(peer),
             Self::Ended { ticket, how, received, sent } => {
                 w.u64(ticket.0).u8(how as u8).u64(received).u64(sent)
             }
-            Self::Answered { service, peer } => w.u32(service.0).address(peer),
+            Self::Answered { service, peer } => w.u32(service.0).source(peer),
             Self::Stopped => w,
         }
         .packet()
@@ -156,13 +157,13 @@ impl Message for ToMonitor {
             Kind::Start => Self::Start {
                 ticket: Ticket(r.u64()?),
                 service: ServiceIndex(r.u32()?),
-                peer: r.address()?,
+                peer: r.source()?,
                 failures: r.u8()?,
             },
             Kind::Refused => Self::Refused(Refusal {
                 service: ServiceIndex(r.u32()?),
                 why: *Denial::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
-                peer: r.address()?,
+                peer: r.source()?,
             }),
             Kind::Noticed => {
                 Self::Noticed { service: ServiceIndex(r.u32()?), event: event(&mut r)? }
@@ -184,7 +185,7 @@ impl Message for ToMonitor {
             Kind::Began => Self::Began {
                 ticket: Ticket(r.u64()?),
                 service: ServiceIndex(r.u32()?),
-                peer: r.address()?,
+                peer: r.source()?,
             },
             Kind::Ended => Self::Ended {
                 ticket: Ticket(r.u64()?),
@@ -192,9 +193,7 @@ impl Message for ToMonitor {
                 received: r.u64()?,
                 sent: r.u64()?,
             },
-            Kind::Answered => {
-                Self::Answered { service: ServiceIndex(r.u32()?), peer: r.address()? }
-            }
+            Kind::Answered => Self::Answered { service: ServiceIndex(r.u32()?), peer: r.source()? },
             Kind::Stopped => Self::Stopped,
             Kind::Plan
             | Kind::Listener

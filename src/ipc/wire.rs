@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::ipc::Violation;
+use crate::plan::Source;
 use crate::sys::channel::{PACKET, Packet};
 
 /// Fills a packet from the front.
@@ -48,6 +49,14 @@ impl Writer {
         self.bytes(&v6.octets())
     }
 
+    /// What it is, and an address or zeros.
+    pub(super) fn source(self, source: Source) -> Self {
+        match source {
+            Source::Unknown => self.u8(0).bytes(&[0; 16]),
+            Source::Ip(address) => self.u8(1).address(address),
+        }
+    }
+
     pub(super) const fn packet(self) -> Packet {
         self.packet
     }
@@ -81,6 +90,14 @@ impl<'a> Reader<'a> {
 
     pub(super) fn address(&mut self) -> Result<IpAddr, Violation> {
         self.array::<16>().map(|octets| IpAddr::V6(Ipv6Addr::from(octets)).to_canonical())
+    }
+
+    pub(super) fn source(&mut self) -> Result<Source, Violation> {
+        match self.u8()? {
+            0 if self.array::<16>()? == [0; 16] => Ok(Source::Unknown),
+            1 => Ok(Source::Ip(self.address()?)),
+            _ => Err(Violation::Malformed),
+        }
     }
 
     /// The end of the message: everything after it must be zero.

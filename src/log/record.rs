@@ -8,12 +8,13 @@ use crate::plan::LogField;
 use crate::plan::LogFields;
 use crate::plan::NoId;
 use crate::plan::ServiceId;
+use crate::plan::Source;
 use crate::sys::process::End;
 
 /// `START: ID[ pid=N][ from=A]` (LOG-2); nothing when `log_on_success` is empty. The server of a
 /// `wait = yes` service has no client yet: `from=<no address>`.
 #[must_use]
-pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: Option<IpAddr>) -> Option<String> {
+pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: Source) -> Option<String> {
     if fields.is_empty() {
         return None;
     }
@@ -22,10 +23,7 @@ pub fn start(id: &ServiceId, fields: LogFields, pid: i32, from: Option<IpAddr>) 
         let _ = write!(line, " pid={pid}");
     }
     if fields.has(LogField::Host) {
-        let _ = match from {
-            Some(from) => write!(line, " from={from}"),
-            None => line.write_str(" from=<no address>"),
-        };
+        let _ = write!(line, " from={from}");
     }
     Some(line)
 }
@@ -55,7 +53,7 @@ pub fn exit(id: &ServiceId, fields: LogFields, pid: i32, end: End, seconds: u64)
 
 /// `FAIL: ID REASON[ from=A]` (LOG-4); nothing when `log_on_failure` is empty.
 #[must_use]
-pub fn fail(id: &ServiceId, fields: LogFields, why: Denial, from: IpAddr) -> Option<String> {
+pub fn fail(id: &ServiceId, fields: LogFields, why: Denial, from: Source) -> Option<String> {
     if fields.is_empty() {
         return None;
     }
@@ -96,14 +94,15 @@ mod tests {
         fields.iter().fold(LogFields::default(), |set, field| set.with(*field))
     }
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const PEER: Source = Source::Ip(ADDRESS);
 
     #[test]
     fn a_stranger_cannot_end_a_line() {
         let id = ServiceId("pop3".into());
         let line = user_id(&id, b"UNIX : joe\nFAIL: pop3\x1b[2J\xff");
         assert_eq!(line, "USERID: pop3 UNIX : joe?FAIL: pop3?[2J\u{fffd}");
-        assert_eq!(no_id(&id, PEER, NoId::Timeout), "NOID: pop3 127.0.0.1 timeout");
+        assert_eq!(no_id(&id, ADDRESS, NoId::Timeout), "NOID: pop3 127.0.0.1 timeout");
     }
 
     #[test]
@@ -111,13 +110,13 @@ mod tests {
         use LogField::{Attempt, Duration, Exit, Host, Pid, UserId};
         let id = ServiceId("pop3".into());
         let none = LogFields::default();
-        assert_eq!(start(&id, none, 4, Some(PEER)), None);
-        assert_eq!(start(&id, all(&[UserId]), 4, Some(PEER)).unwrap(), "START: pop3");
+        assert_eq!(start(&id, none, 4, PEER), None);
+        assert_eq!(start(&id, all(&[UserId]), 4, PEER).unwrap(), "START: pop3");
         assert_eq!(
-            start(&id, all(&[Pid, Host]), 4, Some(PEER)).unwrap(),
+            start(&id, all(&[Pid, Host]), 4, PEER).unwrap(),
             "START: pop3 pid=4 from=127.0.0.1"
         );
-        let nobody = start(&id, all(&[Host]), 4, None);
+        let nobody = start(&id, all(&[Host]), 4, Source::Unknown);
         assert_eq!(nobody.unwrap(), "START: pop3 from=<no address>");
         let ended = |fields: &[LogField], end| exit(&id, all(fields), 4, end, 9);
         assert_eq!(ended(&[Pid, Host], End::Status(0)), None);

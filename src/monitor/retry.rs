@@ -2,7 +2,6 @@
 //! gets it back to decide anew (RETRY-1).
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use crate::monitor::trouble::Trouble;
 use crate::plan::Denial;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::Errno;
 
 /// How long a client waits before it comes before the engine again.
@@ -33,7 +33,7 @@ pub(super) struct Waiting {
     pub ticket: Ticket,
     pub index: ServiceIndex,
     pub service: Rc<Service>,
-    pub peer: IpAddr,
+    pub peer: Source,
     pub connection: OwnedFd,
     /// How often forking its server has failed, 1 to 4.
     pub failures: u8,

@@ -1,13 +1,13 @@
 //! The servers that run: who started them for whom, how many, and which are to end.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::ipc::Ticket;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::signal;
 
 /// How long a server has between SIGTERM and SIGKILL.
@@ -20,7 +20,7 @@ pub(super) struct Server {
     pub index: ServiceIndex,
     /// As it was when the server started; the one in force may be newer.
     pub service: Rc<Service>,
-    pub peer: IpAddr,
+    pub peer: Source,
     pub started: Instant,
     /// When SIGKILL follows, for a server that has been asked to end.
     kill_at: Option<Instant>,
@@ -44,7 +44,7 @@ impl Server {
         ticket: Ticket,
         index: ServiceIndex,
         service: Rc<Service>,
-        peer: IpAddr,
+        peer: Source,
     ) -> Self {
         Self {
             ticket,
@@ -166,7 +166,7 @@ mod tests {
         let mut running = Running::default();
         let index = ServiceIndex(3);
         let own = i32::try_from(std::process::id()).unwrap();
-        let peer = IpAddr::from([127, 0, 0, 1]);
+        let peer = Source::Ip([127, 0, 0, 1].into());
         running.add(own, Server::new(Ticket(9), index, Rc::new(service()), peer));
         assert_eq!((running.of(index), running.count()), (1, 1));
         assert!(running.by_ticket(9).is_some());

@@ -18,7 +18,7 @@ use crate::monitor::recipe::tests::service;
 use crate::monitor::retry::Waiting;
 use crate::monitor::services::{Household, Services};
 use crate::monitor::{Given, Monitor};
-use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex};
+use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex, Source};
 use crate::sys::Errno;
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
@@ -26,7 +26,7 @@ use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 
-const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const PEER: Source = Source::Ip(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
 #[expect(clippy::disallowed_methods, reason = "a test plays the client")]
 fn listener() -> TcpListener {

@@ -5,7 +5,6 @@
 //! so do they.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -18,6 +17,7 @@ use crate::monitor::Monitor;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketType;
+use crate::plan::Source;
 use crate::plan::Wait;
 use crate::sys::process::End;
 use crate::sys::signal::Name;
@@ -31,7 +31,7 @@ pub(super) struct Session {
     pub index: ServiceIndex,
     /// As it was when the session began.
     pub service: Rc<Service>,
-    pub peer: IpAddr,
+    pub peer: Source,
     pub started: Instant,
 }
 
@@ -58,7 +58,7 @@ impl Monitor {
         &mut self,
         ticket: Ticket,
         index: ServiceIndex,
-        peer: IpAddr,
+        peer: Source,
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Began, ticket)?;
         let active = self.service(Kind::Began, index)?;
@@ -76,7 +76,7 @@ impl Monitor {
     pub(super) fn client_answered(
         &mut self,
         index: ServiceIndex,
-        peer: IpAddr,
+        peer: Source,
     ) -> Result<(), Violation> {
         const NO_PROCESS: i32 = 0;
         let active = self.service(Kind::Answered, index)?;
@@ -89,9 +89,9 @@ impl Monitor {
     }
 
     /// INTL-9: of a stream service with `wait = yes` no client is told, as if it were a server's.
-    fn log_start(&mut self, index: ServiceIndex, service: &Service, pid: i32, peer: IpAddr) {
+    fn log_start(&mut self, index: ServiceIndex, service: &Service, pid: i32, peer: Source) {
         let is_stream = service.socket.socket_type == SocketType::Stream;
-        let peer = (service.wait == Wait::No || !is_stream).then_some(peer);
+        let peer = if service.wait != Wait::No && is_stream { Source::Unknown } else { peer };
         if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
             self.logs.line(index, service, &line);
         }

@@ -33,6 +33,7 @@ use crate::plan::Libwrap;
 use crate::plan::Listed;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 use crate::sys::Errno;
 use crate::sys::fd;
 use crate::sys::recipe::Recipe;
@@ -145,7 +146,7 @@ impl Monitor {
         &mut self,
         ticket: Ticket,
         index: ServiceIndex,
-        claimed: IpAddr,
+        claimed: Source,
         connection: OwnedFd,
         failures: u8,
     ) -> Result<(), Violation> {
@@ -160,7 +161,7 @@ impl Monitor {
         if socket::local_port(&connection) != active.service.socket.address.port() {
             return Err(Violation::Contradiction(Kind::Start, "not a connection of this service"));
         }
-        let peer = socket::peer(&connection).unwrap_or(claimed);
+        let peer = socket::peer(&connection).map_or(claimed, Source::Ip);
         let service = Rc::clone(&active.service);
         if let Some(why) = self.hard_limit(index, &service) {
             self.not_started(ticket, Refusal { service: index, why, peer });
@@ -178,8 +179,7 @@ impl Monitor {
                 if was_slow {
                     tracing::warn!("service {}: its server was slow to start", service.id);
                 }
-                if let Some(line) = log::start(&service.id, service.log.on_success, pid, Some(peer))
-                {
+                if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
                     self.logs.line(index, &service, &line);
                 }
                 self.running.add(pid, Server::new(ticket, index, service, peer));

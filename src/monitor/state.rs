@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::Active;
 use crate::monitor::sessions::Session;
-use crate::plan::{Limit, LogTarget, Service, ServiceIndex};
+use crate::plan::{Limit, LogTarget, Service, ServiceIndex, Source};
 use crate::sys::{clock, fd};
 
 /// Where the dump goes; a file of root's in a directory of root's.
@@ -163,7 +162,7 @@ fn in_the_dump(name: &str, service: &Service, value: Option<Vec<String>>) -> Opt
     }
 }
 
-fn server_state(text: &mut String, pid: i32, service: &Service, started: Instant, peer: IpAddr) {
+fn server_state(text: &mut String, pid: i32, service: &Service, started: Instant, peer: Source) {
     let id = &service.id;
     let age = i64::try_from(started.elapsed().as_secs()).unwrap_or_default();
     let _infallible = writeln!(

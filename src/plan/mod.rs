@@ -13,6 +13,7 @@ mod encode;
 mod hours;
 mod kind;
 mod service;
+mod source;
 
 pub use access::AccessList;
 pub use change::{Change, changes};
@@ -29,6 +30,7 @@ pub use service::{
     LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction, RateLimit,
     Resource, Rlimit, Service, ServiceId, SocketKey, SocketOptions, SourcePrefix,
 };
+pub use source::Source;
 
 /// One configuration, resolved and checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::plan::{AccessList, Action, Hours, Libwrap, Load, Mux, Protocol, Rpc, SocketType, Wait};
+use crate::plan::{
+    AccessList, Action, Hours, Libwrap, Load, Mux, Protocol, Rpc, SocketType, Source, Wait,
+};
 
 /// The `id` of a service: what logs, `enabled`, `disabled` and a reload know it by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -266,10 +268,11 @@ impl Default for SourcePrefix {
 }
 
 impl SourcePrefix {
-    /// The source that `address` belongs to: its first address.
+    /// The source that a client belongs to: the first address of its network.
     #[must_use]
-    pub fn source(self, address: IpAddr) -> IpAddr {
-        match address {
+    pub fn of(self, client: Source) -> Source {
+        let Source::Ip(address) = client else { return client };
+        Source::Ip(match address {
             IpAddr::V4(v4) => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(self.v4.min(32))).unwrap_or(0);
                 Ipv4Addr::from_bits(v4.to_bits() & mask).into()
@@ -278,7 +281,7 @@ impl SourcePrefix {
                 let mask = u128::MAX.checked_shl(128 - u32::from(self.v6.min(128))).unwrap_or(0);
                 Ipv6Addr::from_bits(v6.to_bits() & mask).into()
             }
-        }
+        })
     }
 }
 

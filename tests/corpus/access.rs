@@ -143,7 +143,7 @@ fn ours(loaded: &Loaded, client: IpAddr, name: &ClientName) -> Fate {
     if client.is_ipv6() && service.socket.address.is_ipv4() {
         return Fate::Refused;
     }
-    let peer = Peer { address: client, mapped: is_mapped(service, client) };
+    let peer = Peer { source: client.into(), mapped: is_mapped(service, client) };
     match decide_by_name(&service.policy, peer, name) {
         Ok(()) => Fate::Served,
         Err(_) => Fate::Denied,

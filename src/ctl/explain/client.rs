@@ -32,7 +32,7 @@ impl Client {
             (false, IpAddr::V4(_)) => false,
             (true, IpAddr::V4(_)) | (false, IpAddr::V6(_)) => true,
         };
-        reached.then_some(Peer { address: self.address, mapped })
+        reached.then_some(Peer { source: self.address.into(), mapped })
     }
 
     /// What its address resolves to.

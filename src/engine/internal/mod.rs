@@ -31,7 +31,7 @@ pub(super) fn serve(engine: &Rc<RefCell<Engine>>, visitor: Visitor, service: Int
         }
         // Left out when the files are read.
         Internal::Tcpmux => {
-            engine.borrow_mut().uncount(visitor.service, visitor.peer.address);
+            engine.borrow_mut().uncount(visitor.service, visitor.peer.source);
         }
     }
 }
@@ -44,7 +44,7 @@ impl Engine {
         // The client may be gone.
         socket::send_now(socket, bytes).ok();
         if self.doors.get(service).is_some_and(|state| state.door.reports_answers) {
-            let answered = ToMonitor::Answered { service: *service, peer: peer.address };
+            let answered = ToMonitor::Answered { service: *service, peer: peer.source };
             self.port.send(&answered, None);
         }
     }

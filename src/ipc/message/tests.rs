@@ -46,8 +46,9 @@ proptest! {
 #[test]
 fn every_message_survives_the_wire() {
     let (service, ticket) = (ServiceIndex(7), Ticket(u64::MAX));
-    let peers = ["192.0.2.1", "2001:db8::1"].map(|p| p.parse::<IpAddr>().unwrap());
-    for peer in peers {
+    let address = [192, 0, 2, 1].into();
+    let peers = [address, "2001:db8::1".parse::<IpAddr>().unwrap()].map(Source::Ip);
+    for peer in peers.into_iter().chain([Source::Unknown]) {
         for why in Denial::ALL {
             let message = ToMonitor::Refused(Refusal { service, why, peer });
             assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
@@ -64,8 +65,8 @@ fn every_message_survives_the_wire() {
                 event: Event::RuleFallsShort { is_allow: true, line: 7 },
             },
             ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
-            ToMonitor::Sensed { service, peer },
-            ToMonitor::NoId { service, why: NoId::Timeout, peer },
+            ToMonitor::Sensed { service, peer: address },
+            ToMonitor::NoId { service, why: NoId::Timeout, peer: address },
             ToMonitor::Began { ticket, service, peer },
             ToMonitor::Ended { ticket, how: Ending::CutOff, received: 1, sent: u64::MAX },
             ToMonitor::Answered { service, peer },
@@ -83,7 +84,7 @@ fn every_message_survives_the_wire() {
             },
             ToEngine::Listener { service },
             ToEngine::Running { ticket, service, peer },
-            ToEngine::LockOut { peer, seconds: 60 },
+            ToEngine::LockOut { peer: address, seconds: 60 },
             ToEngine::Commit { generation: Generation(1) },
             ToEngine::NotStarted { ticket },
             ToEngine::Again { ticket, failures: 4 },

@@ -1,0 +1,120 @@
+//! May this caller in? The verdict, what it is counted by, and who hears of a refusal.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::admit;
+use crate::admit::Peer;
+use crate::admit::Processes;
+use crate::admit::Rate;
+use crate::admit::Welcome;
+use crate::engine::Engine;
+use crate::engine::wrap::Facts;
+use crate::ipc::Refusal;
+use crate::ipc::ToMonitor;
+use crate::plan::Denial;
+use crate::plan::Door;
+use crate::plan::Duty;
+use crate::plan::ServiceIndex;
+use crate::plan::Source;
+
+/// All that is decided by: who asks, and at which door.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) service: ServiceIndex,
+    pub(super) peer: Peer,
+    /// The address of ours that was called; `None`: nobody can say.
+    pub(super) own: Option<IpAddr>,
+    /// How often its server could not be forked (RETRY-1).
+    pub(super) failures: u8,
+}
+
+impl Engine {
+    /// May this caller in? `None` when its door is gone. Who may, and stays, is counted from now on.
+    pub(super) fn decide(&mut self, caller: Caller) -> Option<Result<Welcome, Denial>> {
+        let mut verdict = self.decide_by_rules(caller)?;
+        if verdict == Ok(Welcome::In) {
+            verdict = self.decide_by_wrappers(caller);
+        }
+        match verdict {
+            Ok(_) => self.count(caller),
+            Err(Denial::Cps) => self.pause(caller.service),
+            Err(Denial::Address) => self.sense(caller),
+            Err(_) => {}
+        }
+        Some(verdict)
+    }
+
+    /// One caller more who stays (LIM-2).
+    fn count(&mut self, caller: Caller) {
+        let Caller { service, peer, .. } = caller;
+        if self.doors.get(&service).is_some_and(|state| state.door.duty.is_lasting()) {
+            self.counts.entry(service).or_default().add(peer.source);
+            self.running += 1;
+        }
+    }
+
+    /// By what the configuration says, and by who came to a sensor.
+    fn decide_by_rules(&mut self, caller: Caller) -> Option<Result<Welcome, Denial>> {
+        let Caller { service, peer, failures, .. } = caller;
+        let processes = Processes { running: self.running, limit: self.process_limit };
+        let state = self.doors.get_mut(&service)?;
+        let counts = self.counts.entry(service).or_default();
+        let Door { policy, duty, .. } = &state.door;
+        let now = self.clock.moment(policy);
+        // Who comes back has been counted: it is no new connection.
+        let mut at_rest = Rate::default();
+        let rate = if failures == 0 { &mut state.rate } else { &mut at_rest };
+        let verdict = admit::decide(policy, rate, counts, processes, peer, now);
+        let address = peer.source.ip();
+        let is_locked_out =
+            address.is_some_and(|address| self.locked_out.contains(address, Instant::now()));
+        Some(match duty {
+            Duty::HandOver | Duty::Answer(_) if !is_locked_out => verdict,
+            Duty::HandOver | Duty::Answer(_) | Duty::LockOut(_) => {
+                verdict.and(Err(Denial::Address))
+            }
+        })
+    }
+
+    /// By hosts.allow and hosts.deny, as far as that goes without asking anybody.
+    fn decide_by_wrappers(&mut self, caller: Caller) -> Result<Welcome, Denial> {
+        match self.wrap(caller, &Facts::default()) {
+            Ok(true) => Ok(Welcome::In),
+            Ok(false) => Err(Denial::Libwrap),
+            Err(_) => Ok(Welcome::NameDecides),
+        }
+    }
+
+    /// SENS-1: at a sensor, whoever comes is locked out of everything.
+    fn sense(&mut self, caller: Caller) {
+        let service = caller.service;
+        let duty = self.doors.get(&service).map(|state| &state.door.duty);
+        let (Some(&Duty::LockOut(time)), Source::Ip(peer)) = (duty, caller.peer.source) else {
+            return;
+        };
+        if self.locked_out.add(peer, time, Instant::now()).is_some() {
+            self.port.send(&ToMonitor::Sensed { service, peer }, None);
+        }
+    }
+
+    /// Whether the client's host is asked before a server starts (IDENT-1).
+    pub(super) fn asks_ident(&self, service: ServiceIndex) -> bool {
+        self.doors.get(&service).is_some_and(|state| state.door.ident.on_success)
+    }
+
+    /// Whether it is asked about a client that was refused (IDENT-6).
+    pub(super) fn asks_after(&self, service: ServiceIndex, why: Denial) -> bool {
+        let state = self.doors.get(&service);
+        why.is_by_limits() && state.is_some_and(|state| state.door.ident.on_failure)
+    }
+
+    /// Tells the monitor of a refusal, where somebody reads about it.
+    pub(super) fn report(&mut self, service: ServiceIndex, peer: Source, why: Denial) {
+        let reports = self.doors.get(&service).is_some_and(|state| state.door.reports_refusals);
+        // The daemon's log has a word about these, too (LIM-4, WRAP-1).
+        if reports || matches!(why, Denial::Load | Denial::Libwrap) {
+            self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
+        }
+    }
+}

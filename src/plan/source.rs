@@ -1,0 +1,51 @@
+//! Who asks: the word behind `from=`, and what limits count by.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// An IPv4 client is an IPv4 address, however it is connected (BIND-11).
+    Ip(IpAddr),
+    /// Nobody can say: the server accepts the connections itself (WAIT-6).
+    Unknown,
+}
+
+impl Source {
+    /// The address, where there is one.
+    #[must_use]
+    pub const fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(address),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        Self::Ip(address)
+    }
+}
+
+impl fmt::Display for Source {
+    /// As logs and REMOTE_HOST have it (SRV-8).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unknown => f.write_str("<no address>"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn srv_8_who_has_no_address_is_named_so() {
+        assert_eq!(Source::from(IpAddr::from([192, 0, 2, 1])).to_string(), "192.0.2.1");
+        assert_eq!(Source::Unknown.to_string(), "<no address>");
+    }
+}
