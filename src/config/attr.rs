@@ -230,7 +230,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::log_on_failure),
         default: "nothing",
         summary: "what is logged when a connection is refused",
-        text: "With any word a line FAIL is written, with the reason. HOST adds the address of the client; ATTEMPT adds nothing. USERID: the host of a client that a limit has refused is asked whose connection it was. RECORD was removed from xinetd and is ignored. Nothing at all is logged without `log_type`.",
+        text: "With any word a line FAIL is written, with the reason. HOST: the address of the client is added. ATTEMPT: nothing is added. USERID: the host of a client that a limit has refused is asked whose connection it was. RECORD was removed from xinetd and is ignored. Nothing at all is logged without `log_type`.",
         spec: "ATTR-10",
         ..LIST
     },
@@ -370,7 +370,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::flags),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. REUSE means nothing; NOLIBWRAP: hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY: a server that cannot be forked is not tried again. INTERCEPT means nothing with `wait = no`. A service with LABELED is left out: there are no SELinux labels.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on; with IPv6 clients of IPv4 are served too, unless `v6only` says otherwise. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. NOLIBWRAP: the files hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY: a server that cannot be forked is not tried again. INTERCEPT: nothing with `wait = no`. LABELED: the service is left out: there are no SELinux labels. REUSE: nothing.",
         spec: "ATTR-22",
         ..SCALAR
     },

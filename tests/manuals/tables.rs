@@ -89,11 +89,13 @@ fn with_values(row: &Row) -> String {
 
 /// The values of the form `form` that a sentence is about, and what it says of them.
 fn value<'s>(sentence: &'s str, form: &str) -> Option<(String, &'s str)> {
-    let (values, meaning) = sentence.split_once(": ")?;
-    let values = values.replace("\\fB", "").replace("\\fP", "");
+    let (head, meaning) = sentence.split_once(": ")?;
+    let head = head.replace("\\fB", "").replace("\\fP", "");
+    let (values, remark) = head.split_once(" (").unwrap_or((&head, ""));
+    let remark = if remark.is_empty() { remark.to_owned() } else { format!(" No ({remark}") };
     let known: Vec<_> = form.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let is_known = values.split(", ").all(|value| known.contains(&value));
-    is_known.then(|| (values.replace(", ", " , "), meaning))
+    is_known.then(|| (values.replace(", ", " , ") + &remark, meaning))
 }
 
 fn option(row: &cli::Row) -> String {
