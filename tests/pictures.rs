@@ -80,7 +80,8 @@ fn picture(loaded: &Loaded) -> String {
     }
     text.push_str("=== services\n");
     for service in &loaded.plan.services {
-        writeln!(text, "up: {} on {}", service.id, service.socket).unwrap();
+        let sockets: Vec<_> = service.sockets.iter().map(ToString::to_string).collect();
+        writeln!(text, "up: {} on {}", service.id, sockets.join(" ")).unwrap();
     }
     for faulty in &loaded.faulty {
         writeln!(text, "faulty: {}", faulty.id).unwrap();

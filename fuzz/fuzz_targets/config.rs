@@ -18,7 +18,7 @@ use xinetd_rs::config::edit::{Switch, switch};
 use xinetd_rs::config::lookup::{Table, User};
 use xinetd_rs::config::{Loaded, Request, load, parse};
 use xinetd_rs::diag::{Diagnostic, Sources};
-use xinetd_rs::plan::{Door, ServiceIndex, decode_doors, encode_doors};
+use xinetd_rs::plan::{Door, ServiceIndex, SocketIndex, decode_doors, encode_doors};
 
 /// Where the parts of the input go, below the directory of the configuration.
 const FILES: [&str; 6] = ["main", "d/a", "d/a.local", "d/b", "d/b.local", "other"];
@@ -105,12 +105,15 @@ fn dump(loaded: &Loaded) {
 fn carry(loaded: &Loaded) {
     let services = &loaded.plan.services;
     let mut taken = HashSet::new();
-    for socket in services.iter().map(|service| service.socket) {
-        let first = taken.insert((socket.protocol, socket.address));
-        assert!(first || socket.address.port() == 0, "two services on {socket}");
+    for socket in services.iter().flat_map(|service| &service.sockets) {
+        let first = taken.insert((socket.protocol, &socket.address));
+        let is_any = socket.address.ip().is_some_and(|address| address.port() == 0);
+        assert!(first || is_any, "two services on {socket}");
     }
-    let doors: Vec<Door> =
-        (0..).zip(services).map(|(number, one)| Door::of(ServiceIndex(number), one)).collect();
+    let doors: Vec<Door> = (0..)
+        .zip(services)
+        .map(|(number, one)| Door::of(ServiceIndex(number), one, vec![SocketIndex(number)]))
+        .collect();
     let bytes = encode_doors(&doors).expect("memory");
     assert_eq!(decode_doors(&bytes).expect("what was written"), doors);
 }

@@ -6,6 +6,7 @@ mod port;
 mod socket;
 
 use crate::config::ast::Word;
+use crate::config::case::socket::Transport;
 use crate::config::draft::{Draft, Edits};
 use crate::config::lookup::Lookup;
 use crate::config::resolve::Defaults;
@@ -14,7 +15,7 @@ use crate::config::{addr, attr, code};
 use crate::diag::Diagnostic;
 use crate::plan::{
     AccessList, Banners, EnvPlan, LogField, LogFields, LogTarget, LogWishes, Origin, Passed, Place,
-    Policy, Protocol, Service, ServiceId, SocketKey, SocketOptions, Wait,
+    Policy, Protocol, Service, ServiceId, SocketOptions, Wait,
 };
 
 /// One service on its way from draft to plan.
@@ -35,13 +36,13 @@ impl Case<'_> {
         let transport = self.transport();
         let wait = self.wait();
         let port = transport.as_ref().and_then(|transport| self.port(&transport.protocol));
-        let socket = self.socket(transport.as_ref(), port.unwrap_or_default());
+        let sockets = self.sockets(transport.as_ref(), port.unwrap_or_default());
         if let (Some(transport), Some(wait)) = (&transport, wait) {
             self.fits_together(transport, wait);
         }
         let (rpc, mux) = (self.rpc(), self.mux());
         let action = self.action(transport.as_ref());
-        let log = self.log(socket);
+        let log = self.log(transport.as_ref(), port);
         let draft = self.draft;
         (port.is_some() || self.needs_no_port()).then_some(())?;
         Some(Service {
@@ -49,7 +50,9 @@ impl Case<'_> {
             name: self.name.text().into_owned(),
             declared_at: self.place.clone(),
             origin: if draft.is(ServiceType::Unlisted) { Origin::Unlisted } else { Origin::Listed },
-            socket: socket?,
+            socket_type: transport.as_ref()?.socket_type,
+            protocol: transport.as_ref()?.protocol.number,
+            sockets: sockets?,
             options: SocketOptions {
                 nodelay: draft.flag(Flag::NoDelay).is_some(),
                 keepalive: draft.flag(Flag::KeepAlive).is_some(),
@@ -130,17 +133,20 @@ impl Case<'_> {
     }
 
     /// DEF-14, DEF-18
-    fn log(&mut self, socket: Option<SocketKey>) -> LogWishes {
+    fn log(&mut self, transport: Option<&Transport>, port: Option<u16>) -> LogWishes {
         let (draft, defaults) = (self.draft, &self.defaults.draft);
         let on_success = draft.on_success.apply(defaults.on_success.apply(None).as_deref());
         let on_failure = draft.on_failure.apply(defaults.on_failure.apply(None).as_deref());
         let set = |fields: Option<Vec<LogField>>| {
             fields.into_iter().flatten().fold(LogFields::default(), LogFields::with)
         };
+        const IDENT: u16 = 113; // RFC 1413
+        let is_ident = port == Some(IDENT)
+            && transport.is_some_and(|transport| transport.protocol.number == Protocol::TCP);
         let on_success = self.without_traffic(set(on_success));
-        let on_success = self.without_ident(on_success, socket);
+        let on_success = self.without_ident(on_success, is_ident);
         self.is_named(on_success);
-        let on_failure = self.without_ident(set(on_failure), socket);
+        let on_failure = self.without_ident(set(on_failure), is_ident);
         let inherited =
             if defaults.log_type.is_some() { LogTarget::Common } else { LogTarget::None };
         LogWishes { target: draft.log_type.clone().unwrap_or(inherited), on_success, on_failure }
@@ -181,12 +187,8 @@ impl Case<'_> {
     }
 
     /// CHK-15: to ask whoever asks us would never end.
-    fn without_ident(&mut self, fields: LogFields, socket: Option<SocketKey>) -> LogFields {
-        const IDENT: u16 = 113; // RFC 1413
-        let asked = socket.is_some_and(|socket| {
-            socket.address.port() == IDENT && socket.protocol == Protocol::TCP
-        });
-        if !asked || !fields.has(LogField::UserId) {
+    fn without_ident(&mut self, fields: LogFields, is_ident: bool) -> LogFields {
+        if !is_ident || !fields.has(LogField::UserId) {
             return fields;
         }
         let message = "USERID is ignored: this service is the one that would be asked";

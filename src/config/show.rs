@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 use crate::config::value;
 use crate::plan::{
-    AccessList, Action, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField, LogFields,
-    LogTarget, Mux, Origin, Passed, Program, Resource, Service, SourcePrefix, Wait,
+    AccessList, Action, Address, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField,
+    LogFields, LogTarget, Mux, Origin, Passed, Program, Resource, Service, SocketKey, SourcePrefix,
+    Wait,
 };
 
 /// The words of a value; `None` where nothing is set.
@@ -62,11 +63,11 @@ pub(super) const fn nothing(_: &Service, _: &LogTarget) -> Words {
 }
 
 pub(super) fn socket_type(service: &Service, _: &LogTarget) -> Words {
-    one(service.socket.socket_type.word())
+    one(service.socket_type.word())
 }
 
 pub(super) fn protocol(service: &Service, _: &LogTarget) -> Words {
-    one(service.socket.protocol)
+    one(service.protocol)
 }
 
 pub(super) fn wait(service: &Service, _: &LogTarget) -> Words {
@@ -200,8 +201,9 @@ pub(super) fn types(service: &Service, _: &LogTarget) -> Words {
 pub(super) fn flags(service: &Service, _: &LogTarget) -> Words {
     let named = program(service)
         .is_some_and(|program| program.argv.first().map(OsStr::new) != program.path.file_name());
-    let socket = service.socket;
-    let everywhere = socket.address.ip().is_unspecified();
+    let everywhere = service.sockets.iter().find(|socket| socket.address.is_everywhere());
+    let is_v4 = |socket: &SocketKey| socket.address.ip().is_some_and(|address| address.is_ipv4());
+    let is_v6 = |socket: &SocketKey| !is_v4(socket) && !socket.any_family && !socket.v6only;
     which([
         (service.wait == Wait::Intercepted, "INTERCEPT"),
         (!service.retry, "NORETRY"),
@@ -211,8 +213,8 @@ pub(super) fn flags(service: &Service, _: &LogTarget) -> Words {
         (service.options.keepalive, "KEEPALIVE"),
         (service.libwrap == Libwrap::Off, "NOLIBWRAP"),
         (matches!(service.action, Action::Sensor { .. }), "SENSOR"),
-        (everywhere && socket.address.is_ipv4(), "IPv4"),
-        (everywhere && socket.address.is_ipv6() && !socket.any_family && !socket.v6only, "IPv6"),
+        (everywhere.is_some_and(is_v4), "IPv4"),
+        (everywhere.is_some_and(is_v6), "IPv6"),
     ])
 }
 
@@ -248,7 +250,7 @@ pub(super) fn passenv(service: &Service, _: &LogTarget) -> Words {
 
 pub(super) fn port(service: &Service, _: &LogTarget) -> Words {
     let none = service.rpc.is_some() || service.mux.is_some();
-    (!none).then(|| vec![service.socket.address.port().to_string()])
+    (!none).then(|| vec![service.port().to_string()])
 }
 
 pub(super) fn nice(service: &Service, _: &LogTarget) -> Words {
@@ -273,12 +275,18 @@ pub(super) fn banner_fail(service: &Service, _: &LogTarget) -> Words {
 }
 
 pub(super) fn bind(service: &Service, _: &LogTarget) -> Words {
-    let address = service.socket.address.ip();
-    if address.is_unspecified() { None } else { one(address) }
+    let given = service.sockets.iter().filter(|socket| !socket.address.is_everywhere());
+    let words: Vec<_> = given
+        .map(|socket| match &socket.address {
+            Address::Ip(address) => address.ip().to_string(),
+            unix @ Address::Unix(_) => unix.to_string(),
+        })
+        .collect();
+    (!words.is_empty()).then_some(words)
 }
 
 pub(super) fn v6only(service: &Service, _: &LogTarget) -> Words {
-    yes_no(service.socket.v6only)
+    yes_no(service.sockets.iter().any(|socket| socket.v6only))
 }
 
 pub(super) fn rlimit(service: &Service, resource: Resource) -> Words {

@@ -100,8 +100,8 @@ fn a_line_that_says_the_same_once_more_is_no_mistake() {
 fn a_plain_service_has_the_documented_defaults() {
     let service = with("");
     assert_eq!(service.origin, Origin::Unlisted);
-    assert_eq!(service.socket.to_string(), "[::]:1001/tcp");
-    assert!(service.socket.any_family && !service.socket.v6only, "BIND-1");
+    assert_eq!(service.sockets[0].to_string(), "[::]:1001/tcp");
+    assert!(service.sockets[0].any_family && !service.sockets[0].v6only, "BIND-1");
     assert_eq!(program(&service).argv, ["cat"], "SRV-3");
     assert_eq!(service.policy.instances, Limit::Unlimited);
     assert_eq!(service.policy.rate, RateLimit { per_second: 50, pause: 10 }, "CPS-4");
@@ -120,7 +120,7 @@ fn defaults_reach_services_before_and_after_them() {
         assert!(service.policy.only_from.is_some(), "DEF-10");
         assert_eq!(service.banners.always.as_deref(), Some(Path::new("/etc/motd")));
         assert_eq!(service.policy.instances, Limit::Max(3));
-        assert!(service.socket.v6only, "DEF-12");
+        assert!(service.sockets[0].v6only, "DEF-12");
     }
     assert_eq!(plan.services.len(), 2);
 }
@@ -172,7 +172,7 @@ fn the_port_comes_from_services_and_the_four_mail_names_are_known_anyway() {
     for (name, port) in
         [("http", 80), ("pop3", 110), ("pop3s", 995), ("imap4", 143), ("imap4s", 993)]
     {
-        assert_eq!(one(&listed(name, "")).socket.address.port(), port, "PORT-1: {name}");
+        assert_eq!(one(&listed(name, "")).port(), port, "PORT-1: {name}");
     }
     assert_eq!(ids(&loaded(&listed("http", "port = 81"))).1, ["http"], "PORT-2");
     assert_eq!(ids(&loaded(&listed("httpd", "port = 80"))).1, ["httpd"], "PORT-1");
@@ -196,10 +196,13 @@ fn the_address_follows_bind_and_the_family_flags() {
         ("bind =", None),
     ] {
         let plan = loaded(&entry("a", 1001, lines)).plan;
-        let found = plan.services.first().map(|service| service.socket.address.to_string());
+        let found = plan.services.first().map(|service| service.sockets[0].address.to_string());
         assert_eq!(found.as_deref(), socket, "BIND-2 to BIND-7, PARSE-14: {lines}");
     }
-    assert!(with("v6only = yes").socket.v6only && !with("v6only = no").socket.v6only, "BIND-5");
+    assert!(
+        with("v6only = yes").sockets[0].v6only && !with("v6only = no").sockets[0].v6only,
+        "BIND-5"
+    );
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn the_verdict_tells_lines_from_values() {
     let twice = "log_type = SYSLOG mail\nlog_type = SYSLOG mail";
     assert_eq!(verdict(&defaults(twice)), fatal(true), "DEF-9");
     let nowhere = Request {
-        path: Path::new("/nonexistent"),
+        path: Path::new("/nonexistent/d"),
         base: Path::new("/"),
         lookup: &machine(),
         inetd: None,

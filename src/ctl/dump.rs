@@ -16,7 +16,7 @@ use crate::config::report;
 use crate::config::system::System;
 use crate::config::{self, Declared, Fate, KeptOff, Loaded, Request, Verdict};
 use crate::diag::Span;
-use crate::plan::Service;
+use crate::plan::{Address, Service};
 
 use super::compat::Compat;
 use super::complain;
@@ -108,12 +108,13 @@ const fn state(fate: Fate) -> &'static str {
 
 /// Where it listens; null for a service behind tcpmux. Port 0: the system chooses one.
 fn listen(service: &Service) -> Value {
-    let socket = service.socket;
-    if service.mux.is_some() {
-        return Value::Null;
-    }
+    let Some(socket) = service.sockets.first() else { return Value::Null };
+    let address = match &socket.address {
+        Address::Ip(address) => address.ip().to_string(),
+        unix @ Address::Unix(_) => unix.to_string(),
+    };
     json!({
-        "address": socket.address.ip().to_string(),
+        "address": address,
         "port": socket.address.port(),
         "protocol": socket.protocol.to_string(),
         "socket_type": socket.socket_type.word(),

@@ -21,6 +21,7 @@ use crate::plan::Duty;
 use crate::plan::Policy;
 use crate::plan::RateAction;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::socket;
 
@@ -58,7 +59,7 @@ pub(super) fn accept_ready(engine: &Rc<RefCell<Engine>>) -> bool {
     }
     for number in &numbers {
         for _ in 0..CLIENTS_A_TURN {
-            let Some(visitor) = engine.borrow_mut().next_visitor(ServiceIndex(*number)) else {
+            let Some(visitor) = engine.borrow_mut().next_visitor(SocketIndex(*number)) else {
                 break;
             };
             receive(engine, visitor);
@@ -137,16 +138,17 @@ impl Engine {
     ) {
         let Some(state) = self.doors.get(&service) else { return };
         let is_ipv4 = source.ip().is_some_and(|address| address.is_ipv4());
-        let mapped = is_ipv4 && socket::is_ipv6(&state.listener);
+        let mapped = is_ipv4 && state.is_dual_stack();
         let peer = Peer { source, mapped };
         self.returned.push(Visitor { service, socket: connection.into(), peer, failures });
     }
 
-    /// The next client of a service; `None` when there is none now, or none may be taken.
-    fn next_visitor(&mut self, service: ServiceIndex) -> Option<Visitor> {
+    /// The next client at a socket; `None` when there is none now, or none may be taken.
+    fn next_visitor(&mut self, socket: SocketIndex) -> Option<Visitor> {
         if !self.may_accept() {
             return None;
         }
+        let service = *self.sockets.get(&socket)?;
         loop {
             let state = self.doors.get_mut(&service).filter(|state| state.has_room())?;
             let Policy { rate, rate_action, .. } = state.door.policy;
@@ -155,7 +157,7 @@ impl Engine {
                 self.hold(service, wait);
                 return None;
             }
-            match SockRef::from(&state.listener).accept() {
+            match SockRef::from(state.listener(socket)?).accept() {
                 Ok((socket, address)) => {
                     if is_paced {
                         state.pace.take(rate, Instant::now());

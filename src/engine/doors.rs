@@ -1,6 +1,7 @@
 //! The listening sockets and their state: open, or paused by `cps`.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use crate::ipc::Violation;
 use crate::plan::Door;
 use crate::plan::Generation;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
+use crate::sys::readiness::ReadySet;
 use crate::sys::socket;
 
 /// How often it is said that clients have to wait for their turn.
@@ -25,11 +28,12 @@ const RETRY: Duration = Duration::from_secs(1);
 /// one door hold up nobody at another.
 const MOST_PENDING_HERE: usize = 64;
 
-/// One door: whom to let in, and the socket they come through.
+/// One door: whom to let in, and the sockets they come through.
 #[derive(Debug)]
 pub(super) struct DoorState {
     pub(super) door: Door,
-    pub(super) listener: OwnedFd,
+    /// None behind tcpmux; more than one with several addresses.
+    listeners: Vec<(SocketIndex, OwnedFd)>,
     pub(super) rate: Rate,
     /// For `cps_action = pace`.
     pub(super) pace: Pace,
@@ -47,6 +51,47 @@ impl DoorState {
     pub(super) const fn has_room(&self) -> bool {
         self.pending < MOST_PENDING_HERE
     }
+
+    /// The listening socket of this number.
+    pub(super) fn listener(&self, socket: SocketIndex) -> Option<&OwnedFd> {
+        self.listeners.iter().find(|(index, _)| *index == socket).map(|(_, listener)| listener)
+    }
+
+    /// Whether its IPv4 clients come through a socket of IPv6 (ADDR-12).
+    pub(super) fn is_dual_stack(&self) -> bool {
+        self.listeners().any(socket::is_dual_stack)
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.listeners.iter().map(|(_, listener)| listener)
+    }
+
+    /// Clients are reported from now on.
+    fn watch(&self, ready: &ReadySet) {
+        for (index, listener) in &self.listeners {
+            let _ = ready.add(listener, index.0);
+        }
+    }
+
+    /// They are not any more. The monitor may hold the same sockets on: closing them would not
+    /// be enough.
+    fn ignore(&self, ready: &ReadySet) {
+        for listener in self.listeners() {
+            let _ = ready.remove(listener);
+        }
+    }
+
+    /// Nobody can connect, and nobody else can take the ports.
+    fn hold(&self) {
+        for listener in self.listeners() {
+            socket::hold_port(listener).ok();
+        }
+    }
+
+    /// All sockets listen, whatever they did before.
+    fn listen(&self) -> io::Result<()> {
+        self.listeners().try_for_each(socket::listen)
+    }
 }
 
 /// A plan on its way in.
@@ -54,43 +99,31 @@ impl DoorState {
 pub(super) struct Arriving {
     pub(super) generation: Generation,
     pub(super) doors: Vec<Door>,
-    pub(super) listeners: HashMap<ServiceIndex, OwnedFd>,
+    pub(super) listeners: HashMap<SocketIndex, OwnedFd>,
 }
 
 impl Engine {
-    /// Swaps to the plan that has arrived: doors that stay keep their socket, their pause and
+    /// Swaps to the plan that has arrived: doors that stay keep their sockets, their pause and
     /// whoever waits in their backlog; cps counters start anew (RELOAD-9).
     pub(super) fn adopt(&mut self, generation: Generation) -> Result<(), Violation> {
         let contradiction = |how| Violation::Contradiction(Kind::Commit, how);
-        let mut arriving = self.arriving.take().ok_or(contradiction("without a plan"))?;
+        let arriving = self.arriving.take().ok_or(contradiction("without a plan"))?;
         if arriving.generation != generation {
             return Err(contradiction("of another plan"));
         }
+        let Arriving { doors, mut listeners, .. } = arriving;
         let mut old = std::mem::take(&mut self.doors);
-        for door in arriving.doors {
+        self.sockets.clear();
+        for door in doors {
             let index = door.index;
             self.counts.entry(index).or_default().count_by(door.policy.source_prefix);
-            let before = old.remove(&index);
-            let state = match (arriving.listeners.remove(&index), before) {
-                (Some(listener), before) => {
-                    if let Some(before) = before {
-                        self.close(&before);
-                        self.cut_off(index);
-                        self.paused.retain(|(_, paused)| *paused != index);
-                    }
-                    self.open(door, listener)
-                }
-                (None, Some(mut before)) => {
-                    before.door = door;
-                    before.rate.restart();
-                    before
-                }
-                (None, None) => return Err(contradiction("a door without a listener")),
-            };
+            self.sockets.extend(door.sockets.iter().map(|socket| (*socket, index)));
+            let state = self.renew(door, old.remove(&index), &mut listeners);
+            let state = state.ok_or(contradiction("a door without a listener"))?;
             self.doors.insert(index, state);
         }
         for (index, gone) in old {
-            self.close(&gone);
+            gone.ignore(&self.ready);
             self.cut_off(index);
         }
         let doors = &self.doors;
@@ -99,31 +132,68 @@ impl Engine {
         Ok(())
     }
 
-    /// Watches a new listener. An engine that died may have left it resting, so listen(2)
-    /// comes first; on a socket that listens it changes nothing.
-    fn open(&mut self, door: Door, listener: OwnedFd) -> DoorState {
+    /// A door as the new plan wants it. One that loses a socket is as good as new: its sessions
+    /// end (RELOAD-7). `None`: a socket of it has not arrived.
+    fn renew(
+        &mut self,
+        door: Door,
+        before: Option<DoorState>,
+        arrived: &mut HashMap<SocketIndex, OwnedFd>,
+    ) -> Option<DoorState> {
         let index = door.index;
-        let is_paused = socket::listen(&listener).is_err();
-        if is_paused {
-            self.paused.push((Instant::now() + RETRY, index));
-        } else {
-            let _ = self.ready.add(&listener, index.0);
+        let stays = |(socket, _): &(SocketIndex, _)| door.sockets.contains(socket);
+        let (mut before, mut listeners) = (before, Vec::new());
+        if let Some(before) = &mut before {
+            listeners = before.listeners.extract_if(.., |one| stays(one)).collect();
         }
-        DoorState {
+        let are_new = listeners.len() < door.sockets.len();
+        for socket in &door.sockets {
+            if !listeners.iter().any(|(index, _)| index == socket) {
+                listeners.push((*socket, arrived.remove(socket)?));
+            }
+        }
+        if let Some(before) = before.take_if(|before| !before.listeners.is_empty()) {
+            before.ignore(&self.ready);
+            self.cut_off(index);
+            self.paused.retain(|(_, paused)| *paused != index);
+        }
+        let Some(mut state) = before else { return Some(self.open(door, listeners)) };
+        (state.door, state.listeners) = (door, listeners);
+        state.rate.restart();
+        if are_new {
+            self.open_new(&mut state);
+        }
+        Some(state)
+    }
+
+    fn open(&mut self, door: Door, listeners: Vec<(SocketIndex, OwnedFd)>) -> DoorState {
+        let mut state = DoorState {
             door,
-            listener,
+            listeners,
             rate: Rate::default(),
             pace: Pace::default(),
             is_paced: false,
             said_at: None,
-            is_paused,
+            is_paused: false,
             pending: 0,
-        }
+        };
+        self.open_new(&mut state);
+        state
     }
 
-    /// The monitor may hold the same socket on: without this it would go on being reported.
-    fn close(&self, state: &DoorState) {
-        let _ = self.ready.remove(&state.listener);
+    /// Opens those sockets of a door that are new, as far as it is open itself. An engine that
+    /// died may have left them resting, so listen(2) comes first; on a socket that listens it
+    /// changes nothing.
+    fn open_new(&mut self, state: &mut DoorState) {
+        if state.is_paused && !state.is_paced {
+            state.hold();
+        } else if state.listen().is_err() {
+            state.ignore(&self.ready);
+            (state.is_paused, state.is_paced) = (true, false);
+            self.paused.push((Instant::now() + RETRY, state.door.index));
+        } else if !state.is_paused && state.has_room() {
+            state.watch(&self.ready);
+        }
     }
 
     /// `cps` exceeded: the port is closed for `pause` seconds, which clients see as "connection
@@ -132,8 +202,8 @@ impl Engine {
         let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
             return;
         };
-        let _ = self.ready.remove(&state.listener);
-        socket::hold_port(&state.listener).ok();
+        state.ignore(&self.ready);
+        state.hold();
         let pause = Duration::from_secs(u64::from(state.door.policy.rate.pause));
         state.is_paused = true;
         self.paused.push((Instant::now() + pause, index));
@@ -148,7 +218,7 @@ impl Engine {
         let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
             return;
         };
-        let _ = self.ready.remove(&state.listener);
+        state.ignore(&self.ready);
         (state.is_paused, state.is_paced) = (true, true);
         self.paused.push((now + wait, index));
         if state.said_at.is_none_or(|at| now.duration_since(at) > SAID_AGAIN) {
@@ -160,7 +230,7 @@ impl Engine {
     /// A door whose socket has stopped listening, by whatever hand.
     pub(super) fn try_later(&mut self, index: ServiceIndex) {
         if let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) {
-            let _ = self.ready.remove(&state.listener);
+            state.ignore(&self.ready);
             state.is_paused = true;
             self.paused.push((Instant::now() + RETRY, index));
         }
@@ -172,7 +242,7 @@ impl Engine {
         if let Some(state) = self.doors.get_mut(&index) {
             state.pending += 1;
             if state.pending == MOST_PENDING_HERE && !state.is_paused {
-                let _ = self.ready.remove(&state.listener);
+                state.ignore(&self.ready);
             }
         }
     }
@@ -184,7 +254,7 @@ impl Engine {
         if let Some(state) = self.doors.get_mut(&index).filter(|state| state.pending > 0) {
             state.pending -= 1;
             if state.pending + 1 == MOST_PENDING_HERE && !state.is_paused {
-                let _ = self.ready.add(&state.listener, index.0);
+                state.watch(&self.ready);
             }
         }
         self.wake.notify_one();
@@ -203,11 +273,11 @@ impl Engine {
             if std::mem::take(&mut state.is_paced) {
                 state.is_paused = false;
                 if state.has_room() {
-                    let _ = self.ready.add(&state.listener, index.0);
+                    state.watch(&self.ready);
                 }
                 continue;
             }
-            if socket::listen(&state.listener).is_err() {
+            if state.listen().is_err() {
                 // Something else listens there now; it may go away again.
                 self.paused.push((now + RETRY, index));
                 continue;
@@ -215,7 +285,7 @@ impl Engine {
             state.is_paused = false;
             state.rate.restart();
             if state.has_room() {
-                let _ = self.ready.add(&state.listener, index.0);
+                state.watch(&self.ready);
             }
             let event = Event::Activated;
             self.port.send(&ToMonitor::Noticed { service: index, event }, None);
@@ -224,6 +294,6 @@ impl Engine {
 
     /// Stops watching every door; who has come through one still finds it in the table.
     pub(super) fn close_all(&self) {
-        self.doors.values().for_each(|state| self.close(state));
+        self.doors.values().for_each(|state| state.ignore(&self.ready));
     }
 }

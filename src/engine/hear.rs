@@ -85,10 +85,10 @@ impl Engine {
                 };
                 self.arriving = Some(Arriving { generation, doors, listeners: HashMap::new() });
             }
-            (ToEngine::Listener { service }, Some(listener)) => {
+            (ToEngine::Listener { socket }, Some(listener)) => {
                 let arriving = self.arriving.as_mut();
                 let arriving = arriving.ok_or(Violation::Contradiction(kind, "without a plan"))?;
-                arriving.listeners.insert(service, listener);
+                arriving.listeners.insert(socket, listener);
             }
             (ToEngine::Running { ticket, service, peer }, _) => {
                 self.counts.entry(service).or_default().add(peer);

@@ -42,6 +42,7 @@ use crate::ipc::VIOLATION_STATUS;
 use crate::plan::DenyList;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
@@ -71,6 +72,8 @@ struct Engine {
     port: Port,
     ready: ReadySet,
     doors: HashMap<ServiceIndex, DoorState>,
+    /// Whose door a listening socket belongs to.
+    sockets: HashMap<SocketIndex, ServiceIndex>,
     /// Servers that run, by service; also of services whose door is gone.
     counts: HashMap<ServiceIndex, Counts>,
     /// Servers that run, by ticket.
@@ -206,6 +209,7 @@ impl Engine {
             port,
             ready: ReadySet::new()?,
             doors: HashMap::new(),
+            sockets: HashMap::new(),
             counts: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: Ticket(0),

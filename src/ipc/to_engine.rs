@@ -9,6 +9,7 @@ use crate::ipc::Violation;
 use crate::ipc::wire::{Reader, Writer};
 use crate::plan::Generation;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::channel::Packet;
 
@@ -25,8 +26,8 @@ pub enum ToEngine {
         process_limit: u32,
         log_processes: u32,
     },
-    /// The listener of a door that the engine does not have yet.
-    Listener { service: ServiceIndex },
+    /// A listening socket of a door that the engine does not have yet.
+    Listener { socket: SocketIndex },
     /// A server that an earlier engine started and that still runs.
     Running { ticket: Ticket, service: ServiceIndex, peer: Source },
     /// A client that an earlier engine locked out; for so many seconds, 0 being for ever.
@@ -71,7 +72,7 @@ impl Message for ToEngine {
                 .u64(last_ticket.0)
                 .u32(process_limit)
                 .u32(log_processes),
-            Self::Listener { service } => w.u32(service.0),
+            Self::Listener { socket } => w.u32(socket.0),
             Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).source(peer),
             Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
             Self::Commit { generation } => w.u32(generation.0),
@@ -93,7 +94,7 @@ impl Message for ToEngine {
                 process_limit: r.u32()?,
                 log_processes: r.u32()?,
             },
-            Kind::Listener => Self::Listener { service: ServiceIndex(r.u32()?) },
+            Kind::Listener => Self::Listener { socket: SocketIndex(r.u32()?) },
             Kind::Running => Self::Running {
                 ticket: Ticket(r.u64()?),
                 service: ServiceIndex(r.u32()?),

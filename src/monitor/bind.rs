@@ -4,9 +4,11 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::plan::Address;
 use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
 use crate::sys::socket;
@@ -34,12 +36,19 @@ impl Patience {
     }
 }
 
+/// A socket that cannot be had.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub key: SocketKey,
+    pub cause: io::Error,
+}
+
 /// Opens, binds and listens; the socket is non-blocking, connections will not be.
 ///
 /// # Errors
 /// Those of socket(2), bind(2) and listen(2), of the last try.
 pub(super) fn bind(
-    key: SocketKey,
+    key: &SocketKey,
     options: SocketOptions,
     patience: Patience,
 ) -> io::Result<OwnedFd> {
@@ -54,15 +63,27 @@ pub(super) fn bind(
     }
 }
 
-fn bind_once(key: SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
-    match listener(key.address, key.v6only, options) {
+fn bind_once(key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
+    let address = match &key.address {
+        Address::Ip(address) => *address,
+        Address::Unix(path) => return unix_listener(path),
+    };
+    match listener(address, key.v6only, options) {
         // BIND-1: a system without IPv6, and a service that did not ask for it.
         Err(cause) if key.any_family && cause.raw_os_error() == Some(NO_SUCH_FAMILY) => {
-            let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, key.address.port()));
+            let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
             listener(everywhere, false, options)
         }
         result => result,
     }
+}
+
+fn unix_listener(path: &Path) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(i32::MAX)?;
+    Ok(socket.into())
 }
 
 fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Result<OwnedFd> {
@@ -71,20 +92,29 @@ fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Re
     if address.is_ipv6() {
         socket.set_only_v6(v6only)?;
     }
-    set_options(&socket, options)?;
+    set_tcp_options(&socket, options)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     socket::listen(&socket)?;
     Ok(socket.into())
 }
 
-/// NODELAY and KEEPALIVE, which connections inherit (BIND-9).
+/// NODELAY and KEEPALIVE, which connections inherit (BIND-9); nothing where there is no tcp.
 ///
 /// # Errors
 /// As setsockopt(2).
-pub(super) fn set_options(fd: impl AsFd, options: SocketOptions) -> io::Result<()> {
-    let fd = fd.as_fd();
-    let socket = SockRef::from(&fd);
+pub(super) fn set_options(
+    fd: impl AsFd,
+    key: &SocketKey,
+    options: SocketOptions,
+) -> io::Result<()> {
+    match key.address {
+        Address::Ip(_) => set_tcp_options(&SockRef::from(&fd.as_fd()), options),
+        Address::Unix(_) => Ok(()),
+    }
+}
+
+fn set_tcp_options(socket: &Socket, options: SocketOptions) -> io::Result<()> {
     socket.set_tcp_nodelay(options.nodelay)?;
     socket.set_keepalive(options.keepalive)
 }
@@ -105,18 +135,18 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_an_error_after_the_last_try() {
-        let key = |address| SocketKey {
+        let key = |address: SocketAddr| SocketKey {
             socket_type: SocketType::Stream,
             protocol: Protocol::TCP,
-            address,
+            address: Address::Ip(address),
             v6only: false,
             any_family: false,
         };
         let options = SocketOptions { nodelay: true, keepalive: true };
-        let first = bind(key(([127, 0, 0, 1], 0).into()), options, Patience::NONE).unwrap();
+        let first = bind(&key(([127, 0, 0, 1], 0).into()), options, Patience::NONE).unwrap();
         let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();
         let patience = Patience::from_environment(None);
-        let cause = bind(key(address), options, patience).unwrap_err();
+        let cause = bind(&key(address), options, patience).unwrap_err();
         assert_eq!(cause.kind(), io::ErrorKind::AddrInUse);
     }
 }

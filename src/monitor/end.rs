@@ -226,7 +226,9 @@ impl Monitor {
         self.closed.clear();
         let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
         let mut engine = started?;
-        let all = self.services.iter().map(|(index, _)| index);
+        let all = self.services.iter().flat_map(|(index, active)| {
+            active.listeners.iter().map(move |listener| (index, listener.index))
+        });
         let options = &self.options;
         engine.offer(self.generation, &self.services, all, self.last_ticket, options)?;
         engine.hand_down(&self.running, &self.retries, &self.locked_out);

@@ -22,6 +22,7 @@ use crate::plan::DenyList;
 use crate::plan::Generation;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::encode_doors;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
@@ -55,7 +56,7 @@ pub(super) struct EngineProcess {
     pub ended: bool,
     /// Listeners that it does not have yet, and the word that completes the plan. They are
     /// sent as room comes, straight from the table: no second descriptor for each.
-    listeners: VecDeque<ServiceIndex>,
+    listeners: VecDeque<(ServiceIndex, SocketIndex)>,
     commit: Option<Generation>,
 }
 
@@ -141,7 +142,7 @@ impl EngineProcess {
         &mut self,
         generation: Generation,
         services: &Services,
-        fresh: impl IntoIterator<Item = ServiceIndex>,
+        fresh: impl IntoIterator<Item = (ServiceIndex, SocketIndex)>,
         last_ticket: Ticket,
         options: &Options,
     ) -> io::Result<()> {
@@ -183,9 +184,10 @@ impl EngineProcess {
     /// Sends what there is room for.
     pub(super) fn pump(&mut self, services: &Services) {
         self.port.flush();
-        while let Some(service) = self.listeners.front().copied() {
-            let listener = services.find(service).map(|active| active.listener.as_fd());
-            let message = ToEngine::Listener { service };
+        while let Some((service, socket)) = self.listeners.front().copied() {
+            let listener = services.find(service).and_then(|active| active.listener(socket));
+            let listener = listener.map(|listener| listener.fd.as_fd());
+            let message = ToEngine::Listener { socket };
             if !listener.is_none_or(|fd| self.port.try_send_with(&message, fd)) {
                 return;
             }

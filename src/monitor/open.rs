@@ -2,7 +2,6 @@
 
 use std::env;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -14,11 +13,12 @@ use crate::diag::Severity;
 use crate::log::{ServiceLogs, Style};
 use crate::monitor::Monitor;
 use crate::monitor::bind;
-use crate::monitor::bind::Patience;
-use crate::monitor::services::Active;
+use crate::monitor::bind::{Patience, Refused};
+use crate::monitor::services::{Active, Listener};
 use crate::plan::LogTarget;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketKey;
 
 /// Descriptors that are not for services: our own, and one for an order on its way (START-15).
 const RESERVED: u64 = 14;
@@ -82,12 +82,15 @@ impl Monitor {
                 self.say_not_started(&service, &io::Error::other(log.to_string()));
                 continue;
             }
-            match bind::bind(service.socket, service.options, patience) {
-                Ok(listener) => {
+            match self.listen(&service, patience) {
+                Ok(listeners) => {
                     let index = self.services.new_index();
-                    self.open(index, Rc::new(service), listener, &mut logs);
+                    self.open(index, Rc::new(service), listeners, &mut logs);
                 }
-                Err(cause) => self.say_not_started(&service, &cause),
+                Err(refused) => {
+                    self.say_bind_failed(&service, &refused);
+                    self.say_left_out(&service);
+                }
             }
         }
         self.logs = logs;
@@ -98,22 +101,32 @@ impl Monitor {
         Ok(())
     }
 
+    /// All sockets of a service, or none: the error is that of the first that cannot be had.
+    fn listen(&mut self, service: &Service, patience: Patience) -> Result<Vec<Listener>, Refused> {
+        let open = |key: &SocketKey| match bind::bind(key, service.options, patience) {
+            Ok(fd) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), fd)),
+            Err(cause) => Err(Refused { key: key.clone(), cause }),
+        };
+        service.sockets.iter().map(open).collect()
+    }
+
     /// Puts a service in force, with its log; says why if that cannot be.
     pub(super) fn open(
         &mut self,
         index: ServiceIndex,
         service: Rc<Service>,
-        listener: OwnedFd,
+        listeners: Vec<Listener>,
         logs: &mut ServiceLogs,
     ) -> bool {
-        if !self.has_room_for(self.services.count() + logs.descriptors() + 1) {
+        let descriptors = self.services.listeners() + logs.descriptors() + listeners.len();
+        if !self.has_room_for(descriptors) {
             let why = "the limit on descriptors leaves no room (RLIMIT_NOFILE)";
             self.say_not_started(&service, &io::Error::other(why));
             return false;
         }
         let opened = logs.add(index, &service).map_err(|log| io::Error::other(log.to_string()));
         let name = Rc::clone(&service);
-        let active = opened.and_then(|()| self.household.activate(service, listener));
+        let active = opened.and_then(|()| self.household.activate(service, listeners));
         match active {
             Ok(active) => {
                 self.daemon_log.show(&self.describe(&active));
@@ -140,6 +153,7 @@ impl Monitor {
         }
         let service = &active.service;
         let path = service.action.start().map(|(program, _)| program.path.display().to_string());
+        let sockets: Vec<_> = service.sockets.iter().map(ToString::to_string).collect();
         let launch = active.launch.iter();
         let words: Vec<_> =
             launch.clone().flat_map(|one| one.image.argv()).map(|w| w.to_string_lossy()).collect();
@@ -148,7 +162,7 @@ impl Monitor {
             "Service = {}\n  id     = {}\n  listen = {}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
             service.name,
             service.id,
-            service.socket,
+            sockets.join(" "),
             path.unwrap_or_default(),
             words.join(" "),
             steps.join(", "),
@@ -156,8 +170,9 @@ impl Monitor {
     }
 
     /// MSG-2's sentence, and what it is about.
-    pub(super) fn say_bind_failed(&self, service: &Service, cause: &io::Error) {
-        let (id, socket, place) = (&service.id, service.socket, &service.declared_at);
+    pub(super) fn say_bind_failed(&self, service: &Service, refused: &Refused) {
+        let (id, socket, place) = (&service.id, &refused.key, &service.declared_at);
+        let cause = &refused.cause;
         let cause = cause
             .raw_os_error()
             .map_or_else(|| cause.to_string(), |n| super::words(crate::sys::Errno::from_raw(n)));
@@ -166,11 +181,11 @@ impl Monitor {
 
     /// START-12: left out until the next reload.
     pub(super) fn say_not_started(&self, service: &Service, cause: &io::Error) {
-        if cause.raw_os_error().is_some() {
-            self.say_bind_failed(service, cause);
-        } else {
-            tracing::error!("service {} ({}): {cause}", service.id, service.declared_at);
-        }
+        tracing::error!("service {} ({}): {cause}", service.id, service.declared_at);
+        self.say_left_out(service);
+    }
+
+    pub(super) fn say_left_out(&self, service: &Service) {
         tracing::error!("Service {} failed to start and is deactivated.", service.id);
     }
 }

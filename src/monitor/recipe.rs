@@ -86,8 +86,8 @@ pub(super) fn environment(
 pub(super) mod tests {
     use super::*;
     use crate::plan::{
-        Action, Banners, Libwrap, LogWishes, Origin, Place, Policy, Program, Protocol, Rlimit,
-        ServiceId, SocketKey, SocketOptions, SocketType, Wait,
+        Action, Address, Banners, Libwrap, LogWishes, Origin, Place, Policy, Program, Protocol,
+        Rlimit, ServiceId, SocketKey, SocketOptions, SocketType, Wait,
     };
 
     fn cat() -> Program {
@@ -105,13 +105,15 @@ pub(super) mod tests {
             name: "a".into(),
             declared_at: Place { file: "/etc/xinetd.d/a".into(), line: 1 },
             origin: Origin::Unlisted,
-            socket: SocketKey {
+            socket_type: SocketType::Stream,
+            protocol: Protocol::TCP,
+            sockets: vec![SocketKey {
                 socket_type: SocketType::Stream,
                 protocol: Protocol::TCP,
-                address: ([127, 0, 0, 1], 0).into(),
+                address: Address::Ip(([127, 0, 0, 1], 0).into()),
                 v6only: false,
                 any_family: false,
-            },
+            }],
             options: SocketOptions::default(),
             wait: Wait::No,
             action: Action::Start { program: cat(), credentials: somebody() },

@@ -13,15 +13,17 @@ use crate::ipc::State;
 use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
-use crate::monitor::bind::Patience;
+use crate::monitor::bind::{Patience, Refused};
 use crate::monitor::notify;
-use crate::monitor::services::Services;
+use crate::monitor::services::{Active, Listener, Services};
 use crate::plan;
 use crate::plan::Change;
 use crate::plan::Service;
 use crate::plan::ServiceId;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
+use crate::plan::SocketOptions;
 use crate::sys::clock;
 use crate::sys::fd;
 use crate::sys::signal;
@@ -33,29 +35,29 @@ use crate::sys::socket;
 pub(super) struct Reload {
     /// Services that are gone; their sockets stay open as long as this.
     pub retired: Services,
-    /// Sockets that others have replaced (RELOAD-7).
-    replaced: Vec<OwnedFd>,
+    /// Sockets that services have no more (RELOAD-7).
+    replaced: Vec<Listener>,
     /// Services whose servers are to end.
     ending: Vec<ServiceIndex>,
     opened: usize,
     kept: usize,
 }
 
-/// A change that can be made: with the socket it needs.
+/// A change that can be made: with the new sockets it needs.
 enum Ready {
-    Keep(ServiceIndex, Rc<Service>),
-    Rebind(ServiceIndex, Rc<Service>, OwnedFd),
-    Open(ServiceIndex, Rc<Service>, OwnedFd),
+    Keep(ServiceIndex, Rc<Service>, Vec<Listener>),
+    Rebind(ServiceIndex, Rc<Service>, Vec<Listener>),
+    Open(ServiceIndex, Rc<Service>, Vec<Listener>),
     Drop(ServiceIndex),
 }
 
-/// Services whose sockets are to go, as new ones look for them.
+/// Sockets that are to go, as new services look for them.
 #[derive(Default)]
 struct Leaving {
-    /// The first of those that go themselves, by its socket.
-    dropped: HashMap<SocketKey, ServiceIndex>,
+    /// Of services that go themselves: the first of each kind.
+    dropped: HashMap<SocketKey, (ServiceIndex, SocketIndex)>,
     /// Of these and of those that move: all that have a port.
-    by_port: HashMap<u16, Vec<ServiceIndex>>,
+    by_port: HashMap<u16, Vec<(ServiceIndex, SocketIndex)>>,
 }
 
 impl Monitor {
@@ -101,18 +103,18 @@ impl Monitor {
         }
         let mut wanted = loaded.plan.services;
         let changes = self.changes_to(&mut wanted, &loaded.faulty);
-        self.check_room(&changes, &logs)?;
+        self.check_room(&changes, &wanted, &logs)?;
+        let leaving = self.leaving(&changes, &wanted);
         let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
         let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
-        let leaving = self.leaving(&changes);
         let ready = changes
             .iter()
             .filter_map(|change| match *change {
                 Change::Drop(index) => Some(Ready::Drop(index)),
-                Change::Keep(index, at) => take(at).map(|service| Ready::Keep(index, service)),
-                Change::Rebind(index, at) => {
-                    take(at).map(|service| self.ready_to_rebind(index, service, &leaving))
-                }
+                Change::Keep(index, at) => take(at)
+                    .map(|service| self.ready_to_move(index, service, &leaving, Ready::Keep)),
+                Change::Rebind(index, at) => take(at)
+                    .map(|service| self.ready_to_move(index, service, &leaving, Ready::Rebind)),
                 Change::Open(at) => {
                     take(at).and_then(|service| self.ready_to_open(service, &leaving))
                 }
@@ -147,19 +149,24 @@ impl Monitor {
     }
 
     /// The sockets that `changes` let go of.
-    fn leaving(&self, changes: &[Change]) -> Leaving {
+    fn leaving(&self, changes: &[Change], wanted: &[Service]) -> Leaving {
         let mut leaving = Leaving::default();
         for change in changes {
-            let (index, is_dropped) = match *change {
-                Change::Drop(index) => (index, true),
-                Change::Rebind(index, _) => (index, false),
+            let (index, heir) = match *change {
+                Change::Drop(index) => (index, None),
+                Change::Rebind(index, at) => (index, wanted.get(at)),
                 Change::Keep(..) | Change::Open(_) => continue,
             };
             let Some(active) = self.services.find(index) else { continue };
-            let socket = active.service.socket;
-            leaving.by_port.entry(socket.address.port()).or_default().push(index);
-            if is_dropped {
-                leaving.dropped.entry(socket.identity()).or_insert(index);
+            for socket in &active.listeners {
+                if heir.is_some_and(|heir| heir.listens_on(&socket.key)) {
+                    continue;
+                }
+                let number = (index, socket.index);
+                leaving.by_port.entry(socket.port).or_default().push(number);
+                if heir.is_none() {
+                    leaving.dropped.entry(socket.key.identity()).or_insert(number);
+                }
             }
         }
         leaving
@@ -167,10 +174,24 @@ impl Monitor {
 
     /// Old and new sockets and logs are open side by side for a moment: without room for that
     /// nothing is begun.
-    fn check_room(&self, changes: &[Change], logs: &ServiceLogs) -> Result<(), String> {
-        let is_new = |change: &&Change| matches!(change, Change::Open(_) | Change::Rebind(..));
-        let new = changes.iter().filter(is_new).count();
-        let kept = self.services.count() + self.logs.descriptors() + logs.descriptors();
+    fn check_room(
+        &self,
+        changes: &[Change],
+        wanted: &[Service],
+        logs: &ServiceLogs,
+    ) -> Result<(), String> {
+        let new = changes.iter().map(|change| {
+            let (old, at) = match *change {
+                Change::Drop(_) => return 0,
+                Change::Open(at) => (None, at),
+                Change::Keep(index, at) | Change::Rebind(index, at) => {
+                    (self.services.find(index), at)
+                }
+            };
+            wanted.get(at).map_or(0, |service| new_sockets(service, old).count())
+        });
+        let new: usize = new.sum();
+        let kept = self.services.listeners() + self.logs.descriptors() + logs.descriptors();
         if self.has_room_for(kept + new) {
             return Ok(());
         }
@@ -178,61 +199,90 @@ impl Monitor {
         Err(format!("{wanted} descriptors are more than RLIMIT_NOFILE leaves room for"))
     }
 
-    /// A service that cannot have its new address stays where it is, as it was.
-    fn ready_to_rebind(
+    /// A service that cannot have its new addresses stays where it is, as it was.
+    fn ready_to_move(
         &mut self,
         index: ServiceIndex,
         service: Rc<Service>,
         leaving: &Leaving,
+        ready: fn(ServiceIndex, Rc<Service>, Vec<Listener>) -> Ready,
     ) -> Ready {
-        match self.listener_for(&service, leaving) {
-            Ok(listener) => Ready::Rebind(index, service, listener),
-            Err(cause) => {
-                self.say_bind_failed(&service, &cause);
+        match self.listeners_for(&service, Some(index), leaving) {
+            Ok(listeners) => ready(index, service, listeners),
+            Err(refused) => {
+                self.say_bind_failed(&service, &refused);
                 let Some(old) = self.services.find(index) else { return Ready::Drop(index) };
                 // Another service may have made it rest, to have its port (`listener_for`).
-                if let Err(cause) = socket::listen(&old.listener) {
+                let again = old.listeners.iter().try_for_each(|old| socket::listen(&old.fd));
+                if let Err(cause) = again {
                     tracing::error!("service {} has lost its old address too: {cause}", service.id);
                     return Ready::Drop(index);
                 }
                 tracing::error!("service {} stays on its old address", service.id);
-                Ready::Keep(index, Rc::clone(&old.service))
+                Ready::Keep(index, Rc::clone(&old.service), Vec::new())
             }
         }
     }
 
     fn ready_to_open(&mut self, service: Rc<Service>, leaving: &Leaving) -> Option<Ready> {
-        let listener = self.listener_for(&service, leaving);
-        let listener = listener.map_err(|cause| self.say_not_started(&service, &cause)).ok()?;
-        Some(Ready::Open(self.services.new_index(), service, listener))
+        match self.listeners_for(&service, None, leaving) {
+            Ok(listeners) => Some(Ready::Open(self.services.new_index(), service, listeners)),
+            Err(refused) => {
+                self.say_bind_failed(&service, &refused);
+                self.say_left_out(&service);
+                None
+            }
+        }
     }
 
-    /// The socket of a new service: that of a dropped one with the same address as it is,
+    /// The sockets that `service` needs beside those it has as `index`; all or none.
+    fn listeners_for(
+        &mut self,
+        service: &Service,
+        index: Option<ServiceIndex>,
+        leaving: &Leaving,
+    ) -> Result<Vec<Listener>, Refused> {
+        let old = index.and_then(|index| self.services.find(index));
+        let keys: Vec<_> = new_sockets(service, old).cloned().collect();
+        let open = |key: SocketKey| match self.listener_for(&key, service.options, leaving) {
+            Ok(fd) => Ok(Listener::new(self.services.new_socket_index(), key, fd)),
+            Err(cause) => Err(Refused { key, cause }),
+        };
+        keys.into_iter().map(open).collect()
+    }
+
+    /// A new socket: that of a dropped service with the same address as it is,
     /// backlog included; otherwise a new one. Where a socket that is to go is in the way, it
     /// rests meanwhile, and listens again if the new one cannot be had all the same; who waited
     /// in its backlog is lost, as when the original closes it.
-    fn listener_for(&self, service: &Service, leaving: &Leaving) -> io::Result<OwnedFd> {
-        let heir = leaving.dropped.get(&service.socket.identity());
-        if let Some(old) = heir.and_then(|index| self.services.find(*index)) {
-            let listener = fd::duplicate(&old.listener)?;
-            bind::set_options(&listener, service.options)?;
+    fn listener_for(
+        &self,
+        key: &SocketKey,
+        options: SocketOptions,
+        leaving: &Leaving,
+    ) -> io::Result<OwnedFd> {
+        let find = |&(service, socket): &(ServiceIndex, SocketIndex)| {
+            self.services.find(service).and_then(|active| active.listener(socket))
+        };
+        if let Some(old) = leaving.dropped.get(&key.identity()).and_then(find) {
+            let listener = fd::duplicate(&old.fd)?;
+            bind::set_options(&listener, key, options)?;
             return Ok(listener);
         }
-        let bind = || bind::bind(service.socket, service.options, Patience::NONE);
+        let bind = || bind::bind(key, options, Patience::NONE);
         let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
         bind().or_else(|cause| {
-            let same_port = leaving.by_port.get(&service.socket.address.port());
-            let same_port = same_port.into_iter().flatten();
-            let old: Vec<_> = same_port.filter_map(|index| self.services.find(*index)).collect();
+            let same_port = leaving.by_port.get(&key.address.port());
+            let old: Vec<_> = same_port.into_iter().flatten().filter_map(find).collect();
             if old.is_empty() || !in_the_way(&cause) {
                 return Err(cause);
             }
-            for active in &old {
-                socket::stop_listening(&active.listener).ok();
+            for listener in &old {
+                socket::stop_listening(&listener.fd).ok();
             }
             bind().inspect_err(|_| {
-                for active in &old {
-                    socket::listen(&active.listener).ok();
+                for listener in &old {
+                    socket::listen(&listener.fd).ok();
                 }
             })
         })
@@ -250,23 +300,23 @@ impl Monitor {
                     // For the EXIT lines of its servers.
                     logs.inherit(index, &mut self.logs);
                 }
-                Ready::Keep(index, service) => {
-                    tracing::info!("readjusting service {}", service.id);
-                    self.replace(index, service, None, &mut logs);
+                Ready::Keep(index, service, new) => {
+                    fresh.extend(new.iter().map(|listener| (index, listener.index)));
+                    self.replace(index, service, new, &mut logs);
                     reload.kept += 1;
                 }
-                Ready::Rebind(index, service, listener) => {
-                    tracing::info!("readjusting service {}", service.id);
-                    let old = self.replace(index, service, Some(listener), &mut logs);
-                    reload.replaced.extend(old);
+                Ready::Rebind(index, service, new) => {
+                    fresh.extend(new.iter().map(|listener| (index, listener.index)));
+                    reload.replaced.extend(self.replace(index, service, new, &mut logs));
                     reload.ending.push(index);
                     reload.kept += 1;
-                    fresh.push(index);
                 }
-                Ready::Open(index, service, listener) => {
-                    if self.open(index, service, listener, &mut logs) {
+                Ready::Open(index, service, new) => {
+                    let numbers: Vec<_> =
+                        new.iter().map(|listener| (index, listener.index)).collect();
+                    if self.open(index, service, new, &mut logs) {
                         reload.opened += 1;
-                        fresh.push(index);
+                        fresh.extend(numbers);
                     }
                 }
             }
@@ -296,27 +346,30 @@ impl Monitor {
         }
     }
 
-    /// New attributes for a running service; with a new listener the old one comes back.
+    /// New attributes for a running service, and `new` sockets beside those that stay; those
+    /// that do not come back.
     fn replace(
         &mut self,
         index: ServiceIndex,
         service: Rc<Service>,
-        listener: Option<OwnedFd>,
+        new: Vec<Listener>,
         logs: &mut ServiceLogs,
-    ) -> Option<OwnedFd> {
-        let old = self.services.remove(index)?;
+    ) -> Vec<Listener> {
+        tracing::info!("readjusting service {}", service.id);
+        let Some(old) = self.services.remove(index) else { return Vec::new() };
         if let Err(unusable) = logs.add(index, &service) {
             tracing::error!("service {}: {unusable}; its old log is used on", service.id);
             logs.inherit(index, &mut self.logs);
         }
-        let (listener, left_over) = match listener {
-            Some(new) => (new, Some(old.listener)),
-            None => (old.listener, None),
-        };
-        if let Err(cause) = bind::set_options(&listener, service.options) {
-            tracing::error!("service {}: cannot set socket options: {cause}", service.id);
+        let stays = |listener: &Listener| service.listens_on(&listener.key);
+        let (mut listeners, left_over): (Vec<_>, _) = old.listeners.into_iter().partition(stays);
+        for listener in &listeners {
+            if let Err(cause) = bind::set_options(&listener.fd, &listener.key, service.options) {
+                tracing::error!("service {}: cannot set socket options: {cause}", service.id);
+            }
         }
-        match self.household.activate(service, listener) {
+        listeners.extend(new);
+        match self.household.activate(service, listeners) {
             Ok(active) => self.services.insert(index, active),
             Err(cause) => tracing::error!("{cause}"),
         }
@@ -342,15 +395,25 @@ impl Monitor {
     }
 }
 
+/// The sockets of `service` that `old` does not have.
+fn new_sockets<'s>(
+    service: &'s Service,
+    old: Option<&'s Active>,
+) -> impl Iterator<Item = &'s SocketKey> {
+    let has = |old: &Active, key| old.listeners.iter().any(|one| one.key.is_same(key));
+    service.sockets.iter().filter(move |key| old.is_none_or(|old| !has(old, key)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::monitor::recipe::tests::service;
+    use crate::plan::Address;
 
     fn at(id: &str, address: &str) -> Service {
         let mut service = service();
         service.id = ServiceId(id.into());
-        service.socket.address = address.parse().unwrap();
+        service.sockets[0].address = Address::Ip(address.parse().unwrap());
         service
     }
 
@@ -384,10 +447,49 @@ mod tests {
         );
     }
 
+    fn at_all(id: &str, addresses: &[&str]) -> Service {
+        let mut service = at(id, addresses[0]);
+        service.sockets = addresses.iter().map(|one| at(id, one).sockets.remove(0)).collect();
+        service
+    }
+
+    #[test]
+    fn a_longer_list_of_addresses_keeps_the_service_and_a_lost_address_moves_it() {
+        let old = || at_all("a", &["127.0.0.1:1", "127.0.0.2:1"]);
+        type Expected = fn(ServiceIndex, usize) -> Change;
+        let cases: [(Service, Expected); 3] = [
+            (at_all("a", &["127.0.0.3:1", "127.0.0.2:1", "127.0.0.1:1"]), Change::Keep),
+            (at_all("a", &["127.0.0.2:1"]), Change::Rebind),
+            (at_all("a", &["127.0.0.1:1", "127.0.0.3:1"]), Change::Rebind),
+        ];
+        for (new, change) in cases {
+            let changes = changes(&[old(), at("b", "127.0.0.9:1")], std::slice::from_ref(&new));
+            assert_eq!(changes, [Change::Drop(ServiceIndex(1)), change(ServiceIndex(0), 0)]);
+        }
+    }
+
+    #[test]
+    fn of_twins_each_keeps_the_address_it_has() {
+        let old = [at("a", "127.0.0.1:1"), at("a", "127.0.0.2:1")];
+        let new = [at_all("a", &["127.0.0.3:1", "127.0.0.2:1"]), at("a", "127.0.0.1:1")];
+        assert_eq!(
+            changes(&old, &new),
+            [Change::Keep(ServiceIndex(1), 0), Change::Keep(ServiceIndex(0), 1)]
+        );
+    }
+
+    #[test]
+    fn a_service_without_a_socket_is_known_by_its_id() {
+        let mut behind = at("a", "127.0.0.1:0");
+        behind.sockets.clear();
+        let changes = changes(&[behind.clone()], &[behind]);
+        assert_eq!(changes, [Change::Keep(ServiceIndex(0), 0)]);
+    }
+
     #[test]
     fn reload_8_v6only_is_a_part_of_the_socket() {
         let mut new = at("a", "[::]:1");
-        new.socket.v6only = true;
+        new.sockets[0].v6only = true;
         let changes = changes(&[at("a", "[::]:1")], &[new]);
         assert_eq!(changes, [Change::Rebind(ServiceIndex(0), 0)]);
     }

@@ -16,7 +16,7 @@ use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
 use crate::monitor::retry::Waiting;
-use crate::monitor::services::{Household, Services};
+use crate::monitor::services::{Household, Listener, Services};
 use crate::monitor::{Given, Monitor};
 use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex, Source};
 use crate::sys::Errno;
@@ -36,7 +36,7 @@ fn listener() -> TcpListener {
 /// A connection to the service of these tests, as the engine accepts it; the client's end
 /// comes along.
 fn connection(monitor: &Monitor) -> (OwnedFd, TcpStream) {
-    let listener = &monitor.services.find(ServiceIndex(1)).unwrap().listener;
+    let listener = &monitor.services.find(ServiceIndex(1)).unwrap().listeners[0].fd;
     accept(&TcpListener::from(fd::duplicate(listener).unwrap()))
 }
 
@@ -64,9 +64,11 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
             credentials.uid = uid;
         }
         let listener = listener();
-        service.socket.address = listener.local_addr().unwrap();
+        let key = &mut service.sockets[0];
+        key.address = listener.local_addr().unwrap().into();
+        let listener = Listener::new(table.new_socket_index(), key.clone(), listener.into());
         let index = table.new_index();
-        let active = household.activate(Rc::new(service), listener.into()).unwrap();
+        let active = household.activate(Rc::new(service), vec![listener]).unwrap();
         table.insert(index, active);
     }
     let log = DaemonLog::open("xinetd", Destination::File("/dev/null".into()), false);
@@ -264,7 +266,7 @@ fn what_an_engine_sent_before_it_died_is_carried_out() {
 fn unforked(monitor: &Monitor, ticket: u64, failures: u8) -> Waiting {
     let (ticket, index, peer) = (Ticket(ticket), ServiceIndex(1), PEER);
     let active = monitor.services.find(index).unwrap();
-    let connection = fd::duplicate(&active.listener).unwrap();
+    let connection = fd::duplicate(&active.listeners[0].fd).unwrap();
     Waiting { ticket, index, service: Rc::clone(&active.service), peer, connection, failures }
 }
 

@@ -11,16 +11,46 @@ use crate::plan::Door;
 use crate::plan::EnvPlan;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
+use crate::plan::SocketKey;
 use crate::sys::recipe::Step;
 use crate::sys::recipe::{Environment, Image};
+use crate::sys::socket;
 
 /// One service that runs.
 #[derive(Debug)]
 pub(super) struct Active {
     pub service: Rc<Service>,
-    pub listener: OwnedFd,
+    /// One for each of the service's sockets.
+    pub listeners: Vec<Listener>,
     /// `None`: it starts no servers.
     pub launch: Option<Launch>,
+}
+
+impl Active {
+    /// The socket of this number.
+    #[must_use]
+    pub(super) fn listener(&self, index: SocketIndex) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.index == index)
+    }
+}
+
+/// A listening socket of a service, and what it is.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub index: SocketIndex,
+    pub key: SocketKey,
+    pub fd: OwnedFd,
+    /// The port that it has; the key has none where the system was to choose one (RPC-1).
+    pub port: u16,
+}
+
+impl Listener {
+    /// The socket `fd`, which has been opened for `key`.
+    pub(super) fn new(index: SocketIndex, key: SocketKey, fd: OwnedFd) -> Self {
+        let port = socket::local_port(&fd);
+        Self { index, key, fd, port }
+    }
 }
 
 /// How a server is started.
@@ -46,14 +76,14 @@ impl Household {
         Self { environment, made: HashMap::new(), privileged }
     }
 
-    /// Makes a service ready to run on `listener`.
+    /// Makes a service ready to run on `listeners`.
     ///
     /// # Errors
-    /// When a word of its command line or environment holds a NUL byte; the listener is closed.
+    /// When a word of its command line or environment holds a NUL byte; the listeners are closed.
     pub(super) fn activate(
         &mut self,
         service: Rc<Service>,
-        listener: OwnedFd,
+        listeners: Vec<Listener>,
     ) -> io::Result<Active> {
         let launch = match service.action.start() {
             Some((program, who)) => {
@@ -64,7 +94,7 @@ impl Household {
             }
             None => None,
         };
-        Ok(Active { service, listener, launch })
+        Ok(Active { service, listeners, launch })
     }
 
     /// Drops what no service uses any more.
@@ -88,8 +118,11 @@ impl Household {
 #[derive(Debug, Default)]
 pub(super) struct Services {
     active: BTreeMap<ServiceIndex, Active>,
-    /// The last number given; numbers are never reused, slots cannot run out (RELOAD-13).
+    /// Sockets of all of them.
+    listeners: usize,
+    /// The last numbers given; they are never reused, slots cannot run out (RELOAD-13).
     last: u32,
+    last_socket: u32,
 }
 
 impl Services {
@@ -99,14 +132,23 @@ impl Services {
         ServiceIndex(self.last)
     }
 
-    /// Puts a service in force.
+    /// A number that no listening socket has had.
+    pub(super) const fn new_socket_index(&mut self) -> SocketIndex {
+        self.last_socket = self.last_socket.wrapping_add(1);
+        SocketIndex(self.last_socket)
+    }
+
+    /// Puts a service in force, under a number that is free.
     pub(super) fn insert(&mut self, index: ServiceIndex, active: Active) {
+        self.listeners += active.listeners.len();
         self.active.insert(index, active);
     }
 
     /// Takes a service out of force.
     pub(super) fn remove(&mut self, index: ServiceIndex) -> Option<Active> {
-        self.active.remove(&index)
+        let active = self.active.remove(&index)?;
+        self.listeners -= active.listeners.len();
+        Some(active)
     }
 
     #[must_use]
@@ -124,9 +166,18 @@ impl Services {
         self.active.len()
     }
 
+    /// How many sockets they have together.
+    #[must_use]
+    pub(super) const fn listeners(&self) -> usize {
+        self.listeners
+    }
+
     /// The engine's half of all of them.
     #[must_use]
     pub(super) fn doors(&self) -> Vec<Door> {
-        self.iter().map(|(index, active)| Door::of(index, &active.service)).collect()
+        let sockets = |active: &Active| active.listeners.iter().map(|one| one.index).collect();
+        self.iter()
+            .map(|(index, active)| Door::of(index, &active.service, sockets(active)))
+            .collect()
     }
 }

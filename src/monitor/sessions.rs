@@ -90,7 +90,7 @@ impl Monitor {
 
     /// INTL-9: of a stream service with `wait = yes` no client is told, as if it were a server's.
     fn log_start(&mut self, index: ServiceIndex, service: &Service, pid: i32, peer: Source) {
-        let is_stream = service.socket.socket_type == SocketType::Stream;
+        let is_stream = service.socket_type == SocketType::Stream;
         let peer = if service.wait != Wait::No && is_stream { Source::Unknown } else { peer };
         if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
             self.logs.line(index, service, &line);

@@ -158,7 +158,8 @@ impl Monitor {
         if !socket::is_tcp_connection(&connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
         }
-        if socket::local_port(&connection) != active.service.socket.address.port() {
+        let port = socket::local_port(&connection);
+        if !active.listeners.iter().any(|listener| listener.port == port) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection of this service"));
         }
         let peer = socket::peer(&connection).map_or(claimed, Source::Ip);

@@ -115,7 +115,7 @@ impl Monitor {
 
     fn totals(&self, text: &mut String) {
         let services = self.services.count();
-        let used = services + self.logs.descriptors();
+        let used = self.services.listeners() + self.logs.descriptors();
         let limit = match self.options.process_limit {
             Limit::Unlimited => 0,
             Limit::Max(max) => max,
@@ -151,7 +151,7 @@ fn attributes(service: &Service, common_log: &LogTarget) -> String {
 fn in_the_dump(name: &str, service: &Service, value: Option<Vec<String>>) -> Option<Vec<String>> {
     let text = |word: &std::ffi::OsString| word.display().to_string();
     match name {
-        "protocol" => Some(vec![format!("({},{})", value?.concat(), service.socket.protocol.0)]),
+        "protocol" => Some(vec![format!("({},{})", value?.concat(), service.protocol.0)]),
         "server_args" => {
             let (program, _) = service.action.start()?;
             Some(program.argv.iter().map(text).collect())

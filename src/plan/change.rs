@@ -1,6 +1,6 @@
 //! From the running services and a new plan to the list of what a reload has to do.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::plan::{
     Action, Origin, Protocol, Service, ServiceId, ServiceIndex, SocketKey, SocketType, Wait,
@@ -9,9 +9,11 @@ use crate::plan::{
 /// One step of a reload. `usize` is a position in the new plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Same identity, same socket: only attributes are replaced (RELOAD-2).
+    /// Same identity, and every socket it has stays: attributes are replaced (RELOAD-2), and
+    /// more addresses may be added.
     Keep(ServiceIndex, usize),
-    /// Same identity, another address or family: servers end, the socket is new (RELOAD-7).
+    /// Same identity, but an address or family that it had is gone: servers end, and what is
+    /// not on the same sockets as before is new (RELOAD-7).
     Rebind(ServiceIndex, usize),
     /// Not running before.
     Open(usize),
@@ -26,9 +28,12 @@ pub enum Change {
 #[must_use]
 pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Change> {
     let mut found: Vec<Option<Change>> = vec![None; new.len()];
-    let with_socket = |service: &Service| Some(service.socket.identity());
-    let left = pair(running, new, &mut found, Change::Keep, with_socket);
-    let gone = pair(&left, new, &mut found, Change::Rebind, |_| None);
+    let sockets = |service: &Service| match service.sockets.as_slice() {
+        [] => vec![None],
+        sockets => sockets.iter().map(|socket| Some(socket.identity())).collect(),
+    };
+    let left = pair(running, new, &mut found, sockets);
+    let gone = pair(&left, new, &mut found, |_| vec![None]);
     let drops = gone.into_iter().map(|(index, _)| Change::Drop(index));
     let rest = found
         .into_iter()
@@ -38,26 +43,34 @@ pub fn changes(running: &[(ServiceIndex, &Service)], new: &[Service]) -> Vec<Cha
 }
 
 /// Gives each service of `new` that has no change yet the first of `running` with the same
-/// identity and the same `socket`; those that are left over come back, in their order.
+/// identity that has one of its `marks`; those that are left over come back, in their order.
 fn pair<'r>(
     running: &[(ServiceIndex, &'r Service)],
     new: &[Service],
     found: &mut [Option<Change>],
-    change: fn(ServiceIndex, usize) -> Change,
-    socket: impl Fn(&Service) -> Option<SocketKey>,
+    marks: impl Fn(&Service) -> Vec<Option<SocketKey>>,
 ) -> Vec<(ServiceIndex, &'r Service)> {
-    let mut left: HashMap<_, VecDeque<(ServiceIndex, &Service)>> = HashMap::new();
+    let mut by_mark: HashMap<_, VecDeque<ServiceIndex>> = HashMap::new();
+    let mut left: BTreeMap<ServiceIndex, &Service> = running.iter().copied().collect();
     for (index, service) in running {
-        left.entry((identity(service), socket(service))).or_default().push_back((*index, service));
+        for mark in marks(service) {
+            by_mark.entry((identity(service), mark)).or_default().push_back(*index);
+        }
     }
     let open = found.iter_mut().zip(new).enumerate().filter(|(_, (slot, _))| slot.is_none());
     for (position, (slot, service)) in open {
-        let same = left.get_mut(&(identity(service), socket(service)));
-        *slot = same.and_then(VecDeque::pop_front).map(|(index, _)| change(index, position));
+        let same = marks(service).into_iter().find_map(|mark| {
+            let candidates = by_mark.get_mut(&(identity(service), mark))?;
+            std::iter::from_fn(|| candidates.pop_front())
+                .find_map(|index| Some((index, left.remove(&index)?)))
+        });
+        *slot =
+            same.map(|(index, old)| match old.sockets.iter().all(|at| service.listens_on(at)) {
+                true => Change::Keep(index, position),
+                false => Change::Rebind(index, position),
+            });
     }
-    let mut left: Vec<_> = left.into_values().flatten().collect();
-    left.sort_unstable_by_key(|(index, _)| *index);
-    left
+    left.into_iter().collect()
 }
 
 /// RELOAD-2: id, UNLISTED, INTERNAL, `wait`, protocol, socket type, and port; of an RPC
@@ -68,9 +81,9 @@ fn identity(service: &Service) -> Identity<'_> {
     let internal = matches!(service.action, Action::Internal { .. } | Action::Sensor { .. });
     let port = match &service.rpc {
         Some(rpc) => (true, rpc.program),
-        None => (false, service.socket.address.port().into()),
+        None => (false, service.port().into()),
     };
-    let SocketKey { protocol, socket_type, .. } = service.socket;
+    let (protocol, socket_type) = (service.protocol, service.socket_type);
     let waits = service.wait != Wait::No;
     (&service.id, service.origin, internal, waits, protocol, socket_type, port)
 }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::plan::{
-    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Service, ServiceId,
+    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Service,
+    ServiceId, SocketIndex,
 };
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
@@ -17,11 +18,13 @@ impl fmt::Display for ServiceIndex {
     }
 }
 
-/// What the engine must know to guard one listening socket.
+/// What the engine must know to guard the listening sockets of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Door {
     pub index: ServiceIndex,
     pub id: ServiceId,
+    /// All that it has, in any order.
+    pub sockets: Vec<SocketIndex>,
     pub policy: Policy,
     pub duty: Duty,
     /// The name that hosts.allow and hosts.deny know the service by; `None`: they are not
@@ -78,9 +81,9 @@ impl Duty {
 }
 
 impl Door {
-    /// The engine's view of `service`.
+    /// The engine's view of `service`, which listens on `sockets`.
     #[must_use]
-    pub fn of(index: ServiceIndex, service: &Service) -> Self {
+    pub fn of(index: ServiceIndex, service: &Service, sockets: Vec<SocketIndex>) -> Self {
         let duty = match service.action {
             Action::Sensor { deny, .. } => Duty::LockOut(deny),
             Action::Internal { service, .. } => Duty::Answer(service),
@@ -91,6 +94,7 @@ impl Door {
         Self {
             index,
             id: service.id.clone(),
+            sockets,
             policy: service.policy.clone(),
             wrap: match &service.libwrap {
                 Libwrap::Off => None,

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::plan::{
         AccessList, DenyTime, DoorBanners, Duty, Hours, Ident, Interval, Limit, Load, Policy,
-        RateAction, RateLimit, ServiceId, ServiceIndex, SourcePrefix,
+        RateAction, RateLimit, ServiceId, ServiceIndex, SocketIndex, SourcePrefix,
     };
     use std::net::Ipv4Addr;
 
@@ -32,6 +32,7 @@ mod tests {
         let doors = vec![Door {
             index: ServiceIndex(7),
             id: ServiceId("pop3".into()),
+            sockets: vec![SocketIndex(8), SocketIndex(9)],
             policy: Policy {
                 instances: Limit::Max(3),
                 per_source: Limit::Unlimited,

@@ -13,6 +13,7 @@ mod encode;
 mod hours;
 mod kind;
 mod service;
+mod socket;
 mod source;
 
 pub use access::AccessList;
@@ -28,8 +29,9 @@ pub use kind::{
 pub use service::{
     BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
     LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction, RateLimit,
-    Resource, Rlimit, Service, ServiceId, SocketKey, SocketOptions, SourcePrefix,
+    Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix,
 };
+pub use socket::{Address, SocketIndex, SocketKey};
 pub use source::Source;
 
 /// One configuration, resolved and checked.

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use crate::plan::{
-    AccessList, Action, Hours, Libwrap, Load, Mux, Protocol, Rpc, SocketType, Source, Wait,
+    AccessList, Action, Hours, Libwrap, Load, Mux, Protocol, Rpc, SocketKey, SocketType, Source,
+    Wait,
 };
 
 /// The `id` of a service: what logs, `enabled`, `disabled` and a reload know it by.
@@ -30,9 +31,11 @@ pub struct Service {
     pub declared_at: Place,
     /// Whether the port comes from services(5) or from the entry (`type = UNLISTED`).
     pub origin: Origin,
-    /// Port 0: there is none. A service behind tcpmux has no socket, and the port of
-    /// an RPC service is chosen by the system (RPC-1).
-    pub socket: SocketKey,
+    pub socket_type: SocketType,
+    pub protocol: Protocol,
+    /// Where it listens; nowhere, if it is behind tcpmux. Port 0: the port of an RPC service
+    /// is chosen by the system (RPC-1).
+    pub sockets: Vec<SocketKey>,
     pub options: SocketOptions,
     pub wait: Wait,
     pub action: Action,
@@ -54,6 +57,20 @@ pub struct Service {
     pub log: LogWishes,
 }
 
+impl Service {
+    /// The port, which all its sockets have; 0 where there is none, or the system chooses one.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.sockets.iter().map(|socket| socket.address.port()).find(|port| *port != 0).unwrap_or(0)
+    }
+
+    /// Whether one of its sockets is this one (RELOAD-7).
+    #[must_use]
+    pub fn listens_on(&self, socket: &SocketKey) -> bool {
+        self.sockets.iter().any(|own| own.is_same(socket))
+    }
+}
+
 /// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -73,39 +90,6 @@ impl fmt::Display for Place {
 pub enum Origin {
     Listed,
     Unlisted,
-}
-
-/// What makes a listening socket the same socket: two services may not share one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketKey {
-    pub socket_type: SocketType,
-    pub protocol: Protocol,
-    /// `[::]` without [`v6only`](Self::v6only) serves IPv4 too (BIND-1).
-    pub address: SocketAddr,
-    pub v6only: bool,
-    /// No `bind` was given: where IPv6 does not exist, `0.0.0.0` will do (BIND-1).
-    pub any_family: bool,
-}
-
-impl SocketKey {
-    /// Whether a listening socket for one serves the other: type, protocol, address,
-    /// family, `v6only` (RELOAD-7, RELOAD-8).
-    #[must_use]
-    pub fn is_same(self, other: Self) -> bool {
-        self.identity() == other.identity()
-    }
-
-    /// The key without what makes no difference to [`is_same`](Self::is_same).
-    #[must_use]
-    pub fn identity(self) -> Self {
-        Self { any_family: false, ..self }
-    }
-}
-
-impl fmt::Display for SocketKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.protocol)
-    }
 }
 
 /// Options of the listening socket that connections inherit (BIND-9).

@@ -26,11 +26,12 @@ pub fn peer(fd: impl AsFd) -> Option<IpAddr> {
     Some(address.ip().to_canonical())
 }
 
-/// Whether a socket is bound to an IPv6 address, `::` included.
+/// Whether a socket of IPv6 has an address that IPv4 clients may come to: `::`, or a mapped one.
 #[must_use]
-pub fn is_ipv6(fd: impl AsFd) -> bool {
+pub fn is_dual_stack(fd: impl AsFd) -> bool {
     let fd = fd.as_fd();
-    SockRef::from(&fd).local_addr().is_ok_and(|address| address.is_ipv6())
+    let address = SockRef::from(&fd).local_addr().ok().and_then(|address| address.as_socket_ipv6());
+    address.is_some_and(|v6| v6.ip().is_unspecified() || v6.ip().to_ipv4_mapped().is_some())
 }
 
 /// Turns an IPv6 socket with an IPv4 peer into a plain IPv4 one (BIND-12), if it still can.

@@ -135,12 +135,16 @@ fn name(client: IpAddr) -> ClientName {
 }
 
 fn is_mapped(service: &Service, client: IpAddr) -> bool {
-    client.is_ipv4() && service.socket.address.is_ipv6()
+    client.is_ipv4() && !listens_on_v4(service)
+}
+
+fn listens_on_v4(service: &Service) -> bool {
+    service.sockets.iter().any(|socket| socket.address.ip().is_some_and(|ip| ip.is_ipv4()))
 }
 
 fn ours(loaded: &Loaded, client: IpAddr, name: &ClientName) -> Fate {
     let Some(service) = loaded.plan.services.first() else { return Fate::Refused };
-    if client.is_ipv6() && service.socket.address.is_ipv4() {
+    if client.is_ipv6() && listens_on_v4(service) {
         return Fate::Refused;
     }
     let peer = Peer { source: client.into(), mapped: is_mapped(service, client) };

@@ -73,8 +73,8 @@ pub(crate) fn ours(service: &Service, common: &LogTarget) -> (Key, Values) {
         id: service.id.to_string(),
         name: service.name.clone(),
         port: shown("port").map(|words| words.concat()),
-        protocol: service.socket.protocol.0.to_string(),
-        socket_type: service.socket.socket_type.word().to_owned(),
+        protocol: service.protocol.0.to_string(),
+        socket_type: service.socket_type.word().to_owned(),
     };
     let mut values: Values =
         COMPARED.into_iter().filter_map(|name| Some((name, shown(name)?))).collect();
@@ -90,7 +90,14 @@ pub(crate) fn ours(service: &Service, common: &LogTarget) -> (Key, Values) {
         Action::Internal { .. } | Action::Sensor { .. } => {}
     }
     if values.contains_key("bind") {
-        values.insert("bind", vec![host(service.socket.address.ip())]);
+        values.insert(
+            "bind",
+            service
+                .sockets
+                .iter()
+                .filter_map(|socket| Some(host(socket.address.ip()?.ip())))
+                .collect(),
+        );
     }
     (key, alike(values))
 }

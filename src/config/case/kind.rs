@@ -195,8 +195,8 @@ impl Case<'_> {
         if let Some((span, _)) = self.mux_type() {
             return Some((span, "services behind tcpmux"));
         }
-        let tcp = service.socket.protocol == Protocol::TCP;
-        match service.socket.socket_type {
+        let tcp = service.protocol == Protocol::TCP;
+        match service.socket_type {
             SocketType::Dgram => Some((socket_type, "dgram services")),
             SocketType::Raw | SocketType::SeqPacket => {
                 Some((socket_type, "raw and seqpacket services"))

@@ -52,8 +52,12 @@ impl Case<'_> {
     /// PORT-5, CHK-23: the port of an RPC service is chosen by the system, and a service
     /// behind tcpmux has none.
     pub(super) fn needs_no_port(&self) -> bool {
-        let portless = [ServiceType::Rpc, ServiceType::Tcpmux, ServiceType::TcpmuxPlus];
-        portless.into_iter().any(|kind| self.draft.is(kind))
+        self.draft.is(ServiceType::Rpc) || self.is_behind_tcpmux()
+    }
+
+    /// MUX-2: tcpmux leads to it, and nothing else does.
+    pub(super) fn is_behind_tcpmux(&self) -> bool {
+        self.draft.is(ServiceType::Tcpmux) || self.draft.is(ServiceType::TcpmuxPlus)
     }
 
     /// PORT-1

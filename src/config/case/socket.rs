@@ -7,7 +7,7 @@ use crate::config::code;
 use crate::config::draft::{At, NamedProtocol};
 use crate::config::value::Flag;
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Protocol, SocketKey, SocketType};
+use crate::plan::{Address, Protocol, SocketKey, SocketType};
 
 /// What a socket is made of besides its address.
 pub(super) struct Transport {
@@ -68,8 +68,18 @@ impl Case<'_> {
         }
     }
 
+    /// The sockets that the service listens on: none behind tcpmux (MUX-2).
+    pub(super) fn sockets(
+        &mut self,
+        transport: Option<&Transport>,
+        port: u16,
+    ) -> Option<Vec<SocketKey>> {
+        let socket = self.socket(transport?, port)?;
+        Some(if self.is_behind_tcpmux() { Vec::new() } else { vec![socket] })
+    }
+
     /// BIND-1 to BIND-7
-    pub(super) fn socket(&mut self, transport: Option<&Transport>, port: u16) -> Option<SocketKey> {
+    fn socket(&mut self, transport: &Transport, port: u16) -> Option<SocketKey> {
         let draft = self.draft;
         let (v4, v6) = (draft.flag(Flag::Ipv4), draft.flag(Flag::Ipv6));
         let bind = draft.bind.as_ref().or(self.defaults.draft.bind.as_ref());
@@ -94,8 +104,8 @@ impl Case<'_> {
         address.set_port(port);
         let v6only = draft.v6only.or(self.defaults.draft.v6only) == Some(true) && address.is_ipv6();
         let any_family = bind.is_none() && v4.is_none() && v6.is_none() && !v6only;
-        let Transport { socket_type, protocol } = transport?;
-        let (socket_type, protocol) = (*socket_type, protocol.number);
+        let (socket_type, protocol) = (transport.socket_type, transport.protocol.number);
+        let address = Address::Ip(address);
         Some(SocketKey { socket_type, protocol, address, v6only, any_family })
     }
 

@@ -45,7 +45,7 @@ const POP3: &str = "pop3 stream tcp nowait root /bin/cat cat\n";
 #[test]
 fn a_line_is_a_service_with_the_groups_of_its_user() {
     let service = one("# comment\n \t\npop3\tstream tcp\tnowait games /bin/cat other -u # x\n");
-    assert_eq!((service.name.as_str(), service.socket.address.port()), ("pop3", 110), "INETD-2");
+    assert_eq!((service.name.as_str(), service.port()), ("pop3", 110), "INETD-2");
     assert_eq!(program(&service).argv, ["other", "-u", "#", "x"], "INETD-1");
     assert_eq!(credentials(&service).groups, Groups::List(vec![60, 20]), "INETD-3");
     assert_eq!(service.libwrap, Libwrap::Off, "INETD-3");
@@ -119,7 +119,7 @@ fn all_of_defaults_applies_and_where_the_original_does_otherwise_is_said() {
     assert_eq!(service.env.passed, Passed::Only(vec!["PATH".into()]), "INETD-4");
     assert!(service.banners.always.is_some() && service.banners.fail.is_some(), "INETD-4");
     assert_eq!(service.policy.instances, Limit::Max(3), "INETD-3");
-    assert_eq!(service.socket.address.to_string(), "127.0.0.9:110", "INETD-3");
+    assert_eq!(service.sockets[0].address.to_string(), "127.0.0.9:110", "INETD-3");
     assert_ne!(credentials(service).groups, Groups::None, "INETD-3");
     let said: Vec<_> = found.differences.iter().map(|one| (one.spec, &*one.note.message)).collect();
     let deed = "xinetd 2.3.15 does not apply `only_from`, `passenv`, `banner`, `banner_fail` of \
@@ -199,7 +199,7 @@ fn rpc_lines_become_rpc_services() {
     let service = one(line);
     let rpc = service.rpc.unwrap();
     assert_eq!((rpc.program, rpc.versions), (100_001, 1..=3), "INETD-9");
-    assert_eq!((service.name.as_str(), service.socket.socket_type), ("rstatd", SocketType::Dgram));
+    assert_eq!((service.name.as_str(), service.socket_type), ("rstatd", SocketType::Dgram));
     assert_eq!(compat("", line).differences[0].spec, "INETD-9");
     for (line, wanted) in [
         (line.replace("/1-3", ""), vec![code::MISSING_ATTRIBUTE]),

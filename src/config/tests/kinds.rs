@@ -43,9 +43,8 @@ fn socket_type_and_protocol_are_derived_from_one_another() {
         let text = of("a", &format!("{BARE}\n{lines}"));
         let Loaded { plan, unserved, .. } = loaded(&text);
         let found = plan.services.iter().chain(&unserved).next();
-        let found = found.map(|service| {
-            format!("{} {}", service.socket.protocol, service.socket.socket_type.word())
-        });
+        let found =
+            found.map(|service| format!("{} {}", service.protocol, service.socket_type.word()));
         assert_eq!(found.as_deref(), wanted, "ATTR-1, ATTR-2, PORT-4, CHK-16: {lines}");
     }
 }

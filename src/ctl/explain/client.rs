@@ -24,10 +24,19 @@ impl Client {
         Self { address: address.to_canonical(), moment }
     }
 
-    /// The client at a listening socket; `None`: it cannot reach it.
-    pub(super) fn at(&self, socket: SocketKey) -> Option<Peer> {
-        let mapped = self.address.is_ipv4() && socket.address.is_ipv6();
-        let reached = match (self.address.is_ipv4(), socket.address.ip()) {
+    /// The client at the first of a service's sockets that it can reach; `None`: there is none.
+    pub(super) fn at(&self, sockets: &[SocketKey]) -> Option<Peer> {
+        if sockets.is_empty() {
+            // tcpmux has let it in.
+            return Some(Peer { source: self.address.into(), mapped: false });
+        }
+        sockets.iter().find_map(|socket| self.at_one(socket))
+    }
+
+    fn at_one(&self, socket: &SocketKey) -> Option<Peer> {
+        let bound = socket.address.ip()?.ip();
+        let mapped = self.address.is_ipv4() && bound.is_ipv6();
+        let reached = match (self.address.is_ipv4(), bound) {
             (true, IpAddr::V6(bound)) => !socket.v6only && bound.is_unspecified(),
             (false, IpAddr::V4(_)) => false,
             (true, IpAddr::V4(_)) | (false, IpAddr::V6(_)) => true,

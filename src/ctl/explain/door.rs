@@ -49,12 +49,13 @@ impl Check<'_> {
     pub(super) fn verdict(&self) -> (bool, String) {
         let mut text = String::new();
         let address = self.client.address;
-        let Some(peer) = self.client.at(self.service.socket) else {
-            let socket = self.service.socket;
+        let Some(peer) = self.client.at(&self.service.sockets) else {
+            let sockets: Vec<_> = self.service.sockets.iter().map(ToString::to_string).collect();
+            let sockets = sockets.join(", ");
             let _infallible = fact(
                 &mut text,
                 "verdict",
-                &format!("a client from {address} cannot reach {socket}"),
+                &format!("a client from {address} cannot reach {sockets}"),
             );
             return (false, text);
         };
@@ -126,7 +127,7 @@ impl Check<'_> {
     }
 
     fn is_on(&self, list: &AccessList, name: Option<&ClientName>, in_doubt: bool) -> bool {
-        let peer = self.client.at(self.service.socket);
+        let peer = self.client.at(&self.service.sockets);
         peer.is_some_and(|peer| admit::is_on(list, peer, name, in_doubt) == Some(true))
     }
 

@@ -39,7 +39,7 @@ pub(super) fn fact(f: &mut impl fmt::Write, what: &str, value: &str) -> fmt::Res
 /// What the daemon does, in the words of an operator.
 fn facts(f: &mut fmt::Formatter<'_>, service: &Service) -> fmt::Result {
     fact(f, "listens on", &listens(service))?;
-    let each = match (service.wait, service.socket.socket_type) {
+    let each = match (service.wait, service.socket_type) {
         (Wait::No, SocketType::Dgram) => "each datagram",
         (Wait::No, _) => "each client",
         (Wait::Yes | Wait::Intercepted, _) => "the socket",
@@ -69,15 +69,21 @@ fn facts(f: &mut fmt::Formatter<'_>, service: &Service) -> fmt::Result {
 }
 
 fn listens(service: &Service) -> String {
-    let SocketKey { address, protocol, v6only, .. } = service.socket;
     if service.mux.is_some() {
         return "nothing: it is behind tcpmux".into();
     }
     if service.rpc.is_some() {
+        let protocol = service.protocol;
         return format!("a {protocol} port that the system chooses, registered with rpcbind");
     }
-    let both = address.ip().is_unspecified() && address.is_ipv6() && !v6only;
-    format!("{}{}", service.socket, if both { ", IPv4 and IPv6" } else { "" })
+    let both = |socket: &SocketKey| {
+        let is_v6 = socket.address.ip().is_some_and(|address| address.is_ipv6());
+        is_v6 && socket.address.is_everywhere() && !socket.v6only
+    };
+    let sockets = service.sockets.iter();
+    let sockets = sockets
+        .map(|socket| format!("{socket}{}", if both(socket) { ", IPv4 and IPv6" } else { "" }));
+    sockets.collect::<Vec<_>>().join("; ")
 }
 
 /// The user and the groups, by name where they have one.

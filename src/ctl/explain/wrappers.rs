@@ -1,6 +1,7 @@
 //! What hosts.allow and hosts.deny say about a client that is only imagined.
 
 use std::fs;
+use std::net::Ipv6Addr;
 
 use crate::admit::ClientName;
 use crate::admit::wrap::{Host, HostName, Need, Request, Tables, Which};
@@ -22,7 +23,9 @@ impl Wrappers {
             return Self { is_granted: true, rule: "not asked (NOLIBWRAP)".to_owned() };
         };
         let tables = Tables::load(&|path| fs::read(path));
-        let server = Host { address: service.socket.address.ip(), name: Some(HostName::Unknown) };
+        let address = service.sockets.iter().find_map(|socket| socket.address.ip());
+        let address = address.map_or(Ipv6Addr::UNSPECIFIED.into(), |address| address.ip());
+        let server = Host { address, name: Some(HostName::Unknown) };
         let mut host = Host { address: client.address, name: None };
         loop {
             let request = Request { daemon, client: &host, server: &server, user: None };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::ipc::{ToEngine, ToMonitor};
-use crate::plan::{BannerKind, Generation, NoId};
+use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
@@ -82,7 +82,7 @@ fn every_message_survives_the_wire() {
                 process_limit: u32::MAX,
                 log_processes: 15,
             },
-            ToEngine::Listener { service },
+            ToEngine::Listener { socket: SocketIndex(9) },
             ToEngine::Running { ticket, service, peer },
             ToEngine::LockOut { peer: address, seconds: 60 },
             ToEngine::Commit { generation: Generation(1) },
