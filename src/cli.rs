@@ -35,6 +35,8 @@ pub struct Options {
     /// `-stayalive`; implied by `-dontfork` (CLI-7).
     pub stay_alive: bool,
     pub messages: Messages,
+    /// `-log-format`: how messages look on stderr and in the file of `-filelog`.
+    pub log_format: Option<LogFormat>,
     pub pid_file: Option<PathBuf>,
     /// `-limit`; 0 is none (CLI-9).
     pub process_limit: Limit,
@@ -67,6 +69,14 @@ pub enum Messages {
     Syslog(String),
     /// `-filelog FILE`
     File(PathBuf),
+}
+
+/// How messages look where they are lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// A command line that cannot be carried out; the text is for stderr, the exit status is 1.
@@ -108,7 +118,8 @@ pub fn program_name(argv0: Option<&OsStr>) -> String {
 ///
 /// # Errors
 /// [`UsageError`] for a word without a dash, a missing argument or a bad number (CLI-9,
-/// CLI-12, CLI-18), and for `-filelog` together with `-syslog` (CLI-5).
+/// CLI-12, CLI-18), for `-filelog` together with `-syslog` (CLI-5), and for a `-log-format` of
+/// messages that go to syslog.
 pub fn parse(args: &[OsString]) -> Result<Action, UsageError> {
     let mut args = args.iter();
     let program = program_name(args.next().map(OsString::as_os_str));
@@ -131,6 +142,10 @@ pub fn parse(args: &[OsString]) -> Result<Action, UsageError> {
         }
         draft.options.messages = draft.messages().ok_or_else(bad)?;
     }
+    if draft.options.log_format.is_some() && draft.options.logs_to_syslog() {
+        let why = "-log-format needs -dontfork, -d or -filelog: syslog has a format of its own";
+        return Err(UsageError(format!("{program}: {why}\n{}", usage(&program))));
+    }
     let options = Box::new(draft.options);
     Ok(if draft.check { Action::Check(options) } else { Action::Run(options) })
 }
@@ -143,12 +158,22 @@ impl Options {
             stage: Stage::Background,
             stay_alive: false,
             messages: Messages::Default,
+            log_format: None,
             pid_file: None,
             process_limit: Limit::Unlimited,
             log_processes: 15,
             check_interval: 0,
             inetd_compat: false,
             unknown: Vec::new(),
+        }
+    }
+
+    /// Whether nothing else can become of messages.
+    fn logs_to_syslog(&self) -> bool {
+        match (self.stage, &self.messages) {
+            (Stage::Debug, _) | (_, Messages::File(_)) => false,
+            (Stage::Foreground | Stage::Background, Messages::Syslog(_)) => true,
+            (stage, Messages::Default) => stage == Stage::Background,
         }
     }
 }
@@ -225,6 +250,21 @@ mod tests {
         }
         assert_eq!(options("-test").unknown, ["-test"], "CLI-1");
         assert!(words("-t extra").is_err(), "CLI-18");
+    }
+
+    #[test]
+    fn a_format_needs_lines_that_have_one() {
+        for line in ["-d", "-dontfork", "-filelog /x", "-filelog /x -dontfork", "-syslog mail -d"] {
+            let line = format!("-log-format json {line}");
+            assert_eq!(options(&line).log_format, Some(LogFormat::Json), "{line}");
+        }
+        assert_eq!(options("-dontfork -log-format text").log_format, Some(LogFormat::Text));
+        for line in ["", "-syslog mail", "-syslog mail -dontfork"] {
+            let error = words(&format!("-log-format json {line}")).unwrap_err();
+            assert!(error.0.starts_with("xinetd: -log-format needs "), "{line}");
+        }
+        assert!(words("-dontfork -log-format yaml").is_err());
+        assert!(words("-dontfork -log-format").is_err());
     }
 
     #[test]

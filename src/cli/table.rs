@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use crate::cli::{Messages, Options, Stage};
+use crate::cli::{LogFormat, Messages, Options, Stage};
 use crate::plan::Limit;
 
 /// All there is to know about an option.
@@ -74,7 +74,7 @@ pub const TABLE: &[Row] = &[
     Row {
         name: "-dontfork",
         summary: "stay in the foreground; implies -stayalive",
-        text: "For a service manager, a container or a terminal. Messages go to standard error if that is a terminal or the journal of systemd, else to syslog.",
+        text: "For a service manager, a container or a terminal. Messages go to standard error if that is a terminal or the journal of systemd, or if there is no /dev/log; else to syslog.",
         effect: Effect::Word(|draft| {
             // -d is the stronger of the two, in either order.
             if draft.options.stage == Stage::Background {
@@ -123,6 +123,17 @@ pub const TABLE: &[Row] = &[
             Some(())
         }),
         ..WORD
+    },
+    Row {
+        name: "-log-format",
+        argument: Some("FORM"),
+        summary: "text or json: how messages look on stderr and in -filelog",
+        text: "With `json` each message is an object on a line of its own: `time` (RFC 3339, UTC), `level` and `message`. With `-dontfork`, and without `-filelog`, either word sends messages to standard error. Not for messages that go to syslog.",
+        extension: true,
+        effect: Effect::Argument(|draft, word| {
+            draft.options.log_format = Some(log_format(word)?);
+            Some(())
+        }),
     },
     Row {
         name: "-limit",
@@ -222,6 +233,14 @@ pub(super) fn find(word: &OsStr) -> Option<&'static Row> {
 fn number(word: &OsStr) -> Option<u64> {
     let word = word.to_str()?;
     word.bytes().all(|b| b.is_ascii_digit()).then(|| word.parse().ok()).flatten()
+}
+
+fn log_format(word: &OsStr) -> Option<LogFormat> {
+    match word.to_str()? {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
 }
 
 fn limit(number: u64) -> Limit {

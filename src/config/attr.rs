@@ -237,13 +237,13 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["log_type"],
         show: Show(show::log_type),
-        form: "SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]",
+        form: "SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]] | JSON PATH [SOFT [HARD]] | STDOUT | STDERR | JOURNAL",
         values: SOME,
         scope: Scope::Both,
         set: Setter(set::log_type),
         default: "no logging",
         summary: "where the log of a service goes",
-        text: "LEVEL is `info` unless given. Beyond SOFT bytes a warning is logged, beyond HARD bytes nothing more until a reload; K and M may stand behind them, and 0 means no limit. HARD is SOFT and one percent, at least 5 and at most 20 KiB more, unless given. In `defaults` a second line is a mistake with which xinetd does not start.",
+        text: "LEVEL is `info` unless given. Beyond SOFT bytes a warning is logged, beyond HARD bytes nothing more until a reload; K and M may stand behind them, and 0 means no limit. HARD is SOFT and one percent, at least 5 and at most 20 KiB more, unless given. JSON writes an object a line with the same facts: `time` (RFC 3339, UTC), `event`, `service`, and what was asked for of `pid`, `peer`, `status`, `signal`, `duration`, `reason`, `userid`, `bytes_in` and `bytes_out`. STDOUT and STDERR are the streams that the daemon was started with, and need `-d` or `-dontfork`; FILE and JSON take /dev/stdout for the same, and /proc/1/fd/1 in process 1. JOURNAL gives the journal of systemd the line and the facts, in fields such as XINETD_EVENT and XINETD_PEER. xinetd 2.3.15 knows SYSLOG and FILE only. In `defaults` a second line is a mistake with which xinetd does not start.",
         spec: "ATTR-11",
         ..SCALAR
     },

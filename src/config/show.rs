@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use crate::config::value;
 use crate::plan::{
     AccessList, Action, Address, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField,
-    LogFields, LogTarget, Mux, Origin, Passed, Program, Resource, Service, SocketKey, SourcePrefix,
-    Wait,
+    LogFields, LogForm, LogTarget, Mux, Origin, Passed, Program, Resource, Service, SocketKey,
+    SourcePrefix, Wait,
 };
 
 /// The words of a value; `None` where nothing is set.
@@ -155,10 +155,17 @@ pub(super) fn log_type(service: &Service, common: &LogTarget) -> Words {
         LogTarget::Syslog { facility, level } => {
             Some(vec!["SYSLOG".into(), facility_word(*facility), level_word(*level)])
         }
-        LogTarget::File(FileLog { path, limits }) => {
+        LogTarget::File(FileLog { form, path, limits }) => {
+            let kind = match form {
+                LogForm::Text => "FILE",
+                LogForm::Json => "JSON",
+            };
             let sizes = limits.iter().flat_map(|(soft, hard)| [soft.to_string(), hard.to_string()]);
-            Some(["FILE".into(), path.display().to_string()].into_iter().chain(sizes).collect())
+            Some([kind.into(), path.display().to_string()].into_iter().chain(sizes).collect())
         }
+        LogTarget::Stdout => one("STDOUT"),
+        LogTarget::Stderr => one("STDERR"),
+        LogTarget::Journal => one("JOURNAL"),
     }
 }
 

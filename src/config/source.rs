@@ -362,7 +362,7 @@ mod tests {
         }
         fs::write(at("real"), service("linked")).unwrap();
         std::os::unix::fs::symlink(at("real"), at("d/link")).unwrap();
-        std::os::unix::fs::symlink("/nonexistent", at("d/dangling")).unwrap();
+        std::os::unix::fs::symlink("/proc/nonexistent", at("d/dangling")).unwrap();
         fs::write(at("main"), service("first") + "includedir d\n" + &service("last")).unwrap();
         let (names, notes) = load(directory.path());
         assert_eq!(names, ["first", "#x#", "0", "Z", "a", "b", "linked", "last"], "INC-2, INC-3");
@@ -390,7 +390,7 @@ mod tests {
         assert_eq!((names.len(), notes), (1, vec![code::UNREADABLE; 2]), "INC-1, INC-4");
         let (main, base) = (directory.path().join("main"), directory.path());
         assert!(read(&main, base, &mut Vec::new()).unwrap().incomplete);
-        assert!(read(Path::new("/nonexistent"), Path::new("/"), &mut Vec::new()).is_err());
+        assert!(read(Path::new("/proc/nonexistent"), Path::new("/"), &mut Vec::new()).is_err());
     }
 
     #[test]

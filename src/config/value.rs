@@ -44,6 +44,10 @@ pub(super) enum Flag {
 pub(super) enum LogKind {
     Syslog,
     File,
+    Json,
+    Stdout,
+    Stderr,
+    Journal,
 }
 
 /// The words an attribute knows, as they are usually written; capitals do not count (PARSE-27).
@@ -94,8 +98,14 @@ pub(super) const SUCCESS_FIELDS: Keywords<LogField> = &[
 pub(super) const FAILURE_FIELDS: Keywords<LogField> =
     &[("HOST", LogField::Host), ("USERID", LogField::UserId), ("ATTEMPT", LogField::Attempt)];
 
-pub(super) const LOG_KINDS: Keywords<LogKind> =
-    &[("SYSLOG", LogKind::Syslog), ("FILE", LogKind::File)];
+pub(super) const LOG_KINDS: Keywords<LogKind> = &[
+    ("SYSLOG", LogKind::Syslog),
+    ("FILE", LogKind::File),
+    ("JSON", LogKind::Json),
+    ("STDOUT", LogKind::Stdout),
+    ("STDERR", LogKind::Stderr),
+    ("JOURNAL", LogKind::Journal),
+];
 
 pub(super) const RATE_ACTIONS: Keywords<RateAction> =
     &[("pause", RateAction::Pause), ("pace", RateAction::Pace)];

@@ -1,32 +1,34 @@
 //! The daemon's own messages: a `tracing` subscriber with the original's forms.
 
 use std::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level as Severity, Metadata, Subscriber};
 
-use crate::log::file::open_for_append;
+use crate::log::look::Look;
+use crate::log::queue::{Queue, Trouble};
 use crate::log::stamp::Stamps;
 use crate::log::syslog::Syslog;
 use crate::plan::Facility;
 use crate::plan::Level;
+use crate::sys::outlet::Outlet;
+use crate::sys::outlet::Stream;
+use crate::sys::outlet::Streams;
+
+/// How many bytes wait for somebody to take them: a configuration may have many mistakes.
+const MOST_WAITING: usize = 1024 * 1024;
 
 /// Where messages go (CLI-3, CLI-4, CLI-6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A person reads: stderr, coloured on a terminal.
-    Stderr {
-        colour: bool,
-    },
-    /// journald reads: stderr with `<priority>` in front (sd-daemon(3)).
-    Journal,
+    Stderr(Look),
     Syslog(Facility),
     /// `-filelog`; reopened on reload (LOG-13).
-    File(PathBuf),
+    File(PathBuf, Look),
 }
 
 /// How a mistake in a file should look at a destination.
@@ -42,6 +44,9 @@ pub enum Style {
 
 /// The subscriber. `tracing`'s levels stand for the original's: `error`, `warn`; `info` is
 /// NOTICE, `debug` INFO, `trace` DEBUG; a field `critical = true` makes an error CRITICAL.
+///
+/// Nobody waits for a message to be written: what is not taken at once waits, and what is too
+/// much is lost and counted.
 #[derive(Debug)]
 pub struct DaemonLog {
     ident: String,
@@ -53,30 +58,45 @@ pub struct DaemonLog {
 
 #[derive(Debug)]
 struct Open {
-    file: Option<File>,
-    syslog: Syslog,
+    sink: Sink,
+    queue: Queue,
     stamps: Stamps,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Lines(Arc<Outlet>, Look),
+    Syslog(Syslog, Facility),
 }
 
 impl DaemonLog {
     /// Opens the destination; `ident` is the last component of `argv[0]` (CLI-21).
     ///
     /// # Errors
-    /// When the file of `-filelog` cannot be opened (CLI-3).
-    pub fn open(ident: &str, destination: Destination, verbose: bool) -> io::Result<Self> {
-        let file = match &destination {
-            Destination::File(path) => Some(open_for_append(path)?),
-            Destination::Stderr { .. } | Destination::Journal | Destination::Syslog(_) => None,
+    /// When the file of `-filelog` cannot be opened (CLI-3), or there is no stderr.
+    pub fn open(
+        ident: &str,
+        destination: Destination,
+        verbose: bool,
+        streams: &Streams,
+    ) -> io::Result<Self> {
+        let sink = match &destination {
+            Destination::File(path, look) => Sink::Lines(Arc::new(Outlet::open(path)?), *look),
+            Destination::Stderr(look) => {
+                let stderr = streams.get(Stream::Error).ok_or(io::ErrorKind::NotFound)?;
+                Sink::Lines(Arc::clone(stderr), *look)
+            }
+            Destination::Syslog(facility) => Sink::Syslog(Syslog::new(ident), *facility),
         };
-        let open = Open { file, syslog: Syslog::new(ident), stamps: Stamps::default() };
+        let open = Open { sink, queue: Queue::new(MOST_WAITING), stamps: Stamps::default() };
         Ok(Self { ident: ident.to_owned(), destination, verbose, open: Mutex::new(open) })
     }
 
     /// Closes and opens the file again (LOG-13). A file that cannot be opened now is kept.
     pub fn reopen(&self) {
-        let Destination::File(path) = &self.destination else { return };
-        match open_for_append(path) {
-            Ok(file) => self.state().file = Some(file),
+        let Destination::File(path, look) = &self.destination else { return };
+        match Outlet::open(path) {
+            Ok(file) => self.state().sink = Sink::Lines(Arc::new(file), *look),
             Err(cause) => tracing::error!("cannot reopen {}: {cause}", path.display()),
         }
     }
@@ -85,67 +105,70 @@ impl DaemonLog {
     #[must_use]
     pub const fn style(&self) -> Style {
         match self.destination {
-            Destination::Stderr { colour } => Style::Human { colour },
-            Destination::Journal => Style::Short,
-            Destination::Syslog(_) | Destination::File(_) => Style::Legacy,
+            Destination::Stderr(Look::Person { colour }) => Style::Human { colour },
+            Destination::Stderr(_) => Style::Short,
+            Destination::Syslog(_) | Destination::File(..) => Style::Legacy,
         }
     }
 
     /// Shows a block of text to the person at stderr; nothing elsewhere.
     pub fn show(&self, block: &str) {
-        if matches!(self.destination, Destination::Stderr { .. }) {
-            io::stderr().lock().write_all(block.as_bytes()).ok();
+        if matches!(self.destination, Destination::Stderr(Look::Person { .. })) {
+            let mut open = self.state();
+            open.queue.push(block.as_bytes().to_vec());
+            self.write_out(&mut open, None);
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, Open> {
+    /// Writes what waits, as far as somebody takes it. Never waits.
+    pub fn flush(&self) {
+        self.write_out(&mut self.state(), None);
+    }
+
+    /// Writes for the last time: what is not taken until then is lost.
+    pub fn finish(&self, until: Instant) {
+        self.write_out(&mut self.state(), Some(until));
+    }
+
+    /// When [`Self::flush`] should be called again, if messages wait.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.state().queue.retry_at()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, level: Level, text: &str) {
         let mut open = self.state();
-        match &self.destination {
-            Destination::Stderr { colour } => {
-                writeln!(io::stderr().lock(), "{}{text}", prefix(level, *colour)).ok();
-            }
-            Destination::Journal => {
-                writeln!(io::stderr().lock(), "<{}>{text}", level as u8).ok();
-            }
-            Destination::Syslog(facility) => open.syslog.line(*facility, level, text),
-            Destination::File(_) => {
-                let (ident, pid) = (&self.ident, std::process::id());
-                let name = name(level);
-                let line = format!("{} {ident}[{pid}]: {name}: {text}\n", open.stamps.file());
-                if let Some(file) = &mut open.file {
-                    file.write_all(line.as_bytes()).ok();
-                }
-            }
+        open.take(level, text, &self.ident);
+        self.write_out(&mut open, None);
+    }
+
+    fn write_out(&self, open: &mut Open, last: Option<Instant>) {
+        // That nothing is taken can be said nowhere; how much was lost is said here.
+        if let Some(Trouble::Over { lost: lost @ 1.. }) = open.write(last) {
+            open.take(Level::Warning, &format!("{lost} messages are lost"), &self.ident);
+            open.write(last);
         }
     }
 }
 
-/// MSG-1's words.
-const fn name(level: Level) -> &'static str {
-    match level {
-        Level::Emerg | Level::Alert | Level::Crit => "CRITICAL",
-        Level::Err => "ERROR",
-        Level::Warning => "WARNING",
-        Level::Notice => "NOTICE",
-        Level::Info => "INFO",
-        Level::Debug => "DEBUG",
+impl Open {
+    fn take(&mut self, level: Level, text: &str, ident: &str) {
+        let line = match &mut self.sink {
+            Sink::Lines(_, look) => look.line(level, text, ident, &mut self.stamps).into_bytes(),
+            Sink::Syslog(syslog, facility) => syslog.message(*facility, level, text),
+        };
+        self.queue.push(line);
     }
-}
 
-/// What stands before a message on a person's screen.
-const fn prefix(level: Level, colour: bool) -> &'static str {
-    match (level, colour) {
-        (Level::Emerg | Level::Alert | Level::Crit | Level::Err, true) => {
-            "xinetd: \x1b[1;31merror\x1b[0m: "
+    fn write(&mut self, last: Option<Instant>) -> Option<Trouble> {
+        match &mut self.sink {
+            Sink::Lines(outlet, _) => self.queue.offer(last, |lines| outlet.write(lines)),
+            Sink::Syslog(syslog, _) => self.queue.offer(last, |messages| syslog.take(messages)),
         }
-        (Level::Emerg | Level::Alert | Level::Crit | Level::Err, false) => "xinetd: error: ",
-        (Level::Warning, true) => "xinetd: \x1b[1;33mwarning\x1b[0m: ",
-        (Level::Warning, false) => "xinetd: warning: ",
-        (Level::Notice | Level::Info | Level::Debug, _) => "xinetd: ",
     }
 }
 
@@ -172,9 +195,8 @@ impl Visit for Words {
 
 impl Subscriber for DaemonLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let for_people =
-            matches!(self.destination, Destination::Stderr { .. } | Destination::Journal);
-        let shown = if for_people && !self.verbose { Severity::DEBUG } else { Severity::TRACE };
+        let is_brief = matches!(self.destination, Destination::Stderr(_)) && !self.verbose;
+        let shown = if is_brief { Severity::DEBUG } else { Severity::TRACE };
         metadata.target().starts_with(env!("CARGO_CRATE_NAME")) && *metadata.level() <= shown
     }
 

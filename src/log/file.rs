@@ -1,160 +1,175 @@
-//! `log_type = FILE path [soft [hard]]`.
+//! `log_type = FILE`, `JSON`, `STDOUT` and `STDERR`: a line for each record, with limits for files.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
-use crate::plan::FileLog;
-use crate::sys::fd;
+use crate::log::queue::Queue;
+use crate::log::queue::Trouble;
+use crate::log::record::Record;
+use crate::log::stamp::Stamps;
+use crate::plan::LogForm;
+use crate::plan::LogTarget;
+use crate::sys::outlet::Outlet;
+use crate::sys::outlet::Stream;
+use crate::sys::outlet::Streams;
 
-/// A log file, written once a turn of the monitor's loop.
+/// How many bytes wait for a disk or a reader. There may be thousands of logs.
+const MOST_WAITING: usize = 64 * 1024;
+
+/// A log that has lines, written once a turn of the monitor's loop.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    file: File,
-    /// Lines of this turn.
-    buffer: Vec<u8>,
-    /// Bytes in the file and the buffer.
+    target: LogTarget,
+    outlet: Arc<Outlet>,
+    queue: Queue,
+    /// Bytes in the file and in the queue.
     size: u64,
-    limits: Option<(u64, u64)>,
     passed: Passed,
-    /// Lines that could not be written since the last one that could.
-    lost: u64,
-    /// The last write ended within a line.
-    is_torn: bool,
 }
 
 /// How far a file with limits has grown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Passed {
+pub(super) enum Passed {
     Nothing,
     Soft,
     Hard,
 }
 
-/// Something about a log that the daemon's own log must tell, once each time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LogTrouble {
-    SoftLimit,
-    HardLimit,
-    /// This many lines are lost.
-    Lost(u64),
-}
-
-/// Opens a log file for append, mode 0644 less the umask (LOG-8). A FIFO or a terminal that
-/// nobody reads is an error or loses lines; it never holds up the daemon.
-pub(super) fn open_for_append(path: &Path) -> io::Result<File> {
-    fd::open_for_append(path)
+/// A log that cannot be had.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Open(PathBuf, io::Error),
+    /// There is no such stream, because the daemon has detached.
+    NoStream(Stream),
 }
 
 impl LogFile {
-    pub(super) fn open(wish: &FileLog) -> io::Result<Self> {
-        let file = open_for_append(&wish.path)?;
-        let size = file.metadata().map_or(0, |m| m.len());
-        let limits = wish.limits;
-        Ok(Self {
-            file,
-            buffer: Vec::new(),
-            size,
-            limits,
+    /// Opens the log of `target`; `None` for those that are no lines in a file.
+    pub(super) fn open(target: &LogTarget, streams: &Streams) -> Result<Option<Self>, Failure> {
+        let given = |stream| streams.get(stream).map(Arc::clone);
+        let outlet = match target {
+            LogTarget::None | LogTarget::Common | LogTarget::Syslog { .. } | LogTarget::Journal => {
+                return Ok(None);
+            }
+            LogTarget::Stdout => given(Stream::Output).ok_or(Failure::NoStream(Stream::Output))?,
+            LogTarget::Stderr => given(Stream::Error).ok_or(Failure::NoStream(Stream::Error))?,
+            // By now `/dev/stdout` is `/dev/null` (START-2): not what is meant by it.
+            LogTarget::File(wish) => match Stream::named(&wish.path).and_then(given) {
+                Some(outlet) => outlet,
+                None => Outlet::open(&wish.path)
+                    .map(Arc::new)
+                    .map_err(|cause| Failure::Open(wish.path.clone(), cause))?,
+            },
+        };
+        Ok(Some(Self {
+            target: target.clone(),
+            size: outlet.size(),
+            outlet,
+            queue: Queue::new(MOST_WAITING),
             passed: Passed::Nothing,
-            lost: 0,
-            is_torn: false,
-        })
+        }))
     }
 
-    /// Takes one line, without its end. After the line that exceeds the hard limit nothing
-    /// more is taken until the file is opened anew (LOG-10).
-    pub(super) fn line(&mut self, stamp: &str, text: &str) -> Option<LogTrouble> {
+    /// Whether it has a descriptor of its own.
+    pub(super) fn is_own(&self) -> bool {
+        Arc::strong_count(&self.outlet) == 1
+    }
+
+    /// Takes one record; says whether a limit is newly passed. After the line that exceeds the
+    /// hard limit nothing more is taken until the file is opened anew (LOG-10).
+    pub(super) fn take(
+        &mut self,
+        record: &Record<'_>,
+        text: &str,
+        stamps: &mut Stamps,
+    ) -> Option<Passed> {
         if self.passed == Passed::Hard {
             return None;
         }
-        let before = self.buffer.len();
-        writeln!(self.buffer, "{stamp}: {text}").ok();
-        self.size += (self.buffer.len() - before) as u64;
-        let (soft, hard) = self.limits?;
-        let (passed, trouble) = if self.size > hard {
-            (Passed::Hard, LogTrouble::HardLimit)
+        let line = match self.target.form() {
+            LogForm::Text => format!("{}: {text}\n", stamps.file()),
+            LogForm::Json => record.json(stamps.utc()),
+        };
+        let length = line.len() as u64;
+        if self.queue.push(line.into_bytes()) {
+            self.size += length;
+        }
+        let (soft, hard) = self.target.limits()?;
+        let passed = if self.size > hard {
+            Passed::Hard
         } else if self.size > soft {
-            (Passed::Soft, LogTrouble::SoftLimit)
+            Passed::Soft
         } else {
             return None;
         };
         let is_news = passed > self.passed;
         self.passed = passed;
-        is_news.then_some(trouble)
+        is_news.then_some(passed)
     }
 
-    /// Writes what this turn brought, in one go. What a full disk or a broken pipe does not
-    /// take is lost and counted: waiting for it would stop the daemon.
-    pub(super) fn flush(&mut self) -> Option<LogTrouble> {
-        if self.buffer.is_empty() {
-            return None;
-        }
-        if std::mem::take(&mut self.is_torn) {
-            self.buffer.insert(0, b'\n');
-        }
-        let written = write_now(&mut self.file, &self.buffer);
-        let (done, left) = self.buffer.split_at(written.min(self.buffer.len()));
-        let lines = left.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.is_torn = !left.is_empty() && done.last().is_some_and(|byte| *byte != b'\n');
-        self.size = self.size.saturating_sub(left.len() as u64);
-        self.buffer.clear();
-        let before = self.lost;
-        self.lost = if lines == 0 { 0 } else { before + lines };
-        match (before, lines) {
-            (0, 0) => None,
-            (before, 0) => Some(LogTrouble::Lost(before)),
-            (0, lines) => Some(LogTrouble::Lost(lines)),
-            (_, _) => None,
-        }
+    /// Writes what waits; see [`Queue::offer`].
+    pub(super) fn write(&mut self, last: Option<Instant>) -> Option<Trouble> {
+        let outlet = &self.outlet;
+        self.queue.offer(last, |lines| outlet.write(lines))
     }
-}
 
-/// Writes what can be written without waiting; says how many bytes that were.
-fn write_now(file: &mut File, bytes: &[u8]) -> usize {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match file.write(rest) {
-            Ok(count) if count > 0 => written += count,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => break,
+    /// Takes over what waits for the same log of an older generation.
+    pub(super) fn succeed(&mut self, old: &mut Self) {
+        if self.target == old.target {
+            std::mem::swap(&mut self.queue, &mut old.queue);
         }
     }
-    written
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.queue.retry_at()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::record;
+    use crate::plan::{FileLog, LogField, LogFields, ServiceId, Source};
 
-    fn log(limits: Option<(u64, u64)>) -> (tempfile::TempDir, LogFile) {
-        let dir = tempfile::tempdir().unwrap();
-        let wish = FileLog { path: dir.path().join("log"), limits };
-        let file = LogFile::open(&wish).unwrap();
-        (dir, file)
+    fn log(path: PathBuf, limits: Option<(u64, u64)>) -> LogFile {
+        let target = LogTarget::File(FileLog { path, limits, form: LogForm::Text });
+        LogFile::open(&target, &Streams::default()).unwrap().unwrap()
+    }
+
+    fn take(file: &mut LogFile, text: &str) -> Option<Passed> {
+        let id = ServiceId("a".into());
+        let fields = LogFields::default().with(LogField::Pid);
+        let record = record::start(&id, fields, 1, Source::Unknown).unwrap();
+        file.take(&record, text, &mut Stamps::default())
     }
 
     #[test]
     fn log_10_nothing_follows_the_line_that_exceeds_the_hard_limit() {
-        let (dir, mut file) = log(Some((20, 30)));
-        let told: Vec<_> = (0..5).map(|_| file.line("s", "123456")).collect();
-        // Ten bytes a line.
-        let (soft, hard) = (Some(LogTrouble::SoftLimit), Some(LogTrouble::HardLimit));
-        assert_eq!(told, [None, None, soft, hard, None]);
-        file.flush();
-        let text = std::fs::read_to_string(dir.path().join("log")).unwrap();
-        assert_eq!(text, "s: 123456\n".repeat(4));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut file = log(path.clone(), Some((200, 350)));
+        // 117 to 122 bytes a line, with the stamp.
+        let told: Vec<_> = (0..5).map(|_| take(&mut file, &"x".repeat(100))).collect();
+        assert_eq!(told, [None, Some(Passed::Soft), Some(Passed::Hard), None, None]);
+        assert!(file.write(None).is_none());
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text.lines().count(), 3);
     }
 
     #[test]
-    fn lines_that_a_full_disk_does_not_take_are_counted_and_told() {
-        let wish = FileLog { path: "/dev/full".into(), limits: None };
-        let mut file = LogFile::open(&wish).unwrap();
-        file.line("s", "one");
-        file.line("s", "two");
-        assert_eq!(file.flush(), Some(LogTrouble::Lost(2)));
-        file.line("s", "three");
-        assert_eq!(file.flush(), None, "told once, not for every line");
-        assert_eq!(file.lost, 3);
+    fn lines_that_a_full_disk_does_not_take_are_told_once_and_wait() {
+        let mut file = log("/dev/full".into(), None);
+        take(&mut file, "one");
+        assert!(matches!(file.write(None), Some(Trouble::Stuck(_))));
+        take(&mut file, "two");
+        assert!(file.write(None).is_none(), "told once, not for every line");
+        assert!(!file.is_idle());
+        assert!(matches!(file.write(Some(Instant::now())), Some(Trouble::Over { lost: 2 })));
     }
 }

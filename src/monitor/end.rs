@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// How long there is no engine when one could not be started.
 const ENGINE_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long whoever reads a log has to take the last lines.
+pub(super) const FAREWELL: Duration = Duration::from_millis(250);
+
 /// Why the daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -317,13 +320,13 @@ impl Monitor {
         if let Some(engine) = self.engine.take() {
             engine.kill();
         }
-        self.logs.flush();
         drop(self.pid_file.take());
         if exit == Exit::NoServices {
             tracing::error!(critical = true, "No available services. Exiting");
         } else {
             tracing::warn!("Exiting...");
         }
+        self.logs.finish(Instant::now() + FAREWELL);
         exit.code()
     }
 

@@ -41,7 +41,6 @@ use crate::log::DaemonLog;
 use crate::log::ServiceLogs;
 use crate::plan::DenyList;
 use crate::plan::Generation;
-use crate::plan::LogTarget;
 use crate::plan::ServiceIndex;
 use crate::sys::Errno;
 use crate::sys::fd;
@@ -134,13 +133,14 @@ struct Given {
     signals: Signals,
     spawner: Spawner,
     mishaps: (OwnedFd, OwnedFd),
+    logs: ServiceLogs,
     pid_file: Option<PidFile>,
 }
 
 impl Monitor {
     fn new(given: Given) -> Self {
         Self {
-            logs: ServiceLogs::open(&LogTarget::None, &given.options.program).0,
+            logs: given.logs,
             options: given.options,
             daemon_log: given.daemon_log,
             household: given.household,
@@ -200,6 +200,7 @@ impl Monitor {
             engine.pump(&self.services);
         }
         self.logs.flush();
+        self.daemon_log.flush();
         Ok(())
     }
 
@@ -221,6 +222,8 @@ impl Monitor {
             self.troubles.next(),
             self.deaf_until,
             self.engine_due,
+            self.logs.retry_at(),
+            self.daemon_log.retry_at(),
         ];
         all.into_iter().flatten().min()
     }

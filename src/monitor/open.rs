@@ -21,7 +21,7 @@ use crate::plan::ServiceIndex;
 use crate::plan::SocketKey;
 
 /// Descriptors that are not for services: our own, and one for an order on its way (START-15).
-const RESERVED: u64 = 14;
+const RESERVED: u64 = 17;
 
 /// What `options` make of the files; relative paths begin at `base` (START-10).
 pub(super) fn configuration(options: &Options, base: &Path) -> Loaded {
@@ -75,8 +75,7 @@ impl Monitor {
         }
         let delay = env::var("XINETD_BIND_DELAY").ok();
         let patience = Patience::from_environment(delay.as_deref());
-        let (mut logs, unusable) =
-            ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
+        let (mut logs, unusable) = self.logs.next(&loaded.plan.common_log);
         for service in loaded.plan.services {
             if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
                 self.say_not_started(&service, &io::Error::other(log.to_string()));

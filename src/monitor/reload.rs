@@ -97,7 +97,7 @@ impl Monitor {
             }
             Verdict::Unreadable(why) => return Err(why.clone()),
         }
-        let (logs, unusable) = ServiceLogs::open(&loaded.plan.common_log, &self.options.program);
+        let (logs, unusable) = self.logs.next(&loaded.plan.common_log);
         if let Some(log) = unusable {
             return Err(log.to_string());
         }
@@ -321,7 +321,7 @@ impl Monitor {
                 }
             }
         }
-        self.logs.flush();
+        logs.succeed(&mut self.logs);
         self.logs = logs;
         self.generation = self.generation.next();
         self.reload = Some(reload);

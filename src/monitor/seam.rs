@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli;
 use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
-use crate::log::{DaemonLog, Destination};
+use crate::log::{DaemonLog, Destination, Look, ServiceLogs};
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
@@ -22,6 +22,7 @@ use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex, 
 use crate::sys::Errno;
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
+use crate::sys::outlet::Streams;
 use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
@@ -71,7 +72,9 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         let active = household.activate(Rc::new(service), vec![listener]).unwrap();
         table.insert(index, active);
     }
-    let log = DaemonLog::open("xinetd", Destination::File("/dev/null".into()), false);
+    let streams = Streams::default();
+    let destination = Destination::File("/dev/null".into(), Look::File);
+    let log = DaemonLog::open("xinetd", destination, false, &streams);
     let mut monitor = Monitor::new(Given {
         options: *options,
         daemon_log: Arc::new(log.unwrap()),
@@ -82,6 +85,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         signals: Signals::only(&[]).unwrap(),
         spawner: Spawner::new(true),
         mishaps: process::mishap_pipe().unwrap(),
+        logs: ServiceLogs::new("xinetd", streams),
         pid_file: None,
     });
     monitor.services = table;

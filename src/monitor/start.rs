@@ -3,15 +3,16 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::path::absolute;
+use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Messages, Options, Stage};
+use crate::cli::{LogFormat, Messages, Options, Stage};
 use crate::config;
 use crate::diag::wants_colour;
-use crate::log::{DaemonLog, Destination};
+use crate::log::{DaemonLog, Destination, Look, SYSLOG_SOCKET, ServiceLogs};
+use crate::monitor::end::FAREWELL;
 use crate::monitor::engine_process::Account;
 use crate::monitor::pid_file::PidFile;
 use crate::monitor::services::Household;
@@ -19,41 +20,72 @@ use crate::monitor::{Given, Monitor};
 use crate::plan::Facility;
 use crate::sys::fd;
 use crate::sys::names;
+use crate::sys::outlet::Streams;
 use crate::sys::privilege;
 use crate::sys::privilege::Capability;
 use crate::sys::process;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 
+/// A daemon that has a log, and nothing else yet.
+struct Begun {
+    options: Options,
+    descriptors: u64,
+    start_directory: PathBuf,
+    streams: Streams,
+    daemon_log: Arc<DaemonLog>,
+}
+
 /// Runs the daemon until it ends.
 #[must_use]
 pub fn run(options: Options) -> ExitCode {
-    match start(options) {
+    let complain = |text: String| {
+        writeln!(io::stderr().lock(), "{text}").ok();
+        ExitCode::FAILURE
+    };
+    let begun = match begin(options) {
+        Ok(begun) => begun,
+        Err(text) => return complain(text),
+    };
+    let daemon_log = Arc::clone(&begun.daemon_log);
+    let status = match start(begun) {
         Ok(mut monitor) => {
             let exit = monitor.serve();
             monitor.finish(exit)
         }
-        Err(why) => {
-            if let Some(text) = why {
-                writeln!(io::stderr().lock(), "{text}").ok();
-            }
-            ExitCode::FAILURE
-        }
-    }
+        Err(why) => why.map_or(ExitCode::FAILURE, complain),
+    };
+    daemon_log.finish(Instant::now() + FAREWELL);
+    status
 }
 
-/// START-1: descriptors, log, signals, environment, umask, detach, pid file, configuration,
-/// sockets, working directory, engine. An error has been logged, unless it comes with a text.
-fn start(mut options: Options) -> Result<Monitor, Option<String>> {
-    // Whatever fails here has no log yet.
-    let early =
-        |what: &str, cause: &dyn std::fmt::Display| Some(format!("xinetd: {what}: {cause}"));
+/// Whatever fails here or in [`start`] before there is a log is told on stderr.
+fn early(what: &str, cause: &dyn std::fmt::Display) -> String {
+    format!("xinetd: {what}: {cause}")
+}
+
+/// The first half of START-1: descriptors and log.
+fn begin(mut options: Options) -> Result<Begun, String> {
     fd::close_from(3).map_err(|e| early("cannot close inherited descriptors", &e))?;
+    let streams = match options.stage {
+        Stage::Background => Streams::default(),
+        Stage::Foreground | Stage::Debug => {
+            Streams::keep().map_err(|e| early("cannot keep standard output and error", &e))?
+        }
+    };
     fd::settle_standard_descriptors(false).map_err(|e| early("cannot open /dev/null", &e))?;
     let descriptors = fd::raise_descriptor_limit().map_err(|e| early("getrlimit", &e))?;
     let start_directory = env::current_dir().unwrap_or_else(|_| "/".into());
     make_paths_absolute(&mut options);
-    let daemon_log = open_log(&options)?;
+    let daemon_log = open_log(&options, &streams)?;
+    Ok(Begun { options, descriptors, start_directory, streams, daemon_log })
+}
+
+/// The second half of START-1: signals, environment, umask, detach, pid file, configuration,
+/// sockets, working directory, engine. An error has been logged, unless it comes with a text.
+fn start(begun: Begun) -> Result<Monitor, Option<String>> {
+    let Begun { options, descriptors, start_directory, streams, daemon_log } = begun;
+    let early = |what: &str, cause: &dyn std::fmt::Display| Some(early(what, cause));
     let signals = Signals::take_over().map_err(|e| early("cannot take over signals", &e))?;
     let environment = env::vars_os().collect();
     process::widen_umask();
@@ -67,6 +99,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
     let privileged = privilege::is_root();
     let mishaps = process::mishap_pipe().map_err(|e| early("cannot open a pipe", &e))?;
     let mut monitor = Monitor::new(Given {
+        logs: ServiceLogs::new(&options.program, streams),
         options,
         daemon_log,
         household: Household::new(environment, privileged),
@@ -93,7 +126,7 @@ fn start(mut options: Options) -> Result<Monitor, Option<String>> {
 
 /// START-10: what is relative means the directory of the start, also on a reload.
 pub(super) fn make_paths_absolute(options: &mut Options) {
-    let fix = |path: &mut std::path::PathBuf| {
+    let fix = |path: &mut PathBuf| {
         if let Ok(fixed) = absolute(&*path) {
             *path = fixed;
         }
@@ -105,11 +138,12 @@ pub(super) fn make_paths_absolute(options: &mut Options) {
     }
 }
 
-fn open_log(options: &Options) -> Result<Arc<DaemonLog>, Option<String>> {
+fn open_log(options: &Options, streams: &Streams) -> Result<Arc<DaemonLog>, String> {
     let (destination, complaint) = destination(options);
-    let log = DaemonLog::open(&options.program, destination, options.stage == Stage::Debug);
+    let is_verbose = options.stage == Stage::Debug;
+    let log = DaemonLog::open(&options.program, destination, is_verbose, streams);
     let log = Arc::new(log.map_err(|cause| {
-        Some(format!("{}: msg_init failed: can't open log file: {cause}", options.program))
+        format!("{}: msg_init failed: can't open log file: {cause}", options.program)
     })?);
     // Fails only when one is set already, which nothing else does.
     let _ = tracing::subscriber::set_global_default(Arc::clone(&log));
@@ -121,31 +155,32 @@ fn open_log(options: &Options) -> Result<Arc<DaemonLog>, Option<String>> {
 
 /// CLI-3 to CLI-6, CLI-22; a complaint is for the log that is chosen.
 fn destination(options: &Options) -> (Destination, Option<String>) {
-    let to_stderr = || {
-        let colour = wants_colour(&io::stderr());
-        Destination::Stderr { colour }
-    };
-    match &options.messages {
-        _ if options.stage == Stage::Debug => (to_stderr(), None),
-        Messages::File(path) => (Destination::File(path.clone()), None),
+    let wants_json = options.log_format == Some(LogFormat::Json);
+    let json_or = |look| if wants_json { Look::Json } else { look };
+    let person = || Look::Person { colour: wants_colour(&io::stderr()) };
+    let destination = match &options.messages {
+        _ if options.stage == Stage::Debug => Destination::Stderr(json_or(person())),
+        Messages::File(path) => Destination::File(path.clone(), json_or(Look::File)),
         Messages::Syslog(name) => match config::facility(name) {
-            Some(facility) => (Destination::Syslog(facility), None),
+            Some(facility) => Destination::Syslog(facility),
             None => {
                 let complaint = format!("Bad syslog facility: {name}");
-                (Destination::Syslog(Facility::Daemon), Some(complaint))
+                return (Destination::Syslog(Facility::Daemon), Some(complaint));
             }
         },
         Messages::Default if options.stage == Stage::Foreground => {
-            if io::stderr().is_terminal() {
-                (to_stderr(), None)
-            } else if stderr_is_the_journal() {
-                (Destination::Journal, None)
+            let is_wanted = options.log_format.is_some() || io::stderr().is_terminal();
+            if stderr_is_the_journal() {
+                Destination::Stderr(json_or(Look::Journal))
+            } else if is_wanted || !Path::new(SYSLOG_SOCKET).exists() {
+                Destination::Stderr(json_or(person()))
             } else {
-                (Destination::Syslog(Facility::Daemon), None)
+                Destination::Syslog(Facility::Daemon)
             }
         }
-        Messages::Default => (Destination::Syslog(Facility::Daemon), None),
-    }
+        Messages::Default => Destination::Syslog(Facility::Daemon),
+    };
+    (destination, None)
 }
 
 /// `JOURNAL_STREAM` names the device and inode of stderr (systemd.exec(5)).
@@ -156,7 +191,7 @@ fn stderr_is_the_journal() -> bool {
 }
 
 /// START-5: failure is only worth a debug message.
-fn write_pid_file(path: std::path::PathBuf) -> Option<PidFile> {
+fn write_pid_file(path: PathBuf) -> Option<PidFile> {
     let shown = path.display().to_string();
     PidFile::write(path).inspect_err(|cause| tracing::trace!("cannot write {shown}: {cause}")).ok()
 }

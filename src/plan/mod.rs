@@ -28,8 +28,8 @@ pub use kind::{
 };
 pub use service::{
     BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
-    LogFields, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction, RateLimit,
-    Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix,
+    LogFields, LogForm, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction,
+    RateLimit, Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix,
 };
 pub use socket::{Address, SocketIndex, SocketKey};
 pub use source::Source;

@@ -320,12 +320,58 @@ pub enum LogTarget {
         facility: Facility,
         level: Level,
     },
+    /// `FILE`, `JSON`
     File(FileLog),
+    /// The standard output that the daemon was started with.
+    Stdout,
+    Stderr,
+    /// The journal of systemd, with fields.
+    Journal,
 }
 
-/// `log_type = FILE path [soft [hard]]`.
+impl LogTarget {
+    /// How its lines are written.
+    #[must_use]
+    pub const fn form(&self) -> LogForm {
+        match self {
+            Self::File(log) => log.form,
+            Self::None
+            | Self::Common
+            | Self::Syslog { .. }
+            | Self::Stdout
+            | Self::Stderr
+            | Self::Journal => LogForm::Text,
+        }
+    }
+
+    /// Sizes in bytes, soft then hard, of a file that has limits.
+    #[must_use]
+    pub const fn limits(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::File(log) => log.limits,
+            Self::None
+            | Self::Common
+            | Self::Syslog { .. }
+            | Self::Stdout
+            | Self::Stderr
+            | Self::Journal => None,
+        }
+    }
+}
+
+/// How a record is written to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogForm {
+    /// The line of xinetd.log(5).
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// `log_type = FILE path [soft [hard]]`, and the same with `JSON`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLog {
+    pub form: LogForm,
     pub path: PathBuf,
     /// Sizes in bytes, soft then hard; `None`: no limits (ATTR-52).
     pub limits: Option<(u64, u64)>,
@@ -384,6 +430,12 @@ impl LogFields {
     #[must_use]
     pub const fn has(self, field: LogField) -> bool {
         self.0 & Self::bit(field) != 0
+    }
+
+    /// `fact`, if `field` asks for it.
+    #[must_use]
+    pub fn if_has<T>(self, field: LogField, fact: T) -> Option<T> {
+        self.has(field).then_some(fact)
     }
 
     #[must_use]

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod fd;
 pub mod load;
 pub mod names;
+pub mod outlet;
 pub mod poll;
 pub mod privilege;
 pub mod process;

@@ -2,10 +2,11 @@
 //! sending without waiting, a listener that rests.
 
 use nix::sys::socket::{MsgFlags, send};
-use socket2::{Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Shutdown};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 /// Whether `fd` is a TCP socket that is not listening: the only thing a `nowait` server may get.
 #[must_use]
@@ -57,6 +58,17 @@ pub fn become_ipv4(fd: impl AsFd) {
 pub fn send_now(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     Ok(send(fd.as_fd().as_raw_fd(), bytes, flags)?)
+}
+
+/// A connection to the Unix stream socket at `path`; `WouldBlock` when its backlog is full.
+///
+/// # Errors
+/// As socket(2) and connect(2).
+pub fn connect_now(path: &str) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
 /// Ends the listening state: connects are refused until [`listen`] is called again (Linux).

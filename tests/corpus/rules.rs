@@ -59,6 +59,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("PARSE-20", Extra, ToldBefore),
     rule("PARSE-25", Extra, Told),
     rule("ATTR-40", Extra, ToldThere),
+    rule("ATTR-11", Extra, ToldThere),
     rule("TIME-2", Extra, ToldThere),
     // Services that it reads as we do, and cannot start: we have not tried yet.
     rule("RPC-2", Extra, Said(|id| format!("pmap_set failed. service={id} "))),

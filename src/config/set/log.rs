@@ -5,24 +5,47 @@ use crate::config::code;
 use crate::config::read::Reader;
 use crate::config::value::{self, Keywords, LogKind, Outcome};
 use crate::diag::Diagnostic;
-use crate::plan::{FileLog, Level, LogField, LogTarget};
+use crate::plan::{FileLog, Level, LogField, LogForm, LogTarget};
 
 type Result = Outcome<()>;
 
 pub(in crate::config) fn log_type(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let kind = value::keyword(line.first(), "a kind of log", value::LOG_KINDS)?;
     let rest = line.values.get(1..).unwrap_or_default();
+    if let (LogKind::Json | LogKind::Stdout | LogKind::Stderr | LogKind::Journal, Some(word)) =
+        (kind, line.values.first())
+    {
+        let deed = "does not know this kind of log: it leaves the service out, and in `defaults` \
+                    it ends";
+        reader.notes.push(Diagnostic::extension("ATTR-11", word.span, deed));
+    }
     let target = match (kind, rest) {
         (LogKind::Syslog, [facility]) => syslog(reader, line, facility, None)?,
         (LogKind::Syslog, [facility, level]) => syslog(reader, line, facility, Some(level))?,
         (LogKind::File, [path, sizes @ ..]) if sizes.len() <= 2 => {
-            LogTarget::File(FileLog { path: reader.path(path), limits: file_limits(sizes)? })
+            file(reader, LogForm::Text, path, sizes)?
         }
+        (LogKind::Json, [path, sizes @ ..]) if sizes.len() <= 2 => {
+            file(reader, LogForm::Json, path, sizes)?
+        }
+        (LogKind::Stdout, []) => LogTarget::Stdout,
+        (LogKind::Stderr, []) => LogTarget::Stderr,
+        (LogKind::Journal, []) => LogTarget::Journal,
         (LogKind::Syslog, _) => return Err(log_form(line, "SYSLOG FACILITY [LEVEL]")),
         (LogKind::File, _) => return Err(log_form(line, "FILE PATH [SOFT [HARD]]")),
+        (LogKind::Json, _) => return Err(log_form(line, "JSON PATH [SOFT [HARD]]")),
+        (LogKind::Stdout, _) => {
+            return Err(log_form(line, "STDOUT`, or `log_type = JSON /dev/stdout"));
+        }
+        (LogKind::Stderr, _) => return Err(log_form(line, "STDERR")),
+        (LogKind::Journal, _) => return Err(log_form(line, "JOURNAL")),
     };
     reader.draft.log_type = Some(target);
     Ok(())
+}
+
+fn file(reader: &mut Reader<'_>, form: LogForm, path: &Word, sizes: &[Word]) -> Outcome<LogTarget> {
+    Ok(LogTarget::File(FileLog { form, path: reader.path(path), limits: file_limits(sizes)? }))
 }
 
 fn log_form(line: &Assignment, form: &str) -> Box<Diagnostic> {
