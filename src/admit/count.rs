@@ -54,6 +54,14 @@ impl Counts {
         self.prefix != SourcePrefix::default()
     }
 
+    /// Whether the sums agree.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let sum = |counts: &HashMap<Source, u32>| counts.values().sum::<u32>();
+        let sources = if self.counts_networks() { sum(&self.by_source) } else { self.running };
+        sum(&self.by_client) == self.running && sources == self.running
+    }
+
     /// Servers that run.
     #[must_use]
     pub const fn running(&self) -> u32 {

@@ -47,6 +47,11 @@ pub(super) struct DoorState {
 }
 
 impl DoorState {
+    /// Whether clients can connect: neither `cps` nor anybody else has closed it.
+    pub(super) const fn is_open(&self) -> bool {
+        !self.is_paused || self.is_paced
+    }
+
     /// Whether one more client may wait here.
     pub(super) const fn has_room(&self) -> bool {
         self.pending < MOST_PENDING_HERE
@@ -62,7 +67,7 @@ impl DoorState {
         self.listeners().any(socket::is_dual_stack)
     }
 
-    fn listeners(&self) -> impl Iterator<Item = &OwnedFd> {
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &OwnedFd> {
         self.listeners.iter().map(|(_, listener)| listener)
     }
 

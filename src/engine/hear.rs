@@ -117,6 +117,7 @@ impl Engine {
                 // The connection may have been given up meanwhile.
                 drop(waiting.send(file));
             }
+            (ToEngine::Check, _) => self.answer_check(),
             (ToEngine::Stop, _) => {
                 self.stop = Stop::Draining;
                 self.close_all();

@@ -7,6 +7,7 @@
 mod accept;
 mod aside;
 mod banner;
+mod consistency;
 mod decide;
 mod doors;
 mod hear;

@@ -17,6 +17,7 @@ pub enum Kind {
     Began,
     Ended,
     Answered,
+    Checked,
     Stopped,
     // monitor to engine
     Plan,
@@ -28,11 +29,12 @@ pub enum Kind {
     Again,
     Exited,
     Banner,
+    Check,
     Stop,
 }
 
 impl Kind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -45,6 +47,7 @@ impl Kind {
         Self::Began,
         Self::Ended,
         Self::Answered,
+        Self::Checked,
         Self::Stopped,
         Self::Plan,
         Self::Listener,
@@ -55,6 +58,7 @@ impl Kind {
         Self::Again,
         Self::Exited,
         Self::Banner,
+        Self::Check,
         Self::Stop,
     ];
 
@@ -81,12 +85,14 @@ impl Kind {
             | Self::Began
             | Self::Ended
             | Self::Answered
+            | Self::Checked
             | Self::Stopped
             | Self::Running
             | Self::LockOut
             | Self::Commit
             | Self::NotStarted
             | Self::Exited
+            | Self::Check
             | Self::Stop => Carries::None,
         }
     }
@@ -131,7 +137,8 @@ impl State {
             | Kind::NoId
             | Kind::Began
             | Kind::Ended
-            | Kind::Answered => {
+            | Kind::Answered
+            | Kind::Checked => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
             }
             Kind::Stopped => matches!(self, Self::Stopping),
@@ -144,6 +151,7 @@ impl State {
             | Kind::Again
             | Kind::Exited
             | Kind::Banner
+            | Kind::Check
             | Kind::Stop => false,
         }
     }
@@ -160,7 +168,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(24), None);
+        assert_eq!(Kind::from_number(26), None);
     }
 
     #[test]

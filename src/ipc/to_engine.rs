@@ -43,8 +43,18 @@ pub enum ToEngine {
     Exited { ticket: Ticket },
     /// The answer to `ToMonitor::Banner`; without a descriptor there is nothing to show.
     Banner { number: u64 },
+    /// Look at your tables; answered by `ToMonitor::Checked`.
+    Check,
     /// Accept nothing more, hand over what is accepted, say `ToMonitor::Stopped`.
     Stop,
+}
+
+impl ToEngine {
+    /// Whether the engine forgets a ticket when it hears this.
+    #[must_use]
+    pub const fn closes_ticket(&self) -> bool {
+        matches!(self, Self::NotStarted { .. } | Self::Again { .. } | Self::Exited { .. })
+    }
 }
 
 impl Message for ToEngine {
@@ -59,6 +69,7 @@ impl Message for ToEngine {
             Self::Again { .. } => Kind::Again,
             Self::Exited { .. } => Kind::Exited,
             Self::Banner { .. } => Kind::Banner,
+            Self::Check => Kind::Check,
             Self::Stop => Kind::Stop,
         }
     }
@@ -79,7 +90,7 @@ impl Message for ToEngine {
             Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
             Self::Again { ticket, failures } => w.u64(ticket.0).u8(failures),
             Self::Banner { number } => w.u64(number),
-            Self::Stop => w,
+            Self::Check | Self::Stop => w,
         }
         .packet()
     }
@@ -90,22 +101,21 @@ impl Message for ToEngine {
             Kind::Plan => Self::Plan {
                 generation: Generation(r.u32()?),
                 length: r.u32()?,
-                last_ticket: Ticket(r.u64()?),
+                last_ticket: r.ticket()?,
                 process_limit: r.u32()?,
                 log_processes: r.u32()?,
             },
             Kind::Listener => Self::Listener { socket: SocketIndex(r.u32()?) },
-            Kind::Running => Self::Running {
-                ticket: Ticket(r.u64()?),
-                service: ServiceIndex(r.u32()?),
-                peer: r.source()?,
-            },
+            Kind::Running => {
+                Self::Running { ticket: r.ticket()?, service: r.service()?, peer: r.source()? }
+            }
             Kind::LockOut => Self::LockOut { peer: r.address()?, seconds: r.u32()? },
             Kind::Commit => Self::Commit { generation: Generation(r.u32()?) },
-            Kind::NotStarted => Self::NotStarted { ticket: Ticket(r.u64()?) },
-            Kind::Again => Self::Again { ticket: Ticket(r.u64()?), failures: r.u8()? },
-            Kind::Exited => Self::Exited { ticket: Ticket(r.u64()?) },
+            Kind::NotStarted => Self::NotStarted { ticket: r.ticket()? },
+            Kind::Again => Self::Again { ticket: r.ticket()?, failures: r.u8()? },
+            Kind::Exited => Self::Exited { ticket: r.ticket()? },
             Kind::Banner => Self::Banner { number: r.u64()? },
+            Kind::Check => Self::Check,
             Kind::Stop => Self::Stop,
             Kind::Hello
             | Kind::Adopted
@@ -119,6 +129,7 @@ impl Message for ToEngine {
             | Kind::Began
             | Kind::Ended
             | Kind::Answered
+            | Kind::Checked
             | Kind::Stopped => return Err(Violation::Malformed),
         };
         r.end()?;

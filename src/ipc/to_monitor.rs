@@ -86,6 +86,13 @@ pub enum ToMonitor {
         service: ServiceIndex,
         peer: Source,
     },
+    /// The answer to `ToEngine::Check`: how many tickets and doors the engine knows, and how much
+    /// does not add up there.
+    Checked {
+        tickets: u32,
+        doors: u32,
+        errors: u32,
+    },
     /// Everything accepted has been handed over; the doors are closed (`ToEngine::Stop`).
     Stopped,
 }
@@ -105,6 +112,7 @@ impl Message for ToMonitor {
             Self::Began { .. } => Kind::Began,
             Self::Ended { .. } => Kind::Ended,
             Self::Answered { .. } => Kind::Answered,
+            Self::Checked { .. } => Kind::Checked,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -144,6 +152,7 @@ impl Message for ToMonitor {
                 w.u64(ticket.0).u8(how as u8).u64(received).u64(sent)
             }
             Self::Answered { service, peer } => w.u32(service.0).source(peer),
+            Self::Checked { tickets, doors, errors } => w.u32(tickets).u32(doors).u32(errors),
             Self::Stopped => w,
         }
         .packet()
@@ -155,45 +164,38 @@ impl Message for ToMonitor {
             Kind::Hello => Self::Hello { build: r.u64()? },
             Kind::Adopted => Self::Adopted { generation: Generation(r.u32()?) },
             Kind::Start => Self::Start {
-                ticket: Ticket(r.u64()?),
-                service: ServiceIndex(r.u32()?),
+                ticket: r.ticket()?,
+                service: r.service()?,
                 peer: r.source()?,
                 failures: r.u8()?,
             },
             Kind::Refused => Self::Refused(Refusal {
-                service: ServiceIndex(r.u32()?),
+                service: r.service()?,
                 why: *Denial::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
                 peer: r.source()?,
             }),
-            Kind::Noticed => {
-                Self::Noticed { service: ServiceIndex(r.u32()?), event: event(&mut r)? }
+            Kind::Noticed => Self::Noticed { service: r.service()?, event: event(&mut r)? },
+            Kind::AskBanner => {
+                Self::Banner { number: r.u64()?, service: r.service()?, kind: banner_kind(&mut r)? }
             }
-            Kind::AskBanner => Self::Banner {
-                number: r.u64()?,
-                service: ServiceIndex(r.u32()?),
-                kind: banner_kind(&mut r)?,
-            },
-            Kind::Sensed => Self::Sensed { service: ServiceIndex(r.u32()?), peer: r.address()? },
-            Kind::UserId => {
-                Self::UserId { service: ServiceIndex(r.u32()?), part: Part::decode(&mut r)? }
-            }
+            Kind::Sensed => Self::Sensed { service: r.service()?, peer: r.address()? },
+            Kind::UserId => Self::UserId { service: r.service()?, part: Part::decode(&mut r)? },
             Kind::NoId => Self::NoId {
-                service: ServiceIndex(r.u32()?),
+                service: r.service()?,
                 why: *NoId::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
                 peer: r.address()?,
             },
-            Kind::Began => Self::Began {
-                ticket: Ticket(r.u64()?),
-                service: ServiceIndex(r.u32()?),
-                peer: r.source()?,
-            },
+            Kind::Began => {
+                Self::Began { ticket: r.ticket()?, service: r.service()?, peer: r.source()? }
+            }
             Kind::Ended => Self::Ended {
-                ticket: Ticket(r.u64()?),
+                ticket: r.ticket()?,
                 how: ending(&mut r)?,
                 received: r.u64()?,
                 sent: r.u64()?,
             },
-            Kind::Answered => Self::Answered { service: ServiceIndex(r.u32()?), peer: r.source()? },
+            Kind::Answered => Self::Answered { service: r.service()?, peer: r.source()? },
+            Kind::Checked => Self::Checked { tickets: r.u32()?, doors: r.u32()?, errors: r.u32()? },
             Kind::Stopped => Self::Stopped,
             Kind::Plan
             | Kind::Listener
@@ -204,6 +206,7 @@ impl Message for ToMonitor {
             | Kind::Again
             | Kind::Exited
             | Kind::Banner
+            | Kind::Check
             | Kind::Stop => return Err(Violation::Malformed),
         };
         r.end()?;

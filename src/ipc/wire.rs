@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::ipc::Ticket;
 use crate::ipc::Violation;
+use crate::plan::ServiceIndex;
 use crate::plan::Source;
 use crate::sys::channel::{PACKET, Packet};
 
@@ -98,6 +100,14 @@ impl<'a> Reader<'a> {
             1 => Ok(Source::Ip(self.address()?)),
             _ => Err(Violation::Malformed),
         }
+    }
+
+    pub(super) fn service(&mut self) -> Result<ServiceIndex, Violation> {
+        self.u32().map(ServiceIndex)
+    }
+
+    pub(super) fn ticket(&mut self) -> Result<Ticket, Violation> {
+        self.u64().map(Ticket)
     }
 
     /// The end of the message: everything after it must be zero.

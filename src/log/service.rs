@@ -139,6 +139,12 @@ impl ServiceLogs {
         old.finish(Instant::now());
     }
 
+    /// Whether a service has an open log of its own.
+    #[must_use]
+    pub fn has_file(&self, index: ServiceIndex) -> bool {
+        self.own_files.contains_key(&index)
+    }
+
     /// How many descriptors the files take (START-15).
     #[must_use]
     pub fn descriptors(&self) -> usize {

@@ -188,6 +188,7 @@ impl Monitor {
         self.hear_last_words()?;
         self.sessions_lost(Some(end));
         self.engine = None;
+        self.forget_question();
         if let Some((_, exit)) = self.stop_at {
             return Err(exit);
         }
@@ -328,15 +329,6 @@ impl Monitor {
         }
         self.logs.finish(Instant::now() + FAREWELL);
         exit.code()
-    }
-
-    /// SIGABRT and `-cc`: do the tables agree with each other and with the system (SIG-6)?
-    pub(super) fn check_consistency(&self, say_so: bool) {
-        match self.running.inconsistencies() {
-            0 if say_so => tracing::debug!("Consistency check passed"),
-            0 => {}
-            errors => tracing::error!("Consistency check detected {errors} errors"),
-        }
     }
 }
 

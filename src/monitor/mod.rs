@@ -5,6 +5,7 @@
 
 mod bind;
 mod check;
+mod consistency;
 mod end;
 mod engine_process;
 mod notify;
@@ -48,6 +49,7 @@ use crate::sys::poll;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 
+use consistency::Question;
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
 use pid_file::PidFile;
@@ -97,6 +99,8 @@ pub struct Monitor {
     crashes: Crashes,
     generation: Generation,
     last_ticket: Ticket,
+    /// How many tickets the engine has been told to forget.
+    closed_tickets: u64,
     /// A reload that the engine has not adopted yet.
     reload: Option<Reload>,
     /// SIGHUP came while one was under way.
@@ -117,6 +121,8 @@ pub struct Monitor {
     deaf_until: Option<Instant>,
     /// When to try again to start an engine.
     engine_due: Option<Instant>,
+    /// The engine has been asked whether its tables are sound.
+    question: Option<Question>,
     /// Set by `-cc`.
     next_check: Option<Instant>,
     pid_file: Option<PidFile>,
@@ -161,6 +167,7 @@ impl Monitor {
             crashes: Crashes::default(),
             generation: Generation(1),
             last_ticket: Ticket(0),
+            closed_tickets: 0,
             reload: None,
             reload_again: false,
             is_announced: false,
@@ -170,6 +177,7 @@ impl Monitor {
             troubles: Troubles::default(),
             deaf_until: None,
             engine_due: None,
+            question: None,
             next_check: None,
             pid_file: given.pid_file,
         }
@@ -288,9 +296,14 @@ impl Monitor {
     }
 
     fn tell_engine(&mut self, message: &ToEngine) {
+        self.tell_engine_with(message, None);
+    }
+
+    fn tell_engine_with(&mut self, message: &ToEngine, with: Option<OwnedFd>) {
         if let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) {
-            engine.port.send(message, None);
+            engine.port.send(message, with);
         }
+        self.closed_tickets += u64::from(message.closes_ticket());
     }
 }
 

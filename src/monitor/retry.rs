@@ -125,9 +125,7 @@ impl Monitor {
         while self.has_serving_engine() {
             let Some(waiting) = self.retries.take_due(now) else { return };
             let Waiting { ticket, failures, connection, .. } = waiting;
-            if let Some(engine) = &mut self.engine {
-                engine.port.send(&ToEngine::Again { ticket, failures }, Some(connection));
-            }
+            self.tell_engine_with(&ToEngine::Again { ticket, failures }, Some(connection));
         }
     }
 

@@ -56,6 +56,12 @@ impl Server {
             was_killed: false,
         }
     }
+
+    /// Whether it has been asked to end.
+    #[must_use]
+    pub(super) const fn was_told_to_end(&self) -> bool {
+        self.kill_at.is_some() || self.was_killed
+    }
 }
 
 impl Running {
@@ -149,10 +155,23 @@ impl Running {
 
     /// What does not add up (SIG-6): counts, and processes that are not there any more.
     #[must_use]
-    pub(super) fn inconsistencies(&self) -> usize {
-        let counted: u32 = self.by_service.values().sum();
-        let gone = self.by_pid.keys().filter(|pid| !signal::exists(**pid)).count();
-        gone + usize::from(counted != self.count())
+    pub(super) fn contradictions(&self) -> Vec<String> {
+        let mut counted: HashMap<ServiceIndex, u32> = HashMap::new();
+        for server in self.by_pid.values() {
+            *counted.entry(server.index).or_default() += 1;
+        }
+        let ending = self.by_pid.values().filter(|server| server.kill_at.is_some()).count();
+        let gone = self.by_pid.iter().filter(|(pid, _)| !signal::exists(**pid));
+        let mut found: Vec<_> = gone
+            .map(|(pid, server)| format!("server {pid} of {} is gone", server.service.id))
+            .collect();
+        if counted != self.by_service {
+            found.push("the servers of each service are miscounted".to_owned());
+        }
+        if ending != self.ending {
+            found.push("the servers that are to end are miscounted".to_owned());
+        }
+        found
     }
 }
 
@@ -170,7 +189,7 @@ mod tests {
         running.add(own, Server::new(Ticket(9), index, Rc::new(service()), peer));
         assert_eq!((running.of(index), running.count()), (1, 1));
         assert!(running.by_ticket(9).is_some());
-        assert_eq!(running.inconsistencies(), 0);
+        assert_eq!(running.contradictions(), [""; 0]);
         assert!(running.remove(own).is_some());
         assert!(running.remove(own).is_none());
         assert_eq!((running.of(index), running.count()), (0, 0));

@@ -1,6 +1,9 @@
 //! Tests of the seam with both ends in one process: a monitor without an engine process, and
 //! somebody who says what an engine would say, or anything else.
 
+mod consistency;
+mod retry;
+
 use proptest::prelude::*;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,10 +15,12 @@ use std::time::{Duration, Instant};
 use crate::cli;
 use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
 use crate::log::{DaemonLog, Destination, Look, ServiceLogs};
+use crate::monitor::consistency::Answer;
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
 use crate::monitor::retry::Waiting;
+use crate::monitor::running::Server;
 use crate::monitor::services::{Household, Listener, Services};
 use crate::monitor::{Given, Monitor};
 use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex, Source};
@@ -274,59 +279,6 @@ fn unforked(monitor: &Monitor, ticket: u64, failures: u8) -> Waiting {
     Waiting { ticket, index, service: Rc::clone(&active.service), peer, connection, failures }
 }
 
-#[test]
-fn retry_1_a_client_comes_back_with_its_connection_until_the_fifth_failure() {
-    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let nothing = |port: &mut Port| matches!(port.receive::<ToEngine>(), Ok(Incoming::Nothing));
-    for failures in 1..=4 {
-        let before = Instant::now();
-        monitor.fork_failed(unforked(&monitor, failures.into(), failures), Errno::EAGAIN);
-        monitor.retry_due(before + Duration::from_millis(4900));
-        assert!(nothing(&mut port), "five seconds are not over");
-        monitor.retry_due(Instant::now() + Duration::from_secs(5));
-        let again = ToEngine::Again { ticket: Ticket(failures.into()), failures };
-        let heard = port.receive::<ToEngine>().unwrap();
-        assert!(matches!(heard, Incoming::Message(message, Some(_)) if message == again));
-    }
-    monitor.fork_failed(unforked(&monitor, 5, 5), Errno::EAGAIN);
-    let heard = port.receive::<ToEngine>().unwrap();
-    let given_up = ToEngine::NotStarted { ticket: Ticket(5) };
-    assert!(matches!(heard, Incoming::Message(message, None) if message == given_up));
-    assert_eq!(monitor.retries.count(), 0);
-}
-
-#[test]
-fn retry_2_who_is_not_tried_again_is_given_up_at_once() {
-    let mut hasty = plain();
-    hasty.retry = false;
-    for (service, errno) in [(hasty, Errno::EAGAIN), (plain(), Errno::ETIMEDOUT)] {
-        let (mut monitor, _port) = monitor(State::Serving, vec![service]);
-        monitor.fork_failed(unforked(&monitor, 1, 1), errno);
-        assert_eq!(monitor.retries.count(), 0, "{errno}");
-    }
-}
-
-#[test]
-fn who_waits_for_a_fork_takes_an_eighth_of_the_descriptors_at_most() {
-    let (mut monitor, _port) = monitor(State::Serving, vec![plain()]);
-    for ticket in 1..200 {
-        monitor.fork_failed(unforked(&monitor, ticket, 1), Errno::ENOMEM);
-    }
-    assert_eq!(monitor.retries.count(), 1000 / 8);
-}
-
-#[test]
-fn nobody_is_tried_again_while_no_engine_serves() {
-    let (mut monitor, mut port) = monitor(State::Opening, vec![plain()]);
-    monitor.fork_failed(unforked(&monitor, 1, 1), Errno::EAGAIN);
-    assert_eq!(monitor.next_retry(), None, "nothing to wake up for");
-    monitor.retry_due(Instant::now() + Duration::from_secs(9));
-    assert_eq!(monitor.retries.count(), 1);
-    let adopted = ToMonitor::Adopted { generation: Generation(1) };
-    assert_eq!(hear(&mut monitor, &mut port, &adopted, None), Ok(()));
-    assert!(monitor.next_retry().is_some());
-}
-
 /// Packets of all kinds: noise, and messages with single bytes changed.
 fn packets() -> impl Strategy<Value = Packet> {
     let noise = prop::array::uniform32(any::<u8>()).prop_map(|half| {
@@ -334,7 +286,7 @@ fn packets() -> impl Strategy<Value = Packet> {
         packet[..32].copy_from_slice(&half);
         packet
     });
-    let changed = (0_u8..23, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
+    let changed = (0_u8..26, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
         let mut packet = start(3, 1).encode();
         packet[0] = kind;
         packet[at] = byte;

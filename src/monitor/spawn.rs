@@ -19,6 +19,7 @@ use crate::ipc::Violation;
 use crate::log;
 use crate::monitor::DEAFNESS;
 use crate::monitor::Monitor;
+use crate::monitor::consistency::Answer;
 use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
@@ -97,6 +98,9 @@ impl Monitor {
                 self.session_ended(ticket, how, received, sent)
             }
             (ToMonitor::Answered { service, peer }, _) => self.client_answered(service, peer),
+            (ToMonitor::Checked { tickets, doors, errors }, _) => {
+                self.checked(Answer { tickets, doors, errors })
+            }
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {

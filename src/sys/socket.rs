@@ -4,7 +4,7 @@
 use nix::sys::socket::{MsgFlags, send};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -17,6 +17,14 @@ pub fn is_tcp_connection(fd: impl AsFd) -> bool {
         (socket.r#type(), socket.is_listener(), socket.protocol()),
         (Ok(Type::STREAM), Ok(false), Ok(Some(Protocol::TCP)))
     )
+}
+
+/// Whether clients can reach a service by this socket: a listening one, or one for datagrams.
+#[must_use]
+pub fn accepts(fd: impl AsFd) -> bool {
+    let fd = fd.as_fd();
+    let socket = SockRef::from(&fd);
+    !matches!((socket.r#type(), socket.is_listener()), (Ok(Type::STREAM), Ok(false)) | (Err(_), _))
 }
 
 /// The peer of a connected socket, IPv4 clients as IPv4 (BIND-11); `None` when it is gone already.
@@ -104,10 +112,15 @@ pub fn listen(fd: impl AsFd) -> io::Result<()> {
     socket.listen(i32::MAX)
 }
 
+/// The address that a socket is bound to.
+#[must_use]
+pub fn local_address(fd: impl AsFd) -> Option<SocketAddr> {
+    let fd = fd.as_fd();
+    SockRef::from(&fd).local_addr().ok()?.as_socket()
+}
+
 /// The local port of a socket; 0 when it has none.
 #[must_use]
 pub fn local_port(fd: impl AsFd) -> u16 {
-    let fd = fd.as_fd();
-    let address = SockRef::from(&fd).local_addr().ok().and_then(|address| address.as_socket());
-    address.map_or(0, |address| address.port())
+    local_address(fd).map_or(0, |address| address.port())
 }

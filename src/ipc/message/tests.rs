@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..24_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..26_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -70,6 +70,7 @@ fn every_message_survives_the_wire() {
             ToMonitor::Began { ticket, service, peer },
             ToMonitor::Ended { ticket, how: Ending::CutOff, received: 1, sent: u64::MAX },
             ToMonitor::Answered { service, peer },
+            ToMonitor::Checked { tickets: 1, doors: 2, errors: 3 },
             ToMonitor::Stopped,
         ] {
             assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
@@ -90,6 +91,7 @@ fn every_message_survives_the_wire() {
             ToEngine::Again { ticket, failures: 4 },
             ToEngine::Exited { ticket },
             ToEngine::Banner { number: 1 },
+            ToEngine::Check,
             ToEngine::Stop,
         ] {
             assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
