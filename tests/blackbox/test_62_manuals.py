@@ -53,6 +53,17 @@ def test_mandoc_has_nothing_against_a_page(page):
     assert output("mandoc", "-T", "lint", "-W", "warning", page) == ""
 
 
+def test_the_example_of_itox_is_what_itox_writes(tmp_path):
+    source = open(os.path.join(ROOT, "docs", "man", "itox.8.in")).read()
+    line = re.search(r"^The line\n\.Pp\n\.Dl (.*)$", source, re.M).group(1).replace("\\-", "-")
+    entry = re.search(r"\.\\\" example\n\.Bd .*\n((?:.*\n)*?)\.Ed", source).group(1)
+    itox = tmp_path / "itox"
+    itox.symlink_to(CTL)
+    r = subprocess.run([itox, "-daemon_dir", "/usr/sbin"], input=line.encode(), stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=60)
+    assert (r.returncode, r.stdout.decode()) == (0, entry + "\n")
+
+
 def bash(command, *words):
     script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); ' \
              '_%s "$1" "${@: -1}" "${@: -2:1}"; printf "%%s\\n" "${COMPREPLY[@]}"' % command
