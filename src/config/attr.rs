@@ -626,7 +626,7 @@ pub const TABLE: &[Row] = &[
         extension: true,
         default: "pause",
         summary: "what happens to connections beyond the rate of `cps`",
-        text: "pause: the service is closed for a while, as `cps` says. pace: nobody is refused; connections wait in the backlog of the kernel and are taken at that rate, so the second number of `cps` means nothing.",
+        text: "`pause`: the service is closed for a while, as `cps` says. `pace`: nobody is refused; connections wait in the backlog of the kernel and are taken at that rate, so the second number of `cps` means nothing.",
         spec: "PARSE-12",
         ..SCALAR
     },

@@ -7,7 +7,7 @@ use xinetd_rs::cli::{Row, TABLE};
 use xinetd_rs::config;
 use xinetd_rs::config::attr;
 
-use crate::tables;
+use crate::commands;
 
 /// Every file, with its text.
 pub(crate) fn files() -> Vec<(String, String)> {
@@ -21,7 +21,7 @@ pub(crate) fn files() -> Vec<(String, String)> {
 
 fn xinetctl(shell: Shell) -> String {
     let mut text = Vec::new();
-    generate(shell, &mut with_attributes(tables::xinetctl()), "xinetctl", &mut text);
+    generate(shell, &mut with_attributes(commands::xinetctl()), "xinetctl", &mut text);
     String::from_utf8(text).unwrap()
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::string_slice, reason = "positions come from a search")]
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod completion;

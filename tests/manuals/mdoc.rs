@@ -29,7 +29,7 @@ pub(crate) fn line(text: &str) -> String {
     let mut out = String::new();
     for (number, part) in text.split('`').enumerate() {
         if number % 2 == 1 {
-            out += &format!("\\fB{}\\fP", literal(part));
+            out += &code(part);
             continue;
         }
         for (position, word) in part.split(' ').enumerate() {
@@ -66,6 +66,12 @@ fn reference(word: &str) -> Option<String> {
     (is_section && is_name && is_end).then(|| format!(".Xr {name} {section}{ends}\n"))
 }
 
+/// Bold, and no word of it divided.
+pub(crate) fn code(text: &str) -> String {
+    let words: Vec<_> = text.split(' ').map(|word| format!("\\%{}", literal(word))).collect();
+    format!("\\fB{}\\fP", words.join(" "))
+}
+
 /// What must be on the page as it is, for example to be copied into a file.
 pub(crate) fn literal(text: &str) -> String {
     let escape = |c: char| match c {
@@ -90,8 +96,8 @@ pub(crate) fn literal_line(text: &str) -> String {
 #[test]
 fn code_is_bold_and_references_stand_alone() {
     let text = "A `-f` path, see inet_aton(3). It is (cf. hosts(5)) `a.b`. Zeros";
-    let wanted = "A \\fB\\-f\\fP path, see\n.Xr inet_aton 3 .\nIt is (cf.\n.Xr hosts 5 )\n\
-                  \\fBa.b\\fP.\nZeros\n";
+    let wanted = "A \\fB\\%\\-f\\fP path, see\n.Xr inet_aton 3 .\nIt is (cf.\n.Xr hosts 5 )\n\
+                  \\fB\\%a.b\\fP.\nZeros\n";
     assert_eq!(sentences(text), wanted);
     assert_eq!(line("rpcbind(8) and (RFC 1413)"), ".Xr rpcbind 8\nand (RFC 1413)\n");
     assert_eq!(line(".domain"), "\\&.domain\n");

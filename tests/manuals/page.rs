@@ -30,7 +30,7 @@ pub(crate) fn page(name: &str, source: &str) -> String {
 fn with_code(line: &str) -> String {
     let part = |(number, part): (usize, &str)| match number % 2 {
         0 => part.to_owned(),
-        _ => format!("\\fB{}\\fP", mdoc::literal(part)),
+        _ => mdoc::code(part),
     };
     line.split('`').enumerate().map(part).collect::<String>() + "\n"
 }

@@ -1,14 +1,13 @@
-//! What a page takes from the program: attributes, options, commands, examples.
+//! What a page takes from the program: attributes, options, examples.
 
 use std::fs;
 
-use clap::{Arg, Command};
 use xinetd_rs::cli;
 use xinetd_rs::config;
 use xinetd_rs::config::attr::{Operators, Row, Scope, TABLE};
-use xinetd_rs::ctl;
 
-use crate::mdoc::{line, literal, literal_line, sentences};
+use crate::commands;
+use crate::mdoc::{line, literal_line, sentences};
 
 const EXTENSION: &str = "Extension: not in xinetd 2.3.15. ";
 
@@ -22,13 +21,13 @@ pub(crate) fn table(what: &str) -> String {
         ("options", "") => list(cli::TABLE.iter().map(option)),
         ("facilities", "") => words(config::facilities()),
         ("levels", "") => words(config::levels()),
-        ("command", name) => command(name),
+        ("command", name) => commands::section(name),
         ("example", name) => example(name),
         _ => panic!("nothing is known of @{what}@"),
     }
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
     format!(".Bl -tag -width Ds\n{}.El\n", items.collect::<String>())
 }
 
@@ -90,7 +89,7 @@ fn with_values(row: &Row) -> String {
 /// The values of the form `form` that a sentence is about, and what it says of them.
 fn value<'s>(sentence: &'s str, form: &str) -> Option<(String, &'s str)> {
     let (head, meaning) = sentence.split_once(": ")?;
-    let head = head.replace("\\fB", "").replace("\\fP", "");
+    let head = head.replace("\\fB\\%", "").replace("\\fP", "");
     let (values, remark) = head.split_once(" (").unwrap_or((&head, ""));
     let remark = if remark.is_empty() { remark.to_owned() } else { format!(" No ({remark}") };
     let known: Vec<_> = form.split(|c: char| !c.is_ascii_alphanumeric()).collect();
@@ -109,94 +108,6 @@ fn option(row: &cli::Row) -> String {
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// The command line of xinetctl(8), without what is hidden.
-pub(crate) fn xinetctl() -> Command {
-    let whole = ctl::command();
-    let commands = whole.get_subcommands().filter(|command| !command.is_hide_set());
-    let commands: Vec<_> = commands.map(shown).collect();
-    Command::new("xinetctl")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(whole.get_about().cloned().unwrap_or_default())
-        .subcommands(commands)
-}
-
-fn shown(command: &Command) -> Command {
-    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
-    // clap keeps names for ever
-    Command::new(&*command.get_name().to_owned().leak())
-        .about(command.get_about().cloned().unwrap_or_default())
-        .after_help(command.get_after_help().cloned().unwrap_or_default())
-        .args(arguments.cloned())
-        .subcommands(command.get_subcommands().filter(|one| !one.is_hide_set()).map(shown))
-}
-
-fn command(name: &str) -> String {
-    let whole = xinetctl();
-    let command = whole.find_subcommand(name).unwrap_or_else(|| panic!("no command `{name}`"));
-    let mut named = command.clone().bin_name(format!("xinetctl {name}"));
-    let usage = named.render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage:").lines().map(str::trim);
-    let usage: String = usage.map(|line| format!(".Dl {}\n", literal(line))).collect();
-    let about = named.get_about().map(ToString::to_string).unwrap_or_default();
-    let arguments = named.get_positionals().chain(named.get_opts()).map(argument);
-    let flags = named.get_arguments().filter(|one| !one.is_positional()).filter(|one| {
-        !one.get_action().takes_values() && !matches!(one.get_id().as_str(), "help" | "version")
-    });
-    let items: Vec<_> = arguments.chain(flags.map(argument)).collect();
-    let items = if items.is_empty() { String::new() } else { list(items.into_iter()) };
-    let status = named.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let status: String = status
-        .split("\n\n")
-        .filter(|paragraph| !paragraph.is_empty())
-        .map(|paragraph| format!(".Pp\n{}", sentences(&paragraph.replace('\n', " "))))
-        .collect();
-    format!(".Ss {name}\n{usage}{}{items}{status}", sentences(&format!("{about}.")))
-}
-
-fn argument(argument: &Arg) -> String {
-    let value = argument.get_value_names().map(|names| names[0].to_string()).unwrap_or_default();
-    let is_optional = argument.get_num_args().is_some_and(|range| range.min_values() == 0);
-    let value = match (argument.get_action().takes_values(), is_optional) {
-        (false, _) => String::new(),
-        (true, true) => format!("[{value}]"),
-        (true, false) => value,
-    };
-    let glue = if argument.is_require_equals_set() { "=" } else { " " };
-    let value = if glue == "=" && is_optional {
-        format!(" Ns {}", value.replacen('[', "[=", 1))
-    } else if value.is_empty() {
-        String::new()
-    } else {
-        format!(" Ar {value}")
-    };
-    let long = argument.get_long().map(|long| format!("Fl \\-{long}"));
-    let short = argument.get_short().map(|short| format!("Fl {short}"));
-    let flags: Vec<_> = short.into_iter().chain(long).collect();
-    let head = if flags.is_empty() {
-        value.trim_start().to_owned()
-    } else {
-        format!("{}{value}", flags.join(" , "))
-    };
-    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    let values = argument.get_possible_values();
-    let values: Vec<_> = values
-        .iter()
-        .filter(|value| !value.is_hide_set())
-        .map(|value| format!("`{}`", value.get_name()))
-        .collect();
-    let values = match argument.get_action().takes_values() && !values.is_empty() {
-        true => format!(" One of {}.", values.join(", ")),
-        false => String::new(),
-    };
-    let default: Vec<_> =
-        argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-    let default = match argument.get_action().takes_values() && !default.is_empty() {
-        true => format!(" Default: `{}`.", default.join(" ")),
-        false => String::new(),
-    };
-    format!(".It {head}\n{}", sentences(&format!("{help}.{values}{default}")))
 }
 
 /// A file of `etc/examples`.

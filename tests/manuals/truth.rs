@@ -10,7 +10,7 @@ use xinetd_rs::ctl;
 use xinetd_rs::plan::{Denial, NoId};
 
 use crate::common::{complaints, machine};
-use crate::{pages, root, tables};
+use crate::{commands, pages, root};
 
 const SOURCES: [&str; 5] = ["xinetd.8", "xinetd.conf.5", "xinetd.log.5", "xinetctl.8", "itox.8"];
 
@@ -40,7 +40,7 @@ fn every_attribute_option_and_command_is_in_a_page() {
         let lines = page("xinetd.8").matches(&item).count();
         assert!(lines > 0, "{}", row.name);
     }
-    for command in tables::xinetctl().get_subcommands() {
+    for command in commands::xinetctl().get_subcommands() {
         let head = format!("\n.Ss {}\n", command.get_name());
         let to_do = "write a line @command NAME@ in docs/man/xinetctl.8.in";
         assert!(page("xinetctl.8").contains(&head), "{}: {to_do}", command.get_name());
@@ -69,7 +69,7 @@ fn the_overview_has_every_attribute_once() {
 #[test]
 fn every_attribute_and_option_in_a_page_exists() {
     let options: BTreeSet<String> = cli::TABLE.iter().map(|row| row.name.to_owned()).collect();
-    let commands = tables::xinetctl();
+    let commands = commands::xinetctl();
     let arguments = commands.get_subcommands().flat_map(clap::Command::get_arguments);
     let of_xinetctl: BTreeSet<String> = arguments
         .filter_map(|argument| argument.get_long())
