@@ -76,7 +76,7 @@ fn every_attribute_and_option_in_a_page_exists() {
         .map(|long| format!("--{long}"))
         .chain(["--help".into(), "--version".into(), "-f".into(), "-daemon_dir".into()])
         .collect();
-    let reasons: Vec<_> = Denial::ALL.iter().map(ToString::to_string).collect();
+    let reasons: Vec<_> = Denial::ALL.iter().map(ToString::to_string).chain(facts()).collect();
     let sources = SOURCES.map(|name| (name, source(name)));
     let others = ["docs/migration.md", "README.md"];
     let others = others.map(|name| (name, fs::read_to_string(root().join(name)).unwrap()));
@@ -114,6 +114,28 @@ fn every_reason_is_in_the_page_of_the_log() {
     let no_ids = NoId::ALL.iter().map(|why| format!("`{why}`"));
     for reason in denials.chain(no_ids) {
         assert!(log.contains(&reason), "{reason}");
+    }
+}
+
+/// The names of facts in records of a log, as the source has them.
+fn facts() -> Vec<String> {
+    let source = fs::read_to_string(root().join("src/log/record.rs")).unwrap();
+    let begin = source.find("fn facts(").unwrap();
+    let function = &source[begin..][..source[begin..].find("\n    }\n").unwrap()];
+    let strings = function.split('"').skip(1).step_by(2);
+    strings.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_fact_of_a_record_is_in_the_page_of_the_log() {
+    let log = source("xinetd.log.5");
+    let section = &log[log.find(".Sh JSON").unwrap()..];
+    let list = &section[..section.find("\n.El\n").unwrap()];
+    let described: BTreeSet<_> = code(list).into_iter().collect();
+    let facts = facts();
+    assert!(facts.len() > 9, "{facts:?}");
+    for fact in facts {
+        assert!(described.contains(fact.as_str()), "{fact}");
     }
 }
 
