@@ -87,16 +87,30 @@ fn unix_listener(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Result<OwnedFd> {
+    let socket = bound(address, v6only)?;
+    let socket = if address.port() == 0 { with_known_port(&socket, v6only)? } else { socket };
+    set_tcp_options(&socket, options)?;
+    socket.set_nonblocking(true)?;
+    socket::listen(&socket)?;
+    Ok(socket.into())
+}
+
+fn bound(address: SocketAddr, v6only: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(v6only)?;
     }
-    set_tcp_options(&socket, options)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
-    socket::listen(&socket)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Another socket for the address of `chosen`, whose port the system has chosen. Of such a port
+/// the kernel lets go when the socket stops listening, as it does while `cps` keeps the service
+/// closed; a port that was asked for stays.
+fn with_known_port(chosen: &Socket, v6only: bool) -> io::Result<Socket> {
+    let address = chosen.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+    bound(address, v6only)
 }
 
 /// NODELAY and KEEPALIVE, which connections inherit (BIND-9); nothing where there is no tcp.
@@ -133,20 +147,31 @@ mod tests {
         assert_eq!(pause(None), 0);
     }
 
+    fn key(address: SocketAddr) -> SocketKey {
+        let (socket_type, protocol) = (SocketType::Stream, Protocol::TCP);
+        let address = Address::Ip(address);
+        SocketKey { socket_type, protocol, address, v6only: false, any_family: false }
+    }
+
+    const OPTIONS: SocketOptions = SocketOptions { nodelay: true, keepalive: true };
+
+    #[test]
+    fn rpc_1_a_port_that_the_system_chose_is_the_same_after_a_pause() {
+        for address in [SocketAddr::from(([0, 0, 0, 0], 0)), SocketAddr::from(([0; 16], 0))] {
+            let listener = bind(&key(address), OPTIONS, Patience::NONE).unwrap();
+            let port = socket::local_port(&listener);
+            socket::hold_port(&listener).unwrap();
+            socket::listen(&listener).unwrap();
+            assert_eq!(socket::local_port(&listener), port, "{address}");
+        }
+    }
+
     #[test]
     fn a_port_that_is_taken_is_an_error_after_the_last_try() {
-        let key = |address: SocketAddr| SocketKey {
-            socket_type: SocketType::Stream,
-            protocol: Protocol::TCP,
-            address: Address::Ip(address),
-            v6only: false,
-            any_family: false,
-        };
-        let options = SocketOptions { nodelay: true, keepalive: true };
-        let first = bind(&key(([127, 0, 0, 1], 0).into()), options, Patience::NONE).unwrap();
+        let first = bind(&key(([127, 0, 0, 1], 0).into()), OPTIONS, Patience::NONE).unwrap();
         let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();
         let patience = Patience::from_environment(None);
-        let cause = bind(&key(address), options, patience).unwrap_err();
+        let cause = bind(&key(address), OPTIONS, patience).unwrap_err();
         assert_eq!(cause.kind(), io::ErrorKind::AddrInUse);
     }
 }
