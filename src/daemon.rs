@@ -1,4 +1,4 @@
-//! The daemon's front door: which of its two processes is this, and what does it do?
+//! The daemon's front door: which of its processes is this, and what does it do?
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -7,18 +7,21 @@ use std::process::ExitCode;
 use crate::cli;
 use crate::cli::Action;
 use crate::engine;
-use crate::ipc::ENGINE_ARGUMENT;
+use crate::ipc::{ENGINE_ARGUMENT, RPCBIND_ARGUMENT};
 use crate::monitor;
+use crate::rpc;
 
 /// What `-version` prints after the version: the words that scripts look for (CLI-16).
 const COMPILED_IN: &str = "libwrap loadavg";
 
-/// Runs as the engine when the private argument says so, otherwise as xinetd(8). `args` are
-/// the words of the command line, the program's name first.
+/// Runs as the engine, or for a word with rpcbind(8), when a private argument says so;
+/// otherwise as xinetd(8). `args` are the words of the command line, the program's name first.
 #[must_use]
 pub fn main(args: &[OsString]) -> ExitCode {
-    if args.get(1).is_some_and(|word| word == ENGINE_ARGUMENT) {
-        return engine::run();
+    match args {
+        [_, private, ..] if private == ENGINE_ARGUMENT => return engine::run(),
+        [_, private, errands @ ..] if private == RPCBIND_ARGUMENT => return rpc::run(errands),
+        _ => {}
     }
     match cli::parse(args) {
         Ok(Action::Run(options)) => monitor::run(*options),

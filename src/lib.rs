@@ -31,4 +31,5 @@ pub mod ipc;
 pub mod log;
 pub mod monitor;
 pub mod plan;
+pub mod rpc;
 pub mod sys;

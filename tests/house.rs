@@ -36,7 +36,8 @@ const HOUSE: &[Room] = &[
         doors: &["admit", "config", "diag", "plan"],
         crates: &["clap", "nix", "rcgen", "rustls", "serde", "serde_json", "socket2"],
     },
-    Room { name: "daemon", doors: &["cli", "engine", "ipc", "monitor"], crates: &[] },
+    Room { name: "rpc", doors: &["ipc", "sys"], crates: &[] },
+    Room { name: "daemon", doors: &["cli", "engine", "ipc", "monitor", "rpc"], crates: &[] },
 ];
 
 /// What stands in `src/` beside the rooms.

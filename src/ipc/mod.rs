@@ -3,7 +3,11 @@
 //! One message is one packet of 64 bytes, little-endian; the first byte is its kind, unused
 //! bytes are zero, and at most one descriptor comes with it. Decoding is a total function:
 //! whatever is not exactly a message is a [`Violation`], and a violation is never answered.
+//!
+//! Beside it, what the monitor has a child tell rpcbind(8): words one way, an exit status the
+//! other.
 
+mod errand;
 mod message;
 mod part;
 mod port;
@@ -12,6 +16,7 @@ mod to_engine;
 mod to_monitor;
 mod wire;
 
+pub use errand::{Deed, Errand, Outcome, RPCBIND_ARGUMENT, RPCBIND_CONNECTION, universal};
 pub use message::{Ending, Event, Message, Refusal, Ticket};
 pub use part::Part;
 pub use port::{Incoming, Port};
