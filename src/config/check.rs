@@ -1,11 +1,12 @@
-//! What shows only when all services are known: two of them on one socket.
+//! What shows only when all services are known: two of them on one socket, or for one program.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use crate::config::ast::Word;
 use crate::config::code;
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Address, Protocol, Service, ServiceId, SocketKey, SocketType};
+use crate::plan::{Address, Protocol, Rpc, Service, ServiceId, SocketKey, SocketType};
 
 /// The sockets that are taken, and by whom (CHK-4, CHK-6).
 #[derive(Default)]
@@ -13,7 +14,11 @@ pub(super) struct Sockets {
     taken: HashMap<(Protocol, Address), Owner>,
     /// By port, as two of one port may be in each other's way.
     ports: HashMap<(Protocol, u16), Vec<(SocketKey, Span)>>,
+    /// The versions of RPC programs.
+    programs: HashMap<(Protocol, u32), Vec<(Versions, Span)>>,
 }
+
+type Versions = RangeInclusive<u32>;
 
 struct Owner {
     name: String,
@@ -37,6 +42,9 @@ impl Sockets {
         if notes.iter().any(Diagnostic::is_error) {
             return true;
         }
+        if let Some(rpc) = &service.rpc {
+            return self.take_versions(service, rpc, name, notes);
+        }
         let is_one = |key: &&SocketKey| key.address.ip().is_none_or(|address| address.port() != 0);
         let keys = || service.sockets.iter().filter(is_one);
         for key in keys() {
@@ -52,6 +60,40 @@ impl Sockets {
             notes.extend(self.overlap(service, key, name));
         }
         true
+    }
+
+    /// rpcbind knows one address for a version of a program over one transport.
+    fn take_versions(
+        &mut self,
+        service: &Service,
+        rpc: &Rpc,
+        name: &Word,
+        notes: &mut Vec<Diagnostic>,
+    ) -> bool {
+        let Rpc { program, versions } = rpc;
+        let taken = self.programs.entry((service.protocol, *program)).or_default();
+        let overlap =
+            |other: &Versions| versions.start() <= other.end() && other.start() <= versions.end();
+        let Some((first, span)) = taken.iter().find(|(other, _)| overlap(other)) else {
+            taken.push((versions.clone(), name.span));
+            return true;
+        };
+        let Service { name: text, id, protocol, .. } = service;
+        let version = versions.start().max(first.start());
+        let message = format!(
+            "`{text}` is version {version} of program {program} over {protocol}, which there is already"
+        );
+        let note = Diagnostic::error(code::DUPLICATE_PROGRAM, name.span, message)
+            .related(*span, "the one that is registered with rpcbind")
+            .help("give one of them another `rpc_version`, or remove it")
+            .legacy(format!("No versions registered for RPC service {id}"));
+        let is_all = first.contains(versions.start()) && first.contains(versions.end());
+        let note = match is_all {
+            true => note,
+            false => note.differs("RPC-2", "serves the versions that are left"),
+        };
+        notes.push(note);
+        false
     }
 
     /// Whether bind(2) will refuse this one, which is up to the system: both stay.

@@ -114,6 +114,8 @@ codes! {
     LABELED = "labeled";
     /// Two services on one socket (CHK-4, CHK-6).
     DUPLICATE = "duplicate-socket";
+    /// Two services for one version of an RPC program (RPC-2).
+    DUPLICATE_PROGRAM = "duplicate-program";
     /// All addresses, and one of them (CHK-4).
     OVERLAP = "overlapping-sockets";
     /// An id in `enabled` or `disabled` that no service has.
