@@ -289,7 +289,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::types),
         default: "none",
         summary: "the kind of service",
-        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service is behind tcpmux. SPECIAL means nothing. This version serves none of RPC, TCPMUX and TCPMUXPLUS, and INTERNAL over tcp only.",
+        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service is behind tcpmux. SPECIAL means nothing. This version serves none of TCPMUX and TCPMUXPLUS, and INTERNAL over tcp only.",
         spec: "ATTR-15",
         ..SCALAR
     },
@@ -300,7 +300,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::rpc_version),
         default: "required for RPC",
         summary: "the versions of an RPC service",
-        text: "All of them are registered with rpcbind(8). RPC services are not served by this version.",
+        text: "All of them are registered with rpcbind(8) while the service is served.",
         spec: "ATTR-16",
         ..SCALAR
     },
@@ -311,7 +311,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::rpc_number),
         default: "from rpc(5)",
         summary: "the program number of an unlisted RPC service",
-        text: "A service that is not UNLISTED takes it from rpc(5), by its name. RPC services are not served by this version.",
+        text: "A service that is not UNLISTED takes it from rpc(5), by its name.",
         spec: "ATTR-17",
         ..SCALAR
     },

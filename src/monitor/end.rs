@@ -15,6 +15,7 @@ use crate::log;
 use crate::monitor::Monitor;
 use crate::monitor::engine_process::{ENGINE_TICKET, EngineProcess, steps};
 use crate::monitor::notify;
+use crate::monitor::rpc::RPCBIND_TICKET;
 use crate::monitor::trouble::Trouble;
 use crate::plan::Generation;
 use crate::sys::process;
@@ -97,7 +98,7 @@ impl Monitor {
             self.explain_mishaps();
             if self.engine.as_ref().is_some_and(|engine| engine.pid == pid) {
                 self.replace_engine(end)?;
-            } else {
+            } else if !self.child_ended(pid, end) {
                 self.server_ended(pid, end);
             }
         }
@@ -110,7 +111,7 @@ impl Monitor {
         }
     }
 
-    fn server_ended(&mut self, pid: i32, end: End) {
+    pub(super) fn server_ended(&mut self, pid: i32, end: End) {
         let Some(server) = self.running.remove(pid) else {
             // As process 1 of a container the daemon inherits other people's children.
             tracing::trace!("unknown child process {pid} died");
@@ -124,8 +125,10 @@ impl Monitor {
         if let Some(line) = line {
             self.logs.line(server.index, &service, &line);
         }
-        if self.stop_at.is_some_and(|(_, exit)| exit == Exit::NoServices) {
-            self.leave_when_quiet();
+        match self.stop_at {
+            Some((_, Exit::NoServices)) => self.leave_when_quiet(),
+            Some(_) => self.leave_when_drained(),
+            None => {}
         }
     }
 
@@ -137,6 +140,10 @@ impl Monitor {
             let steps = steps(self.account);
             let step = steps.get(position).map_or_else(|| "?".to_owned(), Step::to_string);
             tracing::error!(critical = true, "cannot start the engine (step {step}): {why}");
+            return;
+        }
+        if mishap.ticket == RPCBIND_TICKET {
+            tracing::error!("cannot start the process that talks to rpcbind: {why}");
             return;
         }
         let Some(server) = self.running.by_ticket(mishap.ticket) else { return };
@@ -262,25 +269,10 @@ impl Monitor {
         }
         match self.reload.take() {
             Some(reload) => self.finish_reload(&reload),
-            None if !self.is_announced => self.announce_start(),
-            None => tracing::debug!("the new engine serves"),
-        }
-        if std::mem::take(&mut self.reload_again) {
-            self.reload();
+            None if self.news.is_none() => tracing::debug!("the new engine serves"),
+            None => {}
         }
         Ok(())
-    }
-
-    fn announce_start(&mut self) {
-        self.is_announced = true;
-        let count = self.services.count();
-        let plural = if count == 1 { "" } else { "s" };
-        tracing::info!(
-            "xinetd-rs {} started with IPv6 privilege-separation options compiled in.",
-            env!("CARGO_PKG_VERSION")
-        );
-        tracing::info!("Started working: {count} available service{plural}");
-        notify::ready(count);
     }
 
     /// SIGTERM: nothing new is accepted, what is accepted still gets its server (SIG-2).
@@ -295,11 +287,24 @@ impl Monitor {
         if let Some(engine) = &mut self.engine {
             engine.state = State::Stopping;
         }
+        let now = Instant::now();
+        let rpc = self.services.iter().filter(|(_, active)| active.service.rpc.is_some());
+        for (index, _) in rpc {
+            self.running.end(index, now);
+        }
     }
 
-    /// The engine has handed everything over.
+    /// The engine has handed everything over. A server of an RPC service may use the time that
+    /// is left (SIG-2).
     pub(super) fn drained(&mut self) {
-        self.leave(Exit::Done);
+        self.is_drained = true;
+        self.leave_when_drained();
+    }
+
+    fn leave_when_drained(&mut self) {
+        if self.is_drained && self.running.next_kill().is_none() {
+            self.leave(Exit::Done);
+        }
     }
 
     /// Without services: as soon as the servers that were told to end have ended, or have had
@@ -321,6 +326,10 @@ impl Monitor {
         if let Some(engine) = self.engine.take() {
             engine.kill();
         }
+        if self.stop_at.is_some_and(|(_, exit)| exit == Exit::Done) {
+            self.running.kill_ending();
+        }
+        self.unregister_all();
         drop(self.pid_file.take());
         if exit == Exit::NoServices {
             tracing::error!(critical = true, "No available services. Exiting");

@@ -8,12 +8,14 @@ mod check;
 mod consistency;
 mod end;
 mod engine_process;
+mod news;
 mod notify;
 mod open;
 mod pid_file;
 mod recipe;
 mod reload;
 mod retry;
+mod rpc;
 mod running;
 #[cfg(test)]
 mod seam;
@@ -52,9 +54,11 @@ use crate::sys::spawn::Spawner;
 use consistency::Question;
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
+use news::News;
 use pid_file::PidFile;
 use reload::Reload;
 use retry::Retries;
+use rpc::Registrar;
 use running::Running;
 use services::{Household, Services};
 use sessions::Sessions;
@@ -105,10 +109,14 @@ pub struct Monitor {
     reload: Option<Reload>,
     /// SIGHUP came while one was under way.
     reload_again: bool,
-    /// The first plan has been in force: READY has been said.
-    is_announced: bool,
+    /// What is to be said when a start or a reload is complete.
+    news: Option<News>,
+    /// What rpcbind has still to be told.
+    registrar: Registrar,
     /// When to go, drained or not, and with which words.
     stop_at: Option<(Instant, Exit)>,
+    /// The engine has handed over all that it had accepted.
+    is_drained: bool,
     /// Limits that a service's servers cannot have, and that this has been said.
     not_in_force: HashSet<(ServiceIndex, u32)>,
     /// Rules of hosts.allow (else hosts.deny) that this version cannot follow, by their line,
@@ -170,8 +178,10 @@ impl Monitor {
             closed_tickets: 0,
             reload: None,
             reload_again: false,
-            is_announced: false,
+            news: Some(News::Started),
+            registrar: Registrar::default(),
             stop_at: None,
+            is_drained: false,
             not_in_force: HashSet::new(),
             rules_told: HashSet::new(),
             troubles: Troubles::default(),
@@ -193,7 +203,7 @@ impl Monitor {
         }
     }
 
-    /// One turn: wait, then signals, orders, deadlines, and what has to be written.
+    /// One turn: wait, then signals, orders, deadlines, and what has to be told and written.
     fn turn(&mut self) -> Result<(), Exit> {
         let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         self.wait(timeout);
@@ -204,6 +214,8 @@ impl Monitor {
             self.hear_engine()?;
         }
         self.meet_deadlines()?;
+        self.tell_rpcbind();
+        self.settle();
         if let Some(engine) = &mut self.engine {
             engine.pump(&self.services);
         }
@@ -227,6 +239,7 @@ impl Monitor {
             self.next_retry(),
             stop_at,
             self.next_check,
+            self.registrar.deadline(),
             self.troubles.next(),
             self.deaf_until,
             self.engine_due,
@@ -243,6 +256,7 @@ impl Monitor {
         self.say_what_is_over(now);
         self.hear_again(now);
         self.start_engine_again(now);
+        self.end_overdue_child(now);
         if self.next_check.is_some_and(|at| at <= now) {
             self.check_consistency(false);
             let interval = Duration::from_secs(self.options.check_interval);

@@ -14,6 +14,7 @@ use crate::log::{ServiceLogs, Style};
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::{Patience, Refused};
+use crate::monitor::rpc::registration;
 use crate::monitor::services::{Active, Listener};
 use crate::plan::LogTarget;
 use crate::plan::Service;
@@ -129,6 +130,7 @@ impl Monitor {
         match active {
             Ok(active) => {
                 self.daemon_log.show(&self.describe(&active));
+                self.registrar.register(index, registration(&active));
                 self.services.insert(index, active);
                 true
             }
@@ -152,16 +154,17 @@ impl Monitor {
         }
         let service = &active.service;
         let path = service.action.start().map(|(program, _)| program.path.display().to_string());
-        let sockets: Vec<_> = service.sockets.iter().map(ToString::to_string).collect();
+        let sockets: Vec<_> = active.listeners.iter().map(ToString::to_string).collect();
         let launch = active.launch.iter();
         let words: Vec<_> =
             launch.clone().flat_map(|one| one.image.argv()).map(|w| w.to_string_lossy()).collect();
         let steps: Vec<_> = launch.flat_map(|one| &one.steps).map(ToString::to_string).collect();
         format!(
-            "Service = {}\n  id     = {}\n  listen = {}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
+            "Service = {}\n  id     = {}\n  listen = {}{}\n  server = {}\n  argv   = {}\n  steps  = {}\n",
             service.name,
             service.id,
             sockets.join(" "),
+            service.rpc.as_ref().map_or_else(String::new, |rpc| format!("\n  rpc    = {rpc}")),
             path.unwrap_or_default(),
             words.join(" "),
             steps.join(", "),

@@ -14,7 +14,9 @@ use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::{Patience, Refused};
+use crate::monitor::news::News;
 use crate::monitor::notify;
+use crate::monitor::rpc::registration;
 use crate::monitor::services::{Active, Listener, Services};
 use crate::plan;
 use crate::plan::Change;
@@ -41,6 +43,8 @@ pub(super) struct Reload {
     ending: Vec<ServiceIndex>,
     opened: usize,
     kept: usize,
+    /// Nobody asked for it: services go that rpcbind does not know.
+    is_withdrawal: bool,
 }
 
 /// A change that can be made: with the new sockets it needs.
@@ -63,11 +67,10 @@ struct Leaving {
 impl Monitor {
     /// Takes over what the files say now, or nothing at all.
     pub(super) fn reload(&mut self) {
-        let is_free = self.engine.as_ref().is_some_and(|engine| engine.state == State::Serving);
         if self.stop_at.is_some() {
             return;
         }
-        if self.reload.is_some() || !is_free {
+        if !self.is_settled() {
             self.reload_again = true;
             return;
         }
@@ -164,7 +167,9 @@ impl Monitor {
                 }
                 let number = (index, socket.index);
                 leaving.by_port.entry(socket.port).or_default().push(number);
-                if heir.is_none() {
+                // A port that the system has chosen is nobody else's.
+                let is_chosen = socket.port != socket.key.address.port();
+                if heir.is_none() && !is_chosen {
                     leaving.dropped.entry(socket.key.identity()).or_insert(number);
                 }
             }
@@ -296,6 +301,9 @@ impl Monitor {
         for change in changes {
             match change {
                 Ready::Drop(index) => {
+                    if let Some(active) = self.services.find(index) {
+                        self.registrar.unregister(registration(active));
+                    }
                     self.retire(index, &mut reload);
                     // For the EXIT lines of its servers.
                     logs.inherit(index, &mut self.logs);
@@ -323,6 +331,20 @@ impl Monitor {
         }
         logs.succeed(&mut self.logs);
         self.logs = logs;
+        self.offer(reload, fresh);
+    }
+
+    /// Takes services away that were opened and cannot be had: rpcbind does not know them.
+    pub(super) fn withdraw(&mut self, services: &[ServiceIndex]) {
+        let mut reload = Reload { is_withdrawal: true, ..Reload::default() };
+        for index in services {
+            self.retire(*index, &mut reload);
+        }
+        self.offer(reload, Vec::new());
+    }
+
+    /// Offers what is in force now to the engine; the sockets in `fresh` are new to it.
+    fn offer(&mut self, reload: Reload, fresh: Vec<(ServiceIndex, SocketIndex)>) {
         self.generation = self.generation.next();
         self.reload = Some(reload);
         let Some(engine) = &mut self.engine else { return };
@@ -357,6 +379,7 @@ impl Monitor {
     ) -> Vec<Listener> {
         tracing::info!("readjusting service {}", service.id);
         let Some(old) = self.services.remove(index) else { return Vec::new() };
+        let before = registration(&old);
         if let Err(unusable) = logs.add(index, &service) {
             tracing::error!("service {}: {unusable}; its old log is used on", service.id);
             logs.inherit(index, &mut self.logs);
@@ -370,8 +393,14 @@ impl Monitor {
         }
         listeners.extend(new);
         match self.household.activate(service, listeners) {
-            Ok(active) => self.services.insert(index, active),
-            Err(cause) => tracing::error!("{cause}"),
+            Ok(active) => {
+                self.registrar.register_anew(index, before, registration(&active));
+                self.services.insert(index, active);
+            }
+            Err(cause) => {
+                self.registrar.unregister(before);
+                tracing::error!("{cause}");
+            }
         }
         left_over
     }
@@ -384,11 +413,12 @@ impl Monitor {
             self.give_up_retries_of(*index);
         }
         self.household.tidy();
-        self.not_in_force.clear();
-        self.rules_told.clear();
-        let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
-        tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
-        notify::ready(self.services.count());
+        if !reload.is_withdrawal {
+            self.not_in_force.clear();
+            self.rules_told.clear();
+            let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
+            self.news = Some(News::Reconfigured { new, old, dropped });
+        }
         if self.services.count() == 0 && !self.options.stay_alive {
             self.leave_when_quiet();
         }

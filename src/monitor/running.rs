@@ -153,6 +153,14 @@ impl Running {
         }
     }
 
+    /// Sends SIGKILL to those that have been asked to end: there is no more time.
+    pub(super) fn kill_ending(&self) {
+        for (pid, server) in self.by_pid.iter().filter(|(_, server)| server.kill_at.is_some()) {
+            tracing::info!("Sending signal 9 to {} server {pid}", server.service.id);
+            let _ = signal::send(*pid, signal::Name::SIGKILL);
+        }
+    }
+
     /// What does not add up (SIG-6): counts, and processes that are not there any more.
     #[must_use]
     pub(super) fn contradictions(&self) -> Vec<String> {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::monitor::recipe;
+use crate::plan::Address;
 use crate::plan::Door;
 use crate::plan::EnvPlan;
 use crate::plan::Service;
@@ -50,6 +52,17 @@ impl Listener {
     pub(super) fn new(index: SocketIndex, key: SocketKey, fd: OwnedFd) -> Self {
         let port = socket::local_port(&fd);
         Self { index, key, fd, port }
+    }
+}
+
+impl fmt::Display for Listener {
+    /// Where it really listens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut key = self.key.clone();
+        if let Address::Ip(address) = &mut key.address {
+            address.set_port(self.port);
+        }
+        key.fmt(f)
     }
 }
 

@@ -109,7 +109,7 @@ impl Monitor {
             text,
             "Service = {name}\n\tState = {state}\n\tService configuration: {name}\n{}\
              \trunning servers = {running}\n\tretry servers = {waiting}\n\n",
-            attributes(service, self.logs.common())
+            attributes(active, self.logs.common())
         );
     }
 
@@ -135,12 +135,12 @@ impl Monitor {
 }
 
 /// What is set, a line each.
-fn attributes(service: &Service, common_log: &LogTarget) -> String {
+fn attributes(active: &Active, common_log: &LogTarget) -> String {
     let mut text = String::new();
     for (name, label) in ATTRIBUTES {
         let row = attr::named(name);
-        let value = row.and_then(|row| row.show.value(service, common_log));
-        if let Some(words) = in_the_dump(name, service, value) {
+        let value = row.and_then(|row| row.show.value(&active.service, common_log));
+        if let Some(words) = in_the_dump(name, active, value) {
             let _infallible = writeln!(text, "\t\t{label} {}", words.join(" "));
         }
     }
@@ -148,9 +148,14 @@ fn attributes(service: &Service, common_log: &LogTarget) -> String {
 }
 
 /// The value of an attribute, where the dump writes it otherwise than the configuration.
-fn in_the_dump(name: &str, service: &Service, value: Option<Vec<String>>) -> Option<Vec<String>> {
+fn in_the_dump(name: &str, active: &Active, value: Option<Vec<String>>) -> Option<Vec<String>> {
+    let service = &*active.service;
     let text = |word: &std::ffi::OsString| word.display().to_string();
     match name {
+        // RPC-1: the system has chosen it, for each socket.
+        "port" if service.rpc.is_some() => {
+            Some(active.listeners.iter().map(|listener| listener.port.to_string()).collect())
+        }
         "protocol" => Some(vec![format!("({},{})", value?.concat(), service.protocol.0)]),
         "server_args" => {
             let (program, _) = service.action.start()?;

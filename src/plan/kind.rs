@@ -169,6 +169,16 @@ pub struct Rpc {
     pub versions: RangeInclusive<u32>,
 }
 
+impl fmt::Display for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.versions.start(), self.versions.end());
+        match first == last {
+            true => write!(f, "program {}, version {first}", self.program),
+            false => write!(f, "program {}, versions {first} to {last}", self.program),
+        }
+    }
+}
+
 /// How a service behind tcpmux is entered (MUX-2); it has no socket of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mux {

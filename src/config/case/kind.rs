@@ -189,9 +189,6 @@ impl Case<'_> {
             Action::Redirect { .. } => return Some((place("redirect"), "redirected services")),
             Action::Start { .. } | Action::Internal { .. } | Action::Sensor { .. } => {}
         }
-        if service.rpc.is_some() {
-            return Some((place("type"), "RPC services"));
-        }
         if let Some((span, _)) = self.mux_type() {
             return Some((span, "services behind tcpmux"));
         }

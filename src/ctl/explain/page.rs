@@ -72,9 +72,9 @@ fn listens(service: &Service) -> String {
     if service.mux.is_some() {
         return "nothing: it is behind tcpmux".into();
     }
-    if service.rpc.is_some() {
-        let protocol = service.protocol;
-        return format!("a {protocol} port that the system chooses, registered with rpcbind");
+    if let Some(rpc) = &service.rpc {
+        let whose = format!("a {} port that the system chooses", service.protocol);
+        return format!("{whose}; rpcbind knows it: {rpc} (rpcinfo -p)");
     }
     let both = |socket: &SocketKey| {
         let is_v6 = socket.address.ip().is_some_and(|address| address.is_ipv6());

@@ -1,0 +1,64 @@
+//! What is said when a start or a reload is complete, and what has to wait for that.
+
+use crate::ipc::State;
+use crate::monitor::Monitor;
+use crate::monitor::notify;
+
+/// What the operator waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum News {
+    Started,
+    Reconfigured { new: usize, old: usize, dropped: usize },
+}
+
+impl Monitor {
+    /// Whether the engine serves what is in force, rpcbind has been told, and it has been said.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_known = self.registrar.is_idle() && self.registrar.unregistered.is_empty();
+        self.is_served() && is_known && self.news.is_none()
+    }
+
+    fn is_served(&self) -> bool {
+        self.reload.is_none() && self.engine.as_ref().is_some_and(|it| it.state == State::Serving)
+    }
+
+    /// Does what had to wait. A service that rpcbind does not know goes first, so that it is not
+    /// counted (RPC-2).
+    pub(super) fn settle(&mut self) {
+        if self.stop_at.is_some() || !self.is_served() || !self.registrar.is_idle() {
+            return;
+        }
+        let unregistered = std::mem::take(&mut self.registrar.unregistered);
+        if !unregistered.is_empty() {
+            if let Some(News::Reconfigured { new, .. }) = &mut self.news {
+                *new = new.saturating_sub(unregistered.len());
+            }
+            self.withdraw(&unregistered);
+            return;
+        }
+        if let Some(news) = self.news.take() {
+            self.announce(news);
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.reload();
+        }
+    }
+
+    fn announce(&self, news: News) {
+        let count = self.services.count();
+        match news {
+            News::Started => {
+                let plural = if count == 1 { "" } else { "s" };
+                tracing::info!(
+                    "xinetd-rs {} started with IPv6 privilege-separation options compiled in.",
+                    env!("CARGO_PKG_VERSION")
+                );
+                tracing::info!("Started working: {count} available service{plural}");
+            }
+            News::Reconfigured { new, old, dropped } => {
+                tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
+            }
+        }
+        notify::ready(count);
+    }
+}
