@@ -6,7 +6,8 @@ _xinetd() {
     case ${COMP_WORDS[COMP_CWORD-1]} in
     -f|-pidfile|-filelog) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     -syslog) mapfile -t COMPREPLY < <(compgen -W 'daemon auth authpriv user mail lpr news uucp ftp local0 local1 local2 local3 local4 local5 local6 local7' -- "$word") ;;
-    -log-format|-limit|-logprocs|-cc|-shutdownprocs) ;;
+    -log-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$word") ;;
+    -limit|-logprocs|-cc|-shutdownprocs) ;;
     *) mapfile -t COMPREPLY < <(compgen -W '-f -d -dontfork -stayalive -pidfile -filelog -syslog -log-format -limit -logprocs -cc -inetd_compat -t -version --help -reuse -inetd_ipv6 -shutdownprocs' -- "$word") ;;
     esac
 }

@@ -86,6 +86,7 @@ COMPLETED = [
     ("xinetctl", ["demo-"], []),
     ("xinetd", ["-inetd_c"], ["-inetd_compat"]),
     ("xinetd", ["-syslog", "authp"], ["authpriv"]),
+    ("xinetd", ["-log-format", "j"], ["json"]),
     ("xinetd", ["-limit", ""], []),
 ]
 

@@ -37,7 +37,7 @@ fn with_attributes(command: Command) -> Command {
 enum Argument {
     None,
     File,
-    Facility,
+    OneOf(String),
     Other,
 }
 
@@ -45,7 +45,8 @@ fn argument(row: &Row) -> Argument {
     match row.argument {
         None => Argument::None,
         Some("FILE") => Argument::File,
-        Some("FACILITY") => Argument::Facility,
+        Some("FACILITY") => Argument::OneOf(config::facilities().collect::<Vec<_>>().join(" ")),
+        Some("FORM") => Argument::OneOf("text json".to_owned()),
         Some(_) => Argument::Other,
     }
 }
@@ -54,32 +55,32 @@ fn names(wanted: fn(&Argument) -> bool) -> Vec<&'static str> {
     TABLE.iter().filter(|row| wanted(&argument(row))).map(|row| row.name).collect()
 }
 
-fn facilities() -> String {
-    config::facilities().collect::<Vec<_>>().join(" ")
-}
-
 const ORIGIN: &str = "# By: BLESS=1 cargo test --test manuals\n";
 
 fn bash() -> String {
     let of = |wanted| names(wanted).join("|");
+    let words =
+        |words: &str| format!("mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$word\")");
+    let choices = TABLE.iter().filter_map(|row| match argument(row) {
+        Argument::OneOf(known) => Some(format!("    {}) {} ;;\n", row.name, words(&known))),
+        Argument::None | Argument::File | Argument::Other => None,
+    });
     format!(
         "# bash completion of xinetd(8)\n{ORIGIN}\
          _xinetd() {{\n    \
              local word=${{COMP_WORDS[COMP_CWORD]}}\n    \
              COMPREPLY=()\n    \
              case ${{COMP_WORDS[COMP_CWORD-1]}} in\n    \
-             {}) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n    \
-             {}) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;\n    \
-             {}) ;;\n    \
-             *) mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$word\") ;;\n    \
+             {}) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n\
+             {}    {}) ;;\n    \
+             *) {} ;;\n    \
              esac\n\
          }}\n\
          complete -o filenames -F _xinetd xinetd\n",
         of(|one| matches!(one, Argument::File)),
-        of(|one| matches!(one, Argument::Facility)),
-        facilities(),
+        choices.collect::<String>(),
         of(|one| matches!(one, Argument::Other)),
-        names(|_| true).join(" "),
+        words(&names(|_| true).join(" ")),
     )
 }
 
@@ -89,7 +90,7 @@ fn zsh() -> String {
         let argument = match argument(row) {
             Argument::None => String::new(),
             Argument::File => format!(":{name}:_files"),
-            Argument::Facility => format!(":{name}:({})", facilities()),
+            Argument::OneOf(known) => format!(":{name}:({known})"),
             Argument::Other => format!(":{name}:"),
         };
         format!(" \\\n    {}", quoted(&format!("{}[{}]{argument}", row.name, row.summary)))
@@ -108,7 +109,7 @@ fn fish() -> String {
         let argument = match argument(row) {
             Argument::None => String::new(),
             Argument::File => " -r -F".to_owned(),
-            Argument::Facility => format!(" -x -a '{}'", facilities()),
+            Argument::OneOf(known) => format!(" -x -a '{known}'"),
             Argument::Other => " -x".to_owned(),
         };
         format!("complete -c xinetd {name}{argument} -d {}\n", quoted(row.summary))
