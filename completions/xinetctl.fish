@@ -104,6 +104,8 @@ umask\t''
 libwrap\t''
 cps_action\t''
 per_source_prefix\t''
+peer_env\t''
+stderr\t''
 enabled\t''
 disabled\t''
 mdns\t''"

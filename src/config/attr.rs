@@ -645,6 +645,32 @@ pub const TABLE: &[Row] = &[
         ..SCALAR
     },
     Row {
+        names: &["peer_env"],
+        show: Show(show::peer_env),
+        form: "yes | no",
+        scope: Scope::Both,
+        set: Setter(set::peer_env),
+        extension: true,
+        default: "yes",
+        summary: "whether the server is told both ends of its connection",
+        text: "The variables of UCSPI (PROTO, TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP, TCPLOCALPORT) and of systemd (REMOTE_ADDR, REMOTE_PORT) are set beside REMOTE_HOST, to what the kernel says; those of the daemon are not passed on. A line of `env` wins. The server of a `wait = yes` service is told what is true of its socket, and no client. `no`: only REMOTE_HOST.",
+        spec: "PARSE-12",
+        ..SCALAR
+    },
+    Row {
+        names: &["stderr"],
+        show: Show(show::stderr),
+        form: "socket | log | null",
+        scope: Scope::Both,
+        set: Setter(set::stderr),
+        extension: true,
+        default: "socket",
+        summary: "where the standard error of the server goes",
+        text: "socket: to the client, like its standard output. log: to the journal, under the id of the service; without a journal, and with `-d`, to the standard error of the daemon. It never goes to the file of `log_type`, whose lines no server shall forge. null: nowhere.",
+        spec: "PARSE-12",
+        ..SCALAR
+    },
+    Row {
         names: &["enabled"],
         form: "[ID]...",
         scope: Scope::Defaults,

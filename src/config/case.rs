@@ -69,6 +69,7 @@ impl Case<'_> {
             retry: draft.flag(Flag::NoRetry).is_none(),
             libwrap: self.libwrap(),
             env: self.env(),
+            stderr: draft.stderr.or(self.defaults.draft.stderr).unwrap_or_default(),
             nice: draft.nice,
             umask: draft.umask.or(self.defaults.draft.umask),
             rlimits: draft.rlimits.clone(),
@@ -104,6 +105,7 @@ impl Case<'_> {
         EnvPlan {
             passed: passed.map_or(Passed::All, Passed::Only),
             set: self.draft.env.apply(None).unwrap_or_default(),
+            tells_ends: self.draft.peer_env.or(self.defaults.draft.peer_env) != Some(false),
         }
     }
 

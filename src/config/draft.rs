@@ -14,7 +14,7 @@ use crate::config::value::{Flag, ServiceType};
 use crate::diag::Span;
 use crate::plan::{
     DenyTime, Hours, Limit, Load, LogField, LogTarget, Protocol, RateAction, RateLimit, Redirect,
-    Rlimit, SocketType, SourcePrefix,
+    Rlimit, SocketType, SourcePrefix, Stderr,
 };
 
 /// A value and the word it was read from.
@@ -71,6 +71,8 @@ pub(super) struct Draft {
     pub umask: Option<u32>,
     pub env: Edits<(OsString, OsString)>,
     pub passenv: Edits<OsString>,
+    pub peer_env: Option<bool>,
+    pub stderr: Option<Stderr>,
     pub rlimits: Vec<Rlimit>,
     pub deny_time: Option<DenyTime>,
     pub libwrap: Option<String>,

@@ -248,6 +248,17 @@ pub(super) fn cps_action(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     Ok(())
 }
 
+pub(super) fn peer_env(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    reader.draft.peer_env = Some(value::yes_no(line.first())?);
+    Ok(())
+}
+
+pub(super) fn stderr(reader: &mut Reader<'_>, line: &Assignment) -> Result {
+    let stderr = value::keyword(line.first(), "`socket`, `log` or `null`", value::STDERRS)?;
+    reader.draft.stderr = Some(stderr);
+    Ok(())
+}
+
 /// Bits of IPv6 addresses, and of IPv4 addresses behind them if given.
 pub(super) fn per_source_prefix(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let mut prefix =

@@ -248,6 +248,14 @@ pub(super) fn env(service: &Service, _: &LogTarget) -> Words {
     (!words.is_empty()).then_some(words)
 }
 
+pub(super) fn peer_env(service: &Service, _: &LogTarget) -> Words {
+    yes_no(service.env.tells_ends)
+}
+
+pub(super) fn stderr(service: &Service, _: &LogTarget) -> Words {
+    one(word_of(value::STDERRS, &service.stderr))
+}
+
 pub(super) fn passenv(service: &Service, _: &LogTarget) -> Words {
     match &service.env.passed {
         Passed::All => None,

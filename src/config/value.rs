@@ -6,7 +6,7 @@ use crate::config::ast::Word;
 use crate::config::code;
 use crate::config::near::nearest;
 use crate::diag::Diagnostic;
-use crate::plan::{DenyTime, Facility, Level, Limit, LogField, RateAction, SocketType};
+use crate::plan::{DenyTime, Facility, Level, Limit, LogField, RateAction, SocketType, Stderr};
 
 /// A value, or why it is refused. Boxed, because it is seldom and large.
 pub(super) type Outcome<T> = Result<T, Box<Diagnostic>>;
@@ -106,6 +106,9 @@ pub(super) const LOG_KINDS: Keywords<LogKind> = &[
     ("STDERR", LogKind::Stderr),
     ("JOURNAL", LogKind::Journal),
 ];
+
+pub(super) const STDERRS: Keywords<Stderr> =
+    &[("socket", Stderr::Socket), ("log", Stderr::Log), ("null", Stderr::Null)];
 
 pub(super) const RATE_ACTIONS: Keywords<RateAction> =
     &[("pause", RateAction::Pause), ("pace", RateAction::Pace)];

@@ -13,6 +13,7 @@ mod queue;
 mod record;
 mod service;
 mod stamp;
+mod stream;
 mod syslog;
 
 pub use daemon::{DaemonLog, Destination, Style};
@@ -20,4 +21,5 @@ pub use look::Look;
 pub use record::{Record, exit, fail, no_id, start, traffic, user_id};
 pub use service::{ServiceLogs, Unusable};
 pub use stamp::ctime;
+pub use stream::journal_stream;
 pub use syslog::SYSLOG_SOCKET;

@@ -31,6 +31,7 @@ use crate::sys::process;
 use crate::sys::recipe::{Environment, Image, Recipe, Step};
 use crate::sys::signal;
 use crate::sys::spawn::Spawner;
+use crate::sys::variables::Variables;
 
 /// The ticket of an engine's own start, among mishaps. Servers' tickets start at 1.
 pub(super) const ENGINE_TICKET: u64 = 0;
@@ -110,8 +111,9 @@ impl EngineProcess {
             &Recipe {
                 steps: &steps(account),
                 image: &image,
-                extra: None,
+                variables: Variables::default(),
                 socket: theirs.as_fd(),
+                log: None,
                 ticket: ENGINE_TICKET,
             },
             mishaps,

@@ -7,6 +7,7 @@ mod bind;
 mod check;
 mod consistency;
 mod end;
+mod ends;
 mod engine_process;
 mod news;
 mod notify;

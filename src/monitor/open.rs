@@ -118,7 +118,7 @@ impl Monitor {
         listeners: Vec<Listener>,
         logs: &mut ServiceLogs,
     ) -> bool {
-        let descriptors = self.services.listeners() + logs.descriptors() + listeners.len();
+        let descriptors = self.services.descriptors() + logs.descriptors() + listeners.len();
         if !self.has_room_for(descriptors) {
             let why = "the limit on descriptors leaves no room (RLIMIT_NOFILE)";
             self.say_not_started(&service, &io::Error::other(why));

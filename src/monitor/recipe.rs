@@ -2,12 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::monitor::ends;
 use crate::plan::Credentials;
 use crate::plan::EnvPlan;
 use crate::plan::Groups;
 use crate::plan::Passed;
 use crate::plan::Resource;
 use crate::plan::Service;
+use crate::plan::Stderr;
 use crate::sys::recipe::Resource as KernelResource;
 use crate::sys::recipe::Step;
 
@@ -32,7 +34,13 @@ const FOR_THE_DAEMON: [&str; 7] = [
 /// succeeds for the own user only (START-17).
 #[must_use]
 pub(super) fn steps(service: &Service, who: &Credentials, privileged: bool) -> Vec<Step> {
-    let mut steps = vec![Step::NewSession, Step::SocketAsStdio, Step::CloseOnExecFrom(3)];
+    let mut steps = vec![Step::NewSession, Step::SocketAsStdio];
+    match service.stderr {
+        Stderr::Socket => {}
+        Stderr::Log => steps.push(Step::LogAsStderr),
+        Stderr::Null => steps.push(Step::NullAsStderr),
+    }
+    steps.push(Step::CloseOnExecFrom(3));
     steps.extend(service.rlimits.iter().map(|limit| Step::Limit {
         resource: kernel_name(limit.resource),
         value: limit.value.unwrap_or(u64::MAX),
@@ -68,12 +76,15 @@ const fn kernel_name(resource: Resource) -> KernelResource {
 }
 
 /// SRV-5 to SRV-7: what is passed on, then `env`, which overrides it. `REMOTE_HOST` is left
-/// out, wherever it comes from: each connection has its own.
+/// out, wherever it comes from: each connection has its own. So is what the daemon was told
+/// about a connection of its own, where its servers are told about theirs.
 pub(super) fn environment(
     plan: &EnvPlan,
     daemon: &[(OsString, OsString)],
 ) -> Vec<(OsString, OsString)> {
+    let is_ours = |name: &OsStr| plan.tells_ends && ends::NAMES.iter().any(|told| name == *told);
     let is_passed = |name: &OsStr| match &plan.passed {
+        _ if is_ours(name) => false,
         Passed::All => !FOR_THE_DAEMON.iter().any(|ours| name == *ours),
         Passed::Only(names) => names.iter().any(|wanted| wanted == name),
     };
@@ -123,6 +134,7 @@ pub(super) mod tests {
             retry: true,
             libwrap: Libwrap::Off,
             env: EnvPlan::default(),
+            stderr: Stderr::Socket,
             nice: None,
             umask: None,
             rlimits: Vec::new(),

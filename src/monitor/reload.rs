@@ -196,7 +196,7 @@ impl Monitor {
             wanted.get(at).map_or(0, |service| new_sockets(service, old).count())
         });
         let new: usize = new.sum();
-        let kept = self.services.listeners() + self.logs.descriptors() + logs.descriptors();
+        let kept = self.services.descriptors() + self.logs.descriptors() + logs.descriptors();
         if self.has_room_for(kept + new) {
             return Ok(());
         }

@@ -24,6 +24,7 @@ use crate::sys::process;
 use crate::sys::process::End;
 use crate::sys::recipe::{Environment, Image, Recipe};
 use crate::sys::signal;
+use crate::sys::variables::Variables;
 
 use connection::{RPCBIND_SOCKET, connect};
 use errands::undone;
@@ -182,7 +183,8 @@ impl Monitor {
             // It has as little as the engine.
             steps: &steps(self.account),
             image: &image,
-            extra: None,
+            variables: Variables::default(),
+            log: None,
             socket: connection.as_fd(),
             ticket: RPCBIND_TICKET,
         };

@@ -21,7 +21,7 @@ use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
-use crate::monitor::services::{Household, Listener, Services};
+use crate::monitor::services::{Household, Listener, ServerLog, Services};
 use crate::monitor::{Given, Monitor};
 use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex, Source};
 use crate::sys::Errno;
@@ -63,7 +63,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         panic!("no words, no other action");
     };
     let (uid, _) = crate::sys::privilege::own_ids();
-    let mut household = Household::new(Vec::new(), false);
+    let mut household = Household::new(Vec::new(), false, ServerLog::Inherited);
     let mut table = Services::default();
     for mut service in services {
         if let Action::Start { credentials, .. } = &mut service.action {

@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use crate::log;
+use crate::monitor::ends::Told;
 use crate::monitor::recipe;
 use crate::plan::Address;
 use crate::plan::Door;
@@ -15,6 +17,8 @@ use crate::plan::Service;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
+use crate::plan::Stderr;
+use crate::sys::fd;
 use crate::sys::recipe::Step;
 use crate::sys::recipe::{Environment, Image};
 use crate::sys::socket;
@@ -30,6 +34,12 @@ pub(super) struct Active {
 }
 
 impl Active {
+    /// Descriptors that it keeps open, besides files of its log.
+    fn descriptors(&self) -> usize {
+        let log = self.launch.as_ref().and_then(|launch| launch.log.as_ref());
+        self.listeners.len() + usize::from(log.is_some())
+    }
+
     /// The socket of this number.
     #[must_use]
     pub(super) fn listener(&self, index: SocketIndex) -> Option<&Listener> {
@@ -71,6 +81,9 @@ impl fmt::Display for Listener {
 pub(super) struct Launch {
     pub steps: Vec<Step>,
     pub image: Image,
+    pub told: Told,
+    /// For `stderr = log`; `None`: there is none, or nobody asks for it.
+    pub log: Option<OwnedFd>,
 }
 
 /// What every service's servers are made from.
@@ -82,11 +95,25 @@ pub(super) struct Household {
     made: HashMap<EnvPlan, Rc<Environment>>,
     /// Whether users can be changed (START-17).
     pub(super) privileged: bool,
+    stderr: ServerLog,
+}
+
+/// Where the standard error of servers with `stderr = log` goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServerLog {
+    /// To journald, a stream for each service.
+    Journal,
+    /// Where ours goes.
+    Inherited,
 }
 
 impl Household {
-    pub(super) fn new(environment: Vec<(OsString, OsString)>, privileged: bool) -> Self {
-        Self { environment, made: HashMap::new(), privileged }
+    pub(super) fn new(
+        environment: Vec<(OsString, OsString)>,
+        privileged: bool,
+        stderr: ServerLog,
+    ) -> Self {
+        Self { environment, made: HashMap::new(), privileged, stderr }
     }
 
     /// Makes a service ready to run on `listeners`.
@@ -103,11 +130,30 @@ impl Household {
                 let env = self.environment_of(&service.env)?;
                 let argv = program.argv.iter().map(OsString::as_os_str);
                 let image = Image::new(program.path.as_os_str(), argv, env)?;
-                Some(Launch { steps: recipe::steps(&service, who, self.privileged), image })
+                Some(Launch {
+                    steps: recipe::steps(&service, who, self.privileged),
+                    image,
+                    told: Told::new(&service.env, service.protocol),
+                    log: self.log_for(&service),
+                })
             }
             None => None,
         };
         Ok(Active { service, listeners, launch })
+    }
+
+    /// Where the servers of `service` write what nobody should overlook (`stderr = log`).
+    fn log_for(&self, service: &Service) -> Option<OwnedFd> {
+        if service.stderr != Stderr::Log {
+            return None;
+        }
+        let id = &service.id;
+        let log = match self.stderr {
+            ServerLog::Journal => log::journal_stream(&id.0),
+            ServerLog::Inherited => fd::duplicate(io::stderr()),
+        };
+        let lost = "what its servers write to standard error is lost (`stderr = log`)";
+        log.inspect_err(|cause| tracing::error!("service {id}: {lost}: {cause}")).ok()
     }
 
     /// Drops what no service uses any more.
@@ -131,8 +177,8 @@ impl Household {
 #[derive(Debug, Default)]
 pub(super) struct Services {
     active: BTreeMap<ServiceIndex, Active>,
-    /// Sockets of all of them.
-    listeners: usize,
+    /// Of all of them ([`Active::descriptors`]).
+    descriptors: usize,
     /// The last numbers given; they are never reused, slots cannot run out (RELOAD-13).
     last: u32,
     last_socket: u32,
@@ -153,14 +199,14 @@ impl Services {
 
     /// Puts a service in force, under a number that is free.
     pub(super) fn insert(&mut self, index: ServiceIndex, active: Active) {
-        self.listeners += active.listeners.len();
+        self.descriptors += active.descriptors();
         self.active.insert(index, active);
     }
 
     /// Takes a service out of force.
     pub(super) fn remove(&mut self, index: ServiceIndex) -> Option<Active> {
         let active = self.active.remove(&index)?;
-        self.listeners -= active.listeners.len();
+        self.descriptors -= active.descriptors();
         Some(active)
     }
 
@@ -179,10 +225,10 @@ impl Services {
         self.active.len()
     }
 
-    /// How many sockets they have together.
+    /// How many descriptors they keep open together (START-15).
     #[must_use]
-    pub(super) const fn listeners(&self) -> usize {
-        self.listeners
+    pub(super) const fn descriptors(&self) -> usize {
+        self.descriptors
     }
 
     /// The engine's half of all of them.

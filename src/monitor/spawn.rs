@@ -1,6 +1,5 @@
 //! Orders of the engine: start a server, log a refusal, open a banner.
 
-use std::ffi::CString;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -20,6 +19,7 @@ use crate::log;
 use crate::monitor::DEAFNESS;
 use crate::monitor::Monitor;
 use crate::monitor::consistency::Answer;
+use crate::monitor::ends::Ends;
 use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
@@ -162,21 +162,24 @@ impl Monitor {
         if !socket::is_tcp_connection(&connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
         }
-        let port = socket::local_port(&connection);
+        let (local, remote) = (socket::local_end(&connection), socket::remote_end(&connection));
+        let port = local.map_or(0, |end| end.port());
         if !active.listeners.iter().any(|listener| listener.port == port) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection of this service"));
         }
-        let peer = socket::peer(&connection).map_or(claimed, Source::Ip);
+        let peer = remote.map_or(claimed, |end| Source::Ip(end.ip()));
         let service = Rc::clone(&active.service);
         if let Some(why) = self.hard_limit(index, &service) {
             self.not_started(ticket, Refusal { service: index, why, peer });
             return Ok(());
         }
+        let ends = Ends { protocol: "TCP", host: peer, remote, local };
         let recipe = Recipe {
             steps: &launch.steps,
             image: &launch.image,
-            extra: CString::new(format!("REMOTE_HOST={peer}")).ok(),
+            variables: launch.told.about(&ends),
             socket: connection.as_fd(),
+            log: launch.log.as_ref().map(AsFd::as_fd),
             ticket: ticket.0,
         };
         match self.spawner.spawn(&recipe, self.mishaps.1.as_fd()) {

@@ -15,7 +15,7 @@ use crate::log::{DaemonLog, Destination, Look, SYSLOG_SOCKET, ServiceLogs};
 use crate::monitor::end::FAREWELL;
 use crate::monitor::engine_process::Account;
 use crate::monitor::pid_file::PidFile;
-use crate::monitor::services::Household;
+use crate::monitor::services::{Household, ServerLog};
 use crate::monitor::{Given, Monitor};
 use crate::plan::Facility;
 use crate::sys::fd;
@@ -97,12 +97,13 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
     warn_about(&options);
     let account = choose_account();
     let privileged = privilege::is_root();
+    let server_log = server_log(options.stage);
     let mishaps = process::mishap_pipe().map_err(|e| early("cannot open a pipe", &e))?;
     let mut monitor = Monitor::new(Given {
         logs: ServiceLogs::new(&options.program, streams),
         options,
         daemon_log,
-        household: Household::new(environment, privileged),
+        household: Household::new(environment, privileged, server_log),
         account,
         start_directory,
         descriptors,
@@ -181,6 +182,15 @@ fn destination(options: &Options) -> (Destination, Option<String>) {
         Messages::Default => Destination::Syslog(Facility::Daemon),
     };
     (destination, None)
+}
+
+/// A daemon that has detached has no standard error for its servers.
+fn server_log(stage: Stage) -> ServerLog {
+    if stage == Stage::Background || stage == Stage::Foreground && stderr_is_the_journal() {
+        ServerLog::Journal
+    } else {
+        ServerLog::Inherited
+    }
 }
 
 /// `JOURNAL_STREAM` names the device and inode of stderr (systemd.exec(5)).

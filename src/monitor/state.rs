@@ -115,7 +115,7 @@ impl Monitor {
 
     fn totals(&self, text: &mut String) {
         let services = self.services.count();
-        let used = self.services.listeners() + self.logs.descriptors();
+        let used = self.services.descriptors() + self.logs.descriptors();
         let limit = match self.options.process_limit {
             Limit::Unlimited => 0,
             Limit::Max(max) => max,

@@ -29,7 +29,7 @@ pub use kind::{
 pub use service::{
     BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
     LogFields, LogForm, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction,
-    RateLimit, Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix,
+    RateLimit, Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix, Stderr,
 };
 pub use socket::{Address, SocketIndex, SocketKey};
 pub use source::Source;

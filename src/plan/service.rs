@@ -47,6 +47,7 @@ pub struct Service {
     pub retry: bool,
     pub libwrap: Libwrap,
     pub env: EnvPlan,
+    pub stderr: Stderr,
     /// Added to the daemon's own nice value (SRV-16).
     pub nice: Option<i32>,
     /// `None`: the daemon's own (START-8).
@@ -133,6 +134,8 @@ pub struct EnvPlan {
     pub passed: Passed,
     /// Variables of `env`, in order, as name and value.
     pub set: Vec<(OsString, OsString)>,
+    /// `peer_env`: both ends of the connection are told, not only `REMOTE_HOST`.
+    pub tells_ends: bool,
 }
 
 /// Which variables of the daemon a server gets (`passenv`).
@@ -142,6 +145,18 @@ pub enum Passed {
     #[default]
     All,
     Only(Vec<OsString>),
+}
+
+/// `stderr`: what becomes of a server's standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stderr {
+    /// It is the connection, like 0 and 1 (SRV-1).
+    #[default]
+    Socket,
+    /// The journal, or the daemon's own.
+    Log,
+    /// `/dev/null`
+    Null,
 }
 
 /// A resource that `rlimit_*` sets.

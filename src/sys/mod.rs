@@ -19,5 +19,6 @@ pub mod recipe;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod variables;
 
 pub use nix::errno::Errno;

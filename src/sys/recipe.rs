@@ -9,6 +9,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{setsid, write};
 use std::ffi::{CString, NulError, OsStr};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use crate::sys::Errno;
 use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::signal;
+use crate::sys::variables::Variables;
 
 pub use nix::sys::resource::Resource;
 
@@ -31,6 +33,10 @@ pub enum Step {
     NullAsStdio,
     /// The socket becomes 0, 1 and 2 (SRV-1).
     SocketAsStdio,
+    /// `/dev/null` becomes 2 (`stderr = null`).
+    NullAsStderr,
+    /// The recipe's log becomes 2, or `/dev/null` where there is none (`stderr = log`).
+    LogAsStderr,
     /// The socket becomes this descriptor.
     SocketAs(RawFd),
     /// Everything from here up goes at exec (SRV-1).
@@ -80,6 +86,8 @@ impl fmt::Display for Step {
             Self::NewSession => f.write_str("new session"),
             Self::NullAsStdio => f.write_str("/dev/null on 0, 1, 2"),
             Self::SocketAsStdio => f.write_str("socket on 0, 1, 2"),
+            Self::NullAsStderr => f.write_str("/dev/null on 2"),
+            Self::LogAsStderr => f.write_str("log on 2"),
             Self::SocketAs(number) => write!(f, "socket on {number}"),
             Self::CloseOnExecFrom(first) => write!(f, "close from {first}"),
             Self::Limit { resource, value: u64::MAX } => write!(f, "{resource:?} unlimited"),
@@ -121,7 +129,7 @@ impl Words {
 
 /// An environment, in the form that the kernel takes.
 #[derive(Debug)]
-pub struct Environment(Words);
+pub struct Environment(Vec<CString>);
 
 impl Environment {
     /// Copies variables, given as name and value.
@@ -134,8 +142,7 @@ impl Environment {
         let pair = |(name, value): (&OsStr, &OsStr)| {
             CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
         };
-        let words = variables.into_iter().map(pair).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self(Words::new(words)))
+        variables.into_iter().map(pair).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -162,14 +169,13 @@ impl Image {
         Ok(Self { path: CString::new(path.as_bytes())?, argv, env })
     }
 
-    /// The environment as execve(2) wants it, with one more variable at its end.
-    pub(super) fn env_with(&self, extra: Option<&CString>) -> Vec<*const libc::c_char> {
-        let mut env = self.env.0.pointers.clone();
-        if let Some(extra) = extra {
-            env.pop();
-            env.push(extra.as_ptr());
-            env.push(std::ptr::null());
-        }
+    /// The environment as execve(2) wants it, with more variables at its end; both have to
+    /// outlive the array.
+    pub(super) fn env_with(&self, more: &Variables) -> Vec<*const libc::c_char> {
+        let Environment(own) = &*self.env;
+        let mut env = Vec::with_capacity(own.len() + more.count() + 1);
+        env.extend(own.iter().map(|variable| variable.as_ptr()).chain(more.pointers()));
+        env.push(std::ptr::null());
         env
     }
 
@@ -184,10 +190,12 @@ impl Image {
 pub struct Recipe<'a> {
     pub steps: &'a [Step],
     pub image: &'a Image,
-    /// One more variable of the environment, as `NAME=value`.
-    pub extra: Option<CString>,
+    /// More variables of the environment.
+    pub variables: Variables,
     /// What [`Step::SocketAsStdio`] and [`Step::SocketAs`] move into place.
     pub socket: BorrowedFd<'a>,
+    /// What [`Step::LogAsStderr`] moves into place.
+    pub log: Option<BorrowedFd<'a>>,
     /// Comes back in a [`Mishap`].
     pub ticket: u64,
 }
@@ -261,7 +269,12 @@ fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> R
         Step::NewSession => setsid().map(drop),
         Step::SocketAsStdio => (0..=2).try_for_each(|number| place(recipe.socket, number)),
         Step::SocketAs(number) => place(recipe.socket, *number),
-        Step::NullAsStdio => null_as_stdio(),
+        Step::NullAsStdio => null_as(0..=2),
+        Step::NullAsStderr => null_as(2..=2),
+        Step::LogAsStderr => match recipe.log {
+            Some(log) => place(log, 2),
+            None => null_as(2..=2),
+        },
         Step::CloseOnExecFrom(first) => {
             fd::close_on_exec_from(*first);
             Ok(())
@@ -289,9 +302,9 @@ fn carry_out(step: &Step, recipe: &Recipe<'_>, env: &[*const libc::c_char]) -> R
 }
 
 /// open(2) and dup2(2); what was opened goes at exec.
-fn null_as_stdio() -> Result<(), Errno> {
+fn null_as(mut numbers: RangeInclusive<RawFd>) -> Result<(), Errno> {
     let null = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-    (0..=2).try_for_each(|number| place(null.as_fd(), number))
+    numbers.try_for_each(|number| place(null.as_fd(), number))
 }
 
 /// dup2(2) that also clears close-on-exec when source and target are the same number.

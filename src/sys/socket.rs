@@ -4,7 +4,7 @@
 use nix::sys::socket::{MsgFlags, send};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -27,12 +27,22 @@ pub fn accepts(fd: impl AsFd) -> bool {
     !matches!((socket.r#type(), socket.is_listener()), (Ok(Type::STREAM), Ok(false)) | (Err(_), _))
 }
 
-/// The peer of a connected socket, IPv4 clients as IPv4 (BIND-11); `None` when it is gone already.
+/// The other end of a connected socket, an IPv4 client as IPv4 (BIND-11); `None` when it is gone
+/// already.
 #[must_use]
-pub fn peer(fd: impl AsFd) -> Option<IpAddr> {
+pub fn remote_end(fd: impl AsFd) -> Option<SocketAddr> {
     let fd = fd.as_fd();
-    let address = SockRef::from(&fd).peer_addr().ok()?.as_socket()?;
-    Some(address.ip().to_canonical())
+    SockRef::from(&fd).peer_addr().ok()?.as_socket().map(canonical)
+}
+
+/// The own end of a connected socket, as [`remote_end`].
+#[must_use]
+pub fn local_end(fd: impl AsFd) -> Option<SocketAddr> {
+    local_address(fd).map(canonical)
+}
+
+fn canonical(end: SocketAddr) -> SocketAddr {
+    SocketAddr::new(end.ip().to_canonical(), end.port())
 }
 
 /// Whether a socket of IPv6 has an address that IPv4 clients may come to: `::`, or a mapped one.

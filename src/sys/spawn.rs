@@ -94,7 +94,7 @@ impl Spawner {
         mishaps: BorrowedFd<'_>,
     ) -> Result<Started, Errno> {
         debug_assert!(thread_count() <= 1 || cfg!(test), "a child of a process with threads");
-        let env = recipe.image.env_with(recipe.extra.as_ref());
+        let env = recipe.image.env_with(&recipe.variables);
         let errand = Errand { recipe, env: &env, mishaps, gate: self.gate };
         let is_cautious = self.fork_until.is_some_and(|until| Instant::now() < until);
         if is_cautious || !self.may_lend {
@@ -217,9 +217,10 @@ mod tests {
     use super::*;
     use crate::sys::process;
     use crate::sys::recipe::{Environment, Image, Resource, Step};
+    use crate::sys::variables::Variables;
     use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     use nix::unistd::Pid;
-    use std::ffi::{CString, OsStr};
+    use std::ffi::OsStr;
     use std::io::Read;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
@@ -236,8 +237,10 @@ mod tests {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let (_read, write) = process::mishap_pipe().unwrap();
         let image = sh(script);
-        let extra = Some(CString::new("B=2").unwrap());
-        let recipe = Recipe { steps, image: &image, extra, socket: theirs.as_fd(), ticket: 1 };
+        let mut variables = Variables::default();
+        variables.set("B", 2);
+        let socket = theirs.as_fd();
+        let recipe = Recipe { steps, image: &image, variables, socket, log: None, ticket: 1 };
         let started = spawner.spawn(&recipe, write.as_fd()).unwrap();
         drop(theirs);
         let mut text = String::new();
@@ -276,8 +279,9 @@ mod tests {
         let recipe = Recipe {
             steps: &PLAIN,
             image: &image,
-            extra: None,
+            variables: Variables::default(),
             socket: theirs.as_fd(),
+            log: None,
             ticket: 77,
         };
         let started = Spawner::new(true).spawn(&recipe, write.as_fd()).unwrap();
@@ -297,8 +301,9 @@ mod tests {
         let recipe = Recipe {
             steps: &stopped,
             image: &image,
-            extra: None,
+            variables: Variables::default(),
             socket: theirs.as_fd(),
+            log: None,
             ticket: 1,
         };
         let before = Instant::now();

@@ -52,7 +52,9 @@ def kernel_view(text):
 
 
 def report(xd, preexec=None, environ=None, defs="", **kw):
-    """Start one server of each of two services and collect what they see."""
+    """Start one server of each of two services and collect what they see; with nothing in their
+    environment that is ours."""
+    kw = dict(peer_env="no", **kw)
     a, b = free_port(), free_port()
     os.makedirs(SCRIPTS, exist_ok=True)
     xd.write(os.path.join(SCRIPTS, "fds"), FDS, 0o755)

@@ -86,7 +86,7 @@ def test_socket_program_user_and_environment_are_told(tree):
     assert re.search(r"(?m)^    program +/bin/cat$", out)
     assert re.search(r"(?m)^    command line +cat -u -$", out), "SRV-3"
     assert re.search(r"(?m)^    as +%s \(uid %d\), group .*\(gid %d\), no other groups$" % (ME, user.pw_uid, user.pw_gid), out)
-    assert re.search(r"(?m)^    environment +PATH of the daemon, LANG=C, REMOTE_HOST=\(the client's address\)$", out), "SRV-6"
+    assert re.search(r"(?m)^    environment +PATH of the daemon, LANG=C, REMOTE_HOST=\(the client's address\), both ends of the connection \(peer_env\)$", out), "SRV-6"
 
 
 def test_a_socket_for_both_families_says_so(tree):

@@ -41,25 +41,11 @@ def test_nameinargs(xd):
 
 
 ENV = {"PATH": "/bin:/usr/bin", "FOO": "bar", "BAZ": "qux", "REMOTE_HOST": "stale"}
-ENVCASES = [
-    ({}, {"PATH", "FOO=bar", "BAZ=qux"}, ["SRV-5"]),
-    (dict(env="A=1 FOO=changed"), {"PATH", "FOO=changed", "BAZ=qux", "A=1"}, ["SRV-5", "SRV-7"]),
-    (dict(env=["A=1", "+= B=2"]), {"PATH", "FOO=bar", "BAZ=qux", "A=1", "B=2"}, ["SRV-7", "ATTR-19"]),
-    (dict(env=["A=1", "B=2"]), {"PATH", "FOO=bar", "BAZ=qux", "B=2"}, ["SRV-7", "ATTR-19"]),
-    (dict(env="X=y=z E="), {"PATH", "FOO=bar", "BAZ=qux", "X=y=z", "E="}, ["SRV-5"]),
-    (dict(passenv="FOO"), {"FOO=bar"}, ["SRV-6", "ATTR-21"]),
-    (dict(passenv=""), set(), ["SRV-6", "ATTR-39"]),
-    (dict(passenv="NOSUCH FOO", env="X=1"), {"FOO=bar", "X=1"}, ["SRV-6", "ATTR-44"]),
-    (dict(passenv=["FOO", "+= BAZ"]), {"FOO=bar", "BAZ=qux"}, ["SRV-6", "ATTR-21"]),
-    (dict(passenv=["FOO BAZ", "-= FOO"]), {"BAZ=qux"}, ["SRV-6", "ATTR-21"]),
-    (dict(passenv="REMOTE_HOST", env="REMOTE_HOST=mine"), set(), ["SRV-5"]),
-]
-
 
 @covers("DEF-5", "DEF-16", "ATTR-21", "SRV-6")
 def test_passenv_in_defaults(xd, ports):
     a, b, c = ports(3)
-    xd.boot(defaults(passenv="FOO"), service("a", a, server="/usr/bin/env"), service("b", b, server="/usr/bin/env", passenv="+= BAZ"),
+    xd.boot(defaults(passenv="FOO", peer_env="no"), service("a", a, server="/usr/bin/env"), service("b", b, server="/usr/bin/env", passenv="+= BAZ"),
             service("c", c, server="/usr/bin/env", passenv="-= FOO", env="Z=1"), up=[a, b, c], env=ENV)
     got = [set(talk(p, shut=False).decode().split()) - {"REMOTE_HOST=127.0.0.1"} for p in (a, b, c)]
     assert got == [{"FOO=bar"}, {"FOO=bar", "BAZ=qux"}, {"Z=1"}]

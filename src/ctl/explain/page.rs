@@ -120,7 +120,8 @@ fn environment(service: &Service) -> String {
         .iter()
         .map(|(name, value)| format!("{}={}", name.display(), value.display()));
     let client = "REMOTE_HOST=(the client's address)".to_owned();
-    passed.into_iter().chain(set).chain([client]).collect::<Vec<_>>().join(", ")
+    let ends = service.env.tells_ends.then(|| "both ends of the connection (peer_env)".to_owned());
+    passed.into_iter().chain(set).chain([client]).chain(ends).collect::<Vec<_>>().join(", ")
 }
 
 impl Page<'_> {
