@@ -93,7 +93,7 @@ def test_logs_obey_the_umask(daemon, umask, mode):
     assert field(daemon.proc.pid, "Umask") == ["%04o" % (umask | 0o022)]
 
 
-@covers("SIG-2", "START-6", "EXIT-1", "MSG-2")
+@covers("SIG-2", "SIG-3", "START-6", "EXIT-1", "MSG-2")
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT], ids=["SIGTERM", "SIGQUIT"])
 def test_it_ends_and_leaves_the_servers_running(daemon, sig):
     a = free_port()

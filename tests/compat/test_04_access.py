@@ -45,6 +45,54 @@ V4_RULES = [
 ]
 
 
+@covers("ADDR-1", "ADDR-3", "ADDR-4", "ADDR-5", "ADDR-7", "ADDR-17", "ATTR-12")
+def test_ipv4_forms(xd, ports):
+    ps = ports(len(V4_RULES))
+    xd.boot(*[cat("s%d" % i, p, only_from=rule, cps="0 0") for i, (p, (rule, _, _)) in enumerate(zip(ps, V4_RULES))], up=ps)
+    assert [(rule, who(p)) for p, (rule, _, _) in zip(ps, V4_RULES)] == [(rule, wanted) for rule, wanted, _ in V4_RULES]
+
+
+V6_RULES = [
+    ("::1", "ynn", "ADDR-9"), ("::1/127", "ynn", "ADDR-9"), ("::/0", "yyy", "ADDR-11"), ("::", "nnn", "ADDR-11"),
+    ("::2/127", "nnn", "ADDR-9"), ("0.0.0.0", "nyy", "ADDR-11"), ("::ffff:127.0.0.2", "nny", "ADDR-12"),
+    ("::ffff:127.0.0.0/104", "nyy", "ADDR-12"), ("127.0.0.1", "nyn", "ADDR-12"), ("fe80::/10", "nnn", "ADDR-9"),
+]
+
+
+@covers("ADDR-9", "ADDR-11", "ADDR-12")
+@sandbox
+def test_ipv6_forms(xd, ports):
+    """On dual-stack sockets, from ::1, 127.0.0.1 and 127.0.0.2."""
+    ps = ports(len(V6_RULES))
+    xd.boot(*[cat("s%d" % i, p, bind=None, only_from=rule) for i, (p, (rule, _, _)) in enumerate(zip(ps, V6_RULES))], up=ps)
+    served = lambda p: who(p, [None], addr="::1") + who(p, ["127.0.0.1", "127.0.0.2"])
+    assert [(rule, served(p)) for p, (rule, _, _) in zip(ps, V6_RULES)] == [(rule, wanted) for rule, wanted, _ in V6_RULES]
+
+
+@covers("ADDR-10")
+@bug
+@sandbox
+def test_an_ipv6_host_with_its_prefix_is_that_host(xd):
+    a = free_port()
+    xd.boot(cat("a", a, bind=None, only_from="::1/128"), up=[a])
+    assert who(a, [None], addr="::1") + who(a, ["127.0.0.1"]) == "yn"
+
+
+@covers("ADDR-18")
+@pytest.mark.parametrize("what", ["127.0.0.1,127.0.0.2", "127.0.0.{1,2", "127.0.0.{1;2}", "127.0.0.{1, 2}"])
+def test_commas_and_broken_braces_are_rejected(xd, ports, what):
+    a, b = ports(2)
+    xd.boot(cat("a", a, only_from=what), cat("b", b, no_access=what), down=[a, b])
+
+
+@covers("ADDR-19", "DEF-15")
+def test_an_entry_is_taken_off_a_list_where_it_is_the_same(xd, ports):
+    a, b, c = ports(3)
+    xd.boot(defaults(only_from="127.0.0.0/24 127.9.1.1"), cat("a", a, only_from="-= 127.9.1.1"),
+            cat("b", b, only_from="-= 127.0.0.1"), cat("c", c, only_from="-= 127.0.0.0/24"), up=[a, b, c])
+    assert [who(p) for p in (a, b, c)] == ["yyynn", "yyyny", "nnnny"]
+
+
 @covers("ADDR-6")
 def test_prefix_over_32_is_not_wider(xd):
     a = free_port()
