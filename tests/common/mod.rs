@@ -36,12 +36,14 @@ pub(crate) fn machine() -> Table {
         "/usr/sbin/in.tftpd",
         "/usr/sbin/nrpe",
         "/usr/sbin/pop3d",
+        "/usr/sbin/rpc.rstatd",
     ];
     Table {
         users: vec![user("root", 0, 0), user("nobody", 65534, 65534), user("nagios", 110, 120)],
         groups: [("root".into(), 0), ("nogroup".into(), 65534), ("nagios".into(), 120)].into(),
         ports: tcp.into_iter().map(port("tcp")).chain(udp.into_iter().map(port("udp"))).collect(),
         protocols: [("tcp".into(), 6), ("udp".into(), 17)].into(),
+        rpc: [("rstatd".into(), 100_001)].into(),
         executables: programs.map(PathBuf::from).into(),
         variables: ["PATH".into()].into(),
         ..Table::default()
