@@ -388,12 +388,12 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["redirect"],
         show: Show(show::redirect),
-        form: "HOST PORT",
+        form: "HOST PORT | unix:PATH",
         values: TWO,
         set: Setter(set::redirect),
         default: "none",
         summary: "another host that connections are passed on to",
-        text: "HOST is looked up when the file is read; PORT is a number, or a name of services(5) for tcp. It needs `socket_type = stream`, `wait = no` and a `user`, and no `server`. Not served by this version.",
+        text: "PORT is a number, or a name of services(5) for tcp. A name as HOST must be found when the file is read; it is looked up again when clients come, at most once a second. All its addresses are tried, IPv4 first; after 10 seconds the client is closed. `unix:PATH`, an extension, is a socket in the file system, which the user of the engine (`xinetd`) must be permitted to connect to. It needs `socket_type = stream`, `wait = no` and a `user`, as whom nothing runs, and no `server`. There is no time limit for a client that is silent.",
         spec: "ATTR-24",
         ..SCALAR
     },

@@ -84,6 +84,8 @@ codes! {
     UNKNOWN_PROTOCOL = "unknown-protocol";
     /// A `bind` that is no address and no host (ATTR-26).
     UNKNOWN_HOST = "unknown-host";
+    /// A `unix:PATH` whose path is none.
+    BAD_SOCKET_PATH = "bad-socket-path";
     /// A `server` that cannot be run (ATTR-48).
     NOT_EXECUTABLE = "not-executable";
     /// `log_on_failure = RECORD` (ATTR-40).

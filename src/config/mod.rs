@@ -36,6 +36,7 @@ mod resolve;
 mod set;
 pub mod show;
 mod source;
+mod unix;
 mod value;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::config::draft::{At, Draft};
 use crate::config::lookup::Lookup;
 use crate::config::near::nearest;
 use crate::config::notes::bound;
+use crate::config::set;
 use crate::config::value::Outcome;
 use crate::diag::{Diagnostic, FileId, Span};
 
@@ -204,7 +205,8 @@ impl Reader<'_> {
 
     /// PARSE-13, PARSE-14, ATTR-39
     fn has_count(&mut self, row: &Row, line: &Assignment) -> bool {
-        if (row.values.min..=row.values.max).contains(&line.values.len()) {
+        let is_socket = row.name() == "redirect" && set::is_whole(line);
+        if is_socket || (row.values.min..=row.values.max).contains(&line.values.len()) {
             return true;
         }
         let mut note = count::wrong(row, line);

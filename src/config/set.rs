@@ -8,7 +8,7 @@ mod redirect;
 pub(super) use access::{meaning, no_access, only_from};
 pub(super) use hours::{access_times, max_load};
 pub(super) use log::{log_on_failure, log_on_success, log_type};
-pub(super) use redirect::redirect;
+pub(super) use redirect::{is_whole, redirect};
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

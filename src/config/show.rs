@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use crate::config::value;
 use crate::plan::{
     AccessList, Action, Address, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField,
-    LogFields, LogForm, LogTarget, Mux, Origin, Passed, Program, Resource, Service, SocketKey,
-    SourcePrefix, Wait,
+    LogFields, LogForm, LogTarget, Mux, Origin, Passed, Program, Redirect, Resource, Service,
+    SocketKey, SourcePrefix, Wait,
 };
 
 /// The words of a value; `None` where nothing is set.
@@ -274,7 +274,10 @@ pub(super) fn nice(service: &Service, _: &LogTarget) -> Words {
 
 pub(super) fn redirect(service: &Service, _: &LogTarget) -> Words {
     let Action::Redirect { target, .. } = &service.action else { return None };
-    Some(vec![target.host.clone(), target.addresses.first()?.port().to_string()])
+    Some(match target {
+        Redirect::Host { name, port, .. } => vec![name.clone(), port.to_string()],
+        Redirect::Unix(_) => vec![target.to_string()],
+    })
 }
 
 pub(super) fn banner(service: &Service, _: &LogTarget) -> Words {

@@ -13,6 +13,7 @@ use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
 use crate::engine::internal;
+use crate::engine::relay;
 use crate::engine::visit;
 use crate::ipc::Event;
 use crate::ipc::Ticket;
@@ -29,7 +30,7 @@ use crate::sys::socket;
 const CLIENTS_A_TURN: usize = 16;
 
 /// How long nothing is accepted when descriptors or memory have run out.
-const REST: Duration = Duration::from_millis(100);
+pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// Somebody at a door.
 #[derive(Debug)]
@@ -109,6 +110,10 @@ pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     let duty = inner.doors.get(&visitor.service).map(|state| &state.door.duty);
     match duty {
         Some(Duty::HandOver) => inner.hand_over(visitor),
+        Some(Duty::Relay(_)) => {
+            drop(inner);
+            relay::serve(engine, visitor);
+        }
         Some(&Duty::Answer(service)) => {
             drop(inner);
             internal::serve(engine, visitor, service);
@@ -148,13 +153,18 @@ impl Engine {
         if !self.may_accept() {
             return None;
         }
+        let is_full = self.sessions.len() >= self.most_sessions();
         let service = *self.sockets.get(&socket)?;
         loop {
             let state = self.doors.get_mut(&service).filter(|state| state.has_room())?;
+            if is_full && state.door.duty.is_session() {
+                self.hold(service, REST, Event::Full);
+                return None;
+            }
             let Policy { rate, rate_action, .. } = state.door.policy;
             let is_paced = rate_action == RateAction::Pace;
             if let Some(wait) = state.pace.wait(rate, Instant::now()).filter(|_| is_paced) {
-                self.hold(service, wait);
+                self.hold(service, wait, Event::Paced);
                 return None;
             }
             match SockRef::from(state.listener(socket)?).accept() {
@@ -173,7 +183,9 @@ impl Engine {
                     }
                     Trouble::ClientGone => {}
                     Trouble::Exhausted => {
-                        self.rest(service, &cause);
+                        self.rest();
+                        let event = Event::AcceptFailed(cause.raw_os_error().unwrap_or(0));
+                        self.port.send(&ToMonitor::Noticed { service, event }, None);
                         return None;
                     }
                 },
@@ -181,10 +193,10 @@ impl Engine {
         }
     }
 
-    fn rest(&mut self, service: ServiceIndex, cause: &io::Error) {
+    /// Takes nobody for a moment.
+    pub(super) fn rest(&mut self) {
         self.resting_until = Some(Instant::now() + REST);
-        let event = Event::AcceptFailed(cause.raw_os_error().unwrap_or(0));
-        self.port.send(&ToMonitor::Noticed { service, event }, None);
+        self.wake.notify_one();
     }
 
     /// The name of one more server, or of one more session.
@@ -223,6 +235,11 @@ enum Trouble {
     ClientGone,
     /// No descriptors, no memory.
     Exhausted,
+}
+
+/// Whether this is a lack of descriptors or memory.
+pub(super) fn is_exhausted(cause: &io::Error) -> bool {
+    Trouble::of(cause) == Trouble::Exhausted
 }
 
 impl Trouble {

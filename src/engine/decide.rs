@@ -70,8 +70,8 @@ impl Engine {
         let is_locked_out =
             address.is_some_and(|address| self.locked_out.contains(address, Instant::now()));
         Some(match duty {
-            Duty::HandOver | Duty::Answer(_) if !is_locked_out => verdict,
-            Duty::HandOver | Duty::Answer(_) | Duty::LockOut(_) => {
+            Duty::HandOver | Duty::Answer(_) | Duty::Relay(_) if !is_locked_out => verdict,
+            Duty::HandOver | Duty::Answer(_) | Duty::Relay(_) | Duty::LockOut(_) => {
                 verdict.and(Err(Denial::Address))
             }
         })

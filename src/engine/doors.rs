@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::admit::{Pace, Rate};
 use crate::engine::Engine;
+use crate::engine::relay::Target;
 use crate::ipc::Event;
 use crate::ipc::Kind;
 use crate::ipc::ToMonitor;
@@ -37,6 +39,8 @@ pub(super) struct DoorState {
     pub(super) rate: Rate,
     /// For `cps_action = pace`.
     pub(super) pace: Pace,
+    /// Where its clients are passed on to.
+    pub(super) target: Option<Rc<Target>>,
     /// Closed by nobody: the next client waits for its turn. And when that was last said.
     is_paced: bool,
     said_at: Option<Instant>,
@@ -163,6 +167,9 @@ impl Engine {
             self.paused.retain(|(_, paused)| *paused != index);
         }
         let Some(mut state) = before else { return Some(self.open(door, listeners)) };
+        if state.door.duty != door.duty {
+            state.target = Target::of(&door.duty);
+        }
         (state.door, state.listeners) = (door, listeners);
         state.rate.restart();
         if are_new {
@@ -173,6 +180,7 @@ impl Engine {
 
     fn open(&mut self, door: Door, listeners: Vec<(SocketIndex, OwnedFd)>) -> DoorState {
         let mut state = DoorState {
+            target: Target::of(&door.duty),
             door,
             listeners,
             rate: Rate::default(),
@@ -216,9 +224,9 @@ impl Engine {
         self.port.send(&ToMonitor::Noticed { service: index, event }, None);
     }
 
-    /// `cps_action = pace`: the door stays open, and clients wait in the backlog until the next
-    /// one is due.
-    pub(super) fn hold(&mut self, index: ServiceIndex, wait: Duration) {
+    /// The door stays open, and clients wait in the backlog until the next one is due: by
+    /// `cps_action = pace`, or until there are descriptors for it.
+    pub(super) fn hold(&mut self, index: ServiceIndex, wait: Duration, why: Event) {
         let now = Instant::now();
         let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
             return;
@@ -228,7 +236,7 @@ impl Engine {
         self.paused.push((now + wait, index));
         if state.said_at.is_none_or(|at| now.duration_since(at) > SAID_AGAIN) {
             state.said_at = Some(now);
-            self.port.send(&ToMonitor::Noticed { service: index, event: Event::Paced }, None);
+            self.port.send(&ToMonitor::Noticed { service: index, event: why }, None);
         }
     }
 

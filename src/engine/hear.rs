@@ -121,6 +121,7 @@ impl Engine {
             (ToEngine::Stop, _) => {
                 self.stop = Stop::Draining;
                 self.close_all();
+                self.cut_off_all();
             }
             (ToEngine::Plan { .. } | ToEngine::Listener { .. } | ToEngine::Again { .. }, None) => {
                 return Err(Violation::Descriptor(kind));

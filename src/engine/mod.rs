@@ -15,6 +15,7 @@ mod ident;
 mod internal;
 mod moment;
 mod names;
+mod relay;
 mod session;
 mod visit;
 mod watch;
@@ -52,6 +53,7 @@ use crate::sys::readiness::ReadySet;
 use accept::Visitor;
 use doors::{Arriving, DoorState};
 use moment::Clock;
+use relay::Workshop;
 use session::Session;
 use watch::watch;
 use wrap::WrapFiles;
@@ -63,6 +65,9 @@ const MOST_PENDING: usize = 256;
 /// Hosts that are asked for a user at once, at most; beyond that nobody is named. Fewer where
 /// descriptors are scarce.
 const MOST_ASKED: usize = 1024;
+
+/// Pipes for sessions that move much, at most. Fewer where descriptors are scarce.
+const MOST_PIPES: usize = 16;
 
 /// Banner files that are read at once, at most.
 const BANNER_READERS: usize = 4;
@@ -80,8 +85,12 @@ struct Engine {
     /// Servers that run, by ticket.
     tickets: HashMap<Ticket, (ServiceIndex, Source)>,
     last_ticket: Ticket,
+    /// Descriptors that this process may have.
+    descriptors: usize,
     /// Clients that are served here.
     sessions: HashMap<Ticket, Session>,
+    /// What those share that are passed on.
+    workshop: Rc<Workshop>,
     process_limit: Limit,
     /// Who came to a SENSOR.
     locked_out: DenyList,
@@ -214,7 +223,9 @@ impl Engine {
             counts: HashMap::new(),
             tickets: HashMap::new(),
             last_ticket: Ticket(0),
+            descriptors,
             sessions: HashMap::new(),
+            workshop: Workshop::new(MOST_PIPES.min(descriptors / 64)),
             process_limit: Limit::Unlimited,
             locked_out: DenyList::default(),
             wrap_files: WrapFiles::default(),

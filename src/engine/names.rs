@@ -1,6 +1,6 @@
-//! The names of clients, asked of the resolver where nobody waits for it.
+//! The names of clients and of targets, asked of the resolver where nobody waits for it.
 
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -39,6 +39,17 @@ pub(super) async fn verified(name: ClientName, address: IpAddr, turns: Arc<Semap
         found.any(|found| found.ip().to_canonical() == address)
     });
     HostName::of(name, leads_back.await == Some(true))
+}
+
+/// The addresses of a host, each with the port; `None`: no answer in time, or none at all.
+pub(super) async fn addresses_of(
+    host: String,
+    port: u16,
+    turns: Arc<Semaphore>,
+    patience: Duration,
+) -> Option<Vec<SocketAddr>> {
+    let found = move || (host.as_str(), port).to_socket_addrs().ok().map(Iterator::collect);
+    in_turn(turns, patience, found).await.flatten()
 }
 
 /// Runs `question`, which may wait, aside; `None`: there was no turn or no answer in time, or no

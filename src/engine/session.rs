@@ -31,7 +31,7 @@ pub(super) struct Session {
 pub(super) struct Traffic {
     /// Read from the client.
     pub(super) received: Cell<u64>,
-    /// Written to the client.
+    /// On its way to the client: written, or read from the target (REDIR-5).
     pub(super) sent: Cell<u64>,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn begin<F>(
     visitor: Visitor,
     work: impl FnOnce(TcpStream, Rc<Traffic>) -> F,
 ) where
-    F: Future<Output = ()> + 'static,
+    F: Future<Output: Into<Ending>> + 'static,
 {
     let (service, peer) = (visitor.service, visitor.peer.source);
     let Ok(stream) = stream(visitor.socket) else {
@@ -54,8 +54,8 @@ pub(super) fn begin<F>(
     let ticket = inner.new_ticket(service, peer);
     let engine = Rc::clone(engine);
     let task = tokio::task::spawn_local(async move {
-        work.await;
-        engine.borrow_mut().end_session(ticket, Ending::Complete);
+        let how = work.await.into();
+        engine.borrow_mut().end_session(ticket, how);
     });
     let task = task.abort_handle();
     inner.sessions.insert(ticket, Session { service, task, traffic });
@@ -69,10 +69,24 @@ fn stream(socket: Socket) -> io::Result<TcpStream> {
 }
 
 impl Engine {
+    /// How many there may be: they take two descriptors each, and leave a quarter of all to
+    /// the clients of others.
+    pub(super) fn most_sessions(&self) -> usize {
+        self.descriptors.saturating_sub(self.doors.len()) / 4 * 3 / 2
+    }
+
     /// Cuts off every session of a service that is gone, or that listens elsewhere now.
     pub(super) fn cut_off(&mut self, service: ServiceIndex) {
         let sessions = self.sessions.iter().filter(|(_, session)| session.service == service);
         let tickets: Vec<_> = sessions.map(|(ticket, _)| *ticket).collect();
+        for ticket in tickets {
+            self.end_session(ticket, Ending::CutOff);
+        }
+    }
+
+    /// Cuts off every session.
+    pub(super) fn cut_off_all(&mut self) {
+        let tickets: Vec<_> = self.sessions.keys().copied().collect();
         for ticket in tickets {
             self.end_session(ticket, Ending::CutOff);
         }

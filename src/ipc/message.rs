@@ -1,5 +1,7 @@
 //! What both directions of the conversation have in common.
 
+use std::net::IpAddr;
+
 use crate::ipc::Kind;
 use crate::ipc::Violation;
 use crate::plan::Denial;
@@ -41,6 +43,11 @@ pub enum Event {
     /// A rule of hosts.allow, else of hosts.deny, was not followed to the letter. The line is
     /// counted from 1; 0: the file cannot be read.
     RuleFallsShort { is_allow: bool, line: u32 },
+    /// The target of `redirect` cannot be had; without an address it is a socket in the file
+    /// system (REDIR-3).
+    NotReached { address: Option<IpAddr>, errno: i32 },
+    /// So many sessions are held that there are no descriptors for more; clients wait.
+    Full,
 }
 
 /// How a session that the engine served came to its end.
@@ -51,6 +58,15 @@ pub enum Ending {
     Complete = 1,
     /// Its service is gone, or the daemon ends.
     CutOff = 2,
+    /// The target was not reached: nothing was passed on (REDIR-3).
+    NotReached = 3,
+}
+
+/// Who has nothing to say about its end came to it.
+impl From<()> for Ending {
+    fn from((): ()) -> Self {
+        Self::Complete
+    }
 }
 
 /// One direction of the conversation.

@@ -137,6 +137,11 @@ impl Message for ToMonitor {
                     Event::AcceptFailed(errno) => w.u8(3).u32(errno.unsigned_abs()),
                     Event::RuleFallsShort { is_allow: true, line } => w.u8(4).u32(line),
                     Event::RuleFallsShort { is_allow: false, line } => w.u8(5).u32(line),
+                    Event::NotReached { address: Some(address), errno } => {
+                        w.u8(7).u32(errno.unsigned_abs()).address(address)
+                    }
+                    Event::NotReached { address: None, errno } => w.u8(8).u32(errno.unsigned_abs()),
+                    Event::Full => w.u8(9),
                 }
             }
             Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
@@ -227,18 +232,29 @@ fn ending(r: &mut Reader<'_>) -> Result<Ending, Violation> {
     match r.u8()? {
         1 => Ok(Ending::Complete),
         2 => Ok(Ending::CutOff),
+        3 => Ok(Ending::NotReached),
         _ => Err(Violation::Malformed),
     }
+}
+
+fn errno(r: &mut Reader<'_>) -> Result<i32, Violation> {
+    i32::try_from(r.u32()?).map_err(|_| Violation::Malformed)
 }
 
 fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
     Ok(match r.u8()? {
         1 => Event::Deactivated,
         2 => Event::Activated,
-        3 => Event::AcceptFailed(i32::try_from(r.u32()?).map_err(|_| Violation::Malformed)?),
+        3 => Event::AcceptFailed(errno(r)?),
         4 => Event::RuleFallsShort { is_allow: true, line: r.u32()? },
-        6 => Event::Paced,
         5 => Event::RuleFallsShort { is_allow: false, line: r.u32()? },
+        6 => Event::Paced,
+        7 => {
+            let errno = errno(r)?;
+            Event::NotReached { address: Some(r.address()?), errno }
+        }
+        8 => Event::NotReached { address: None, errno: errno(r)? },
+        9 => Event::Full,
         _ => return Err(Violation::Malformed),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::mem::discriminant;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -37,6 +38,8 @@ use crate::sys::socket;
 pub(super) struct Reload {
     /// Services that are gone; their sockets stay open as long as this.
     pub retired: Services,
+    /// Services that are of another kind now, as they were: the engine may still go by it.
+    pub former: Services,
     /// Sockets that services have no more (RELOAD-7).
     replaced: Vec<Listener>,
     /// Services whose servers are to end.
@@ -310,11 +313,13 @@ impl Monitor {
                 }
                 Ready::Keep(index, service, new) => {
                     fresh.extend(new.iter().map(|listener| (index, listener.index)));
+                    self.remember(index, &service, &mut reload);
                     self.replace(index, service, new, &mut logs);
                     reload.kept += 1;
                 }
                 Ready::Rebind(index, service, new) => {
                     fresh.extend(new.iter().map(|listener| (index, listener.index)));
+                    self.remember(index, &service, &mut reload);
                     reload.replaced.extend(self.replace(index, service, new, &mut logs));
                     reload.ending.push(index);
                     reload.kept += 1;
@@ -365,6 +370,18 @@ impl Monitor {
             self.closed.remove(&index);
             reload.retired.insert(index, active);
             reload.ending.push(index);
+        }
+    }
+
+    /// Keeps a service as it was, if what the engine does about it changes.
+    pub(super) fn remember(&self, index: ServiceIndex, new: &Service, reload: &mut Reload) {
+        let Some(old) = self.services.find(index) else { return };
+        if discriminant(&old.service.action) == discriminant(&new.action) {
+            return;
+        }
+        match old.duplicate() {
+            Ok(former) => reload.former.insert(index, former),
+            Err(cause) => tracing::error!("service {}: {cause}", old.service.id),
         }
     }
 

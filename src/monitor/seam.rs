@@ -19,11 +19,12 @@ use crate::monitor::consistency::Answer;
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::recipe::tests::service;
+use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Household, Listener, ServerLog, Services};
 use crate::monitor::{Given, Monitor};
-use crate::plan::{Action, BannerKind, Generation, Limit, Service, ServiceIndex, Source};
+use crate::plan::{Action, BannerKind, Generation, Limit, Redirect, Service, ServiceIndex, Source};
 use crate::sys::Errno;
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
@@ -248,6 +249,27 @@ fn limits_hold_whatever_the_engine_believes() {
     let answer = port.receive::<ToEngine>().unwrap();
     let expected = ToEngine::NotStarted { ticket: Ticket(1) };
     assert!(matches!(answer, Incoming::Message(message, None) if message == expected));
+}
+
+#[test]
+fn who_becomes_of_another_kind_is_asked_about_as_before_until_the_engine_knows() {
+    let target = Redirect::Unix("/nowhere".into());
+    let mut redirected = plain();
+    let credentials = redirected.action.credentials().unwrap().clone();
+    redirected.action = Action::Redirect { target, credentials };
+    let began = ToMonitor::Began { ticket: Ticket(1), service: ServiceIndex(1), peer: PEER };
+    for is_reloading in [true, false] {
+        let (mut monitor, mut port) = monitor(State::Serving, vec![redirected.clone()]);
+        let mut reload = Reload::default();
+        let old = monitor.services.find(ServiceIndex(1)).unwrap();
+        let listeners = old.duplicate().unwrap().listeners;
+        monitor.remember(ServiceIndex(1), &plain(), &mut reload);
+        let new = monitor.household.activate(Rc::new(plain()), listeners).unwrap();
+        monitor.services.insert(ServiceIndex(1), new);
+        monitor.reload = is_reloading.then_some(reload);
+        let heard = hear(&mut monitor, &mut port, &began, None);
+        assert_eq!(heard.is_ok(), is_reloading);
+    }
 }
 
 #[test]

@@ -30,10 +30,20 @@ pub(super) struct Active {
     /// One for each of the service's sockets.
     pub listeners: Vec<Listener>,
     /// `None`: it starts no servers.
-    pub launch: Option<Launch>,
+    pub launch: Option<Rc<Launch>>,
 }
 
 impl Active {
+    /// The same once more, with descriptors of its own.
+    pub(super) fn duplicate(&self) -> io::Result<Self> {
+        let copy = |one: &Listener| {
+            let fd = fd::duplicate(&one.fd)?;
+            Ok(Listener { index: one.index, key: one.key.clone(), fd, port: one.port })
+        };
+        let listeners = self.listeners.iter().map(copy).collect::<io::Result<_>>()?;
+        Ok(Self { service: Rc::clone(&self.service), listeners, launch: self.launch.clone() })
+    }
+
     /// Descriptors that it keeps open, besides files of its log.
     fn descriptors(&self) -> usize {
         let log = self.launch.as_ref().and_then(|launch| launch.log.as_ref());
@@ -130,12 +140,12 @@ impl Household {
                 let env = self.environment_of(&service.env)?;
                 let argv = program.argv.iter().map(OsString::as_os_str);
                 let image = Image::new(program.path.as_os_str(), argv, env)?;
-                Some(Launch {
+                Some(Rc::new(Launch {
                     steps: recipe::steps(&service, who, self.privileged),
                     image,
                     told: Told::new(&service.env, service.protocol),
                     log: self.log_for(&service),
-                })
+                }))
             }
             None => None,
         };

@@ -109,11 +109,11 @@ impl Monitor {
         let session = session.ok_or(Violation::Contradiction(Kind::Ended, "no such session"))?;
         let service = self.in_force(session.index, &session.service);
         let line = log::traffic(&service.id, service.log.on_success, received, sent);
-        if let Some(line) = line {
+        if let Some(line) = line.filter(|_| how != Ending::NotReached) {
             self.logs.line(session.index, &service, &line);
         }
         let end = match how {
-            Ending::Complete => End::Status(0),
+            Ending::Complete | Ending::NotReached => End::Status(0),
             Ending::CutOff => CUT_OFF,
         };
         self.log_session_end(&session, end);

@@ -41,16 +41,28 @@ use crate::sys::recipe::Recipe;
 use crate::sys::socket;
 use crate::sys::spawn::Started;
 
-/// A service by its number, in force or on its way out.
+/// A service by its number, in force or on its way out. Until a reload is done, one that is of
+/// another kind now is asked about as it was.
 fn service<'a>(
     services: &'a Services,
     reload: Option<&'a Reload>,
     kind: Kind,
     index: ServiceIndex,
 ) -> Result<&'a Active, Violation> {
-    let found = services.find(index);
-    found
-        .or_else(|| reload.and_then(|reload| reload.retired.find(index)))
+    let is_about = |active: &&Active| {
+        let is_sensor = matches!(active.service.action, Action::Sensor { .. });
+        let contradicts = (kind == Kind::Start && active.launch.is_none())
+            || (kind == Kind::Began && active.launch.is_some())
+            || (kind == Kind::Sensed && !is_sensor);
+        !contradicts
+    };
+    let now = services.find(index);
+    let former = || reload?.former.find(index).filter(is_about);
+    let retired = || reload?.retired.find(index);
+    now.filter(is_about)
+        .or_else(former)
+        .or(now)
+        .or_else(retired)
         .ok_or(Violation::Contradiction(kind, "no such service"))
 }
 
@@ -63,6 +75,12 @@ const fn rule_falls_short(line: u32) -> &'static str {
              run, banners not shown; where the server would be another, its clients are refused"
         }
     }
+}
+
+/// Why a target is not reached.
+fn not_reached(errno: i32) -> String {
+    let errno = Errno::from_raw(errno);
+    if errno == Errno::ELOOP { "it is this very service".to_owned() } else { super::words(errno) }
 }
 
 impl Monitor {
@@ -307,6 +325,21 @@ impl Monitor {
                     format!("service {id}, accept: {errno}; clients wait"),
                 );
             }
+            Event::NotReached { address, errno } => {
+                let target = match (address, &service.action) {
+                    (Some(address), _) => format!("remote host {address}"),
+                    (None, Action::Redirect { target, .. }) => target.to_string(),
+                    (None, _) => "its target".to_owned(),
+                };
+                let why = not_reached(errno);
+                self.complain(
+                    Trouble::Target(index, errno),
+                    format!("service {id}: can't connect to {target}: {why}"),
+                );
+            }
+            Event::Full => tracing::error!(
+                "service {id}: sessions hold all descriptors that they may have: clients wait"
+            ),
             Event::RuleFallsShort { is_allow, line } => {
                 let file = if is_allow { "/etc/hosts.allow" } else { "/etc/hosts.deny" };
                 // For every client the same: once is enough.

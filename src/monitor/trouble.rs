@@ -27,6 +27,8 @@ pub(super) enum Trouble {
     GivenUp,
     /// A service's servers fail at this step on the way to their program.
     Step(ServiceIndex, u32),
+    /// The target of a redirected service is not reached, with this error number.
+    Target(ServiceIndex, i32),
     /// There is no engine.
     Engine,
 }

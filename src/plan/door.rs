@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::plan::{
-    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Service,
+    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Redirect, Service,
     ServiceId, SocketIndex,
 };
 
@@ -45,8 +45,18 @@ pub enum Duty {
     HandOver,
     /// It serves the client itself (INTL-1).
     Answer(Internal),
+    /// It passes the client's bytes on (REDIR-1).
+    Relay(Relay),
     /// Nobody is let in, and who comes is locked out of everything (SENS-1).
     LockOut(DenyTime),
+}
+
+/// What the engine must know to pass a client on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relay {
+    pub to: Redirect,
+    /// `flags = KEEPALIVE`, for the connection to the target, too (REDIR-1).
+    pub keepalive: bool,
 }
 
 /// When the client's host is asked whose connection it is (RFC 1413).
@@ -73,10 +83,16 @@ impl Duty {
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
         match self {
-            Self::HandOver => true,
+            Self::HandOver | Self::Relay(_) => true,
             Self::Answer(service) => !service.is_brief(),
             Self::LockOut(_) => false,
         }
+    }
+
+    /// Whether they stay with the engine.
+    #[must_use]
+    pub const fn is_session(&self) -> bool {
+        self.is_lasting() && !matches!(self, Self::HandOver)
     }
 }
 
@@ -84,10 +100,14 @@ impl Door {
     /// The engine's view of `service`, which listens on `sockets`.
     #[must_use]
     pub fn of(index: ServiceIndex, service: &Service, sockets: Vec<SocketIndex>) -> Self {
-        let duty = match service.action {
-            Action::Sensor { deny, .. } => Duty::LockOut(deny),
-            Action::Internal { service, .. } => Duty::Answer(service),
-            Action::Start { .. } | Action::Redirect { .. } => Duty::HandOver,
+        let duty = match &service.action {
+            Action::Sensor { deny, .. } => Duty::LockOut(*deny),
+            Action::Internal { service, .. } => Duty::Answer(*service),
+            Action::Redirect { target, .. } => {
+                let (to, keepalive) = (target.clone(), service.options.keepalive);
+                Duty::Relay(Relay { to, keepalive })
+            }
+            Action::Start { .. } => Duty::HandOver,
         };
         let is_logged = service.log.target != LogTarget::None;
         let asks = |wishes: LogFields| duty.is_lasting() && wishes.has(LogField::UserId);

@@ -23,13 +23,30 @@ mod tests {
     use super::*;
     use crate::plan::{
         AccessList, DenyTime, DoorBanners, Duty, Hours, Ident, Interval, Limit, Load, Policy,
-        RateAction, RateLimit, ServiceId, ServiceIndex, SocketIndex, SourcePrefix,
+        RateAction, RateLimit, Redirect, Relay, ServiceId, ServiceIndex, SocketIndex, SourcePrefix,
     };
     use std::net::Ipv4Addr;
 
     #[test]
     fn what_was_written_is_read_again() {
-        let doors = vec![Door {
+        let addresses =
+            vec!["192.0.2.1:110".parse().unwrap(), "[2001:db8::1]:110".parse().unwrap()];
+        let duties = [
+            Duty::LockOut(DenyTime::Minutes(5)),
+            Duty::Relay(Relay {
+                to: Redirect::Host { name: "mail".into(), port: 110, addresses },
+                keepalive: true,
+            }),
+            Duty::Relay(Relay { to: Redirect::Unix("/run/x".into()), keepalive: false }),
+        ];
+        let doors: Vec<_> = duties.into_iter().map(door).collect();
+        let bytes = encode_doors(&doors).unwrap();
+        assert_eq!(decode_doors(&bytes).unwrap(), doors);
+        assert!(decode_doors(&bytes[..bytes.len() - 1]).is_err());
+    }
+
+    fn door(duty: Duty) -> Door {
+        Door {
             index: ServiceIndex(7),
             id: ServiceId("pop3".into()),
             sockets: vec![SocketIndex(8), SocketIndex(9)],
@@ -44,15 +61,12 @@ mod tests {
                 only_from: Some(AccessList::new([(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)], [])),
                 no_access: None,
             },
-            duty: Duty::LockOut(DenyTime::Minutes(5)),
+            duty,
             wrap: Some("pop3d".into()),
             ident: Ident { on_success: true, on_failure: false, is_required: true },
             banners: DoorBanners { always: true, success: false, fail: true },
             reports_refusals: true,
             reports_answers: true,
-        }];
-        let bytes = encode_doors(&doors).unwrap();
-        assert_eq!(decode_doors(&bytes).unwrap(), doors);
-        assert!(decode_doors(&bytes[..bytes.len() - 1]).is_err());
+        }
     }
 }

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use crate::plan::{Credentials, Program};
+use crate::plan::{Credentials, Program, Redirect};
 
 /// `socket_type` (ATTR-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,15 +96,6 @@ impl Action {
             }
         }
     }
-}
-
-/// `redirect = HOST PORT` (ATTR-50).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirect {
-    /// As written: a name may have other addresses when a connection comes.
-    pub host: String,
-    /// What the host had when the file was read; never empty, each with the port.
-    pub addresses: Vec<SocketAddr>,
 }
 
 /// A service that the daemon has built in (INTL-1, MUX-1).

@@ -12,6 +12,7 @@ mod door;
 mod encode;
 mod hours;
 mod kind;
+mod redirect;
 mod service;
 mod socket;
 mod source;
@@ -20,12 +21,11 @@ pub use access::AccessList;
 pub use change::{Change, changes};
 pub use denial::{Denial, NoId};
 pub use deny_list::{DenyList, Listed};
-pub use door::{Door, DoorBanners, Duty, Ident, ServiceIndex};
+pub use door::{Door, DoorBanners, Duty, Ident, Relay, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
 pub use hours::{Hours, Interval, Load};
-pub use kind::{
-    Action, DenyTime, Internal, Libwrap, Mux, Protocol, Redirect, Rpc, SocketType, Wait,
-};
+pub use kind::{Action, DenyTime, Internal, Libwrap, Mux, Protocol, Rpc, SocketType, Wait};
+pub use redirect::Redirect;
 pub use service::{
     BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
     LogFields, LogForm, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction,

@@ -11,6 +11,7 @@ pub mod fd;
 pub mod load;
 pub mod names;
 pub mod outlet;
+pub mod pipe;
 pub mod poll;
 pub mod privilege;
 pub mod process;

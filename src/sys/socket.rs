@@ -1,7 +1,7 @@
 //! What the socket crates lack: facts about a socket that was handed over, IPV6_ADDRFORM,
 //! sending without waiting, a listener that rests.
 
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, recv, send};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -87,6 +87,14 @@ pub fn connect_now(path: &str) -> io::Result<UnixStream> {
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(UnixStream::from(OwnedFd::from(socket)))
+}
+
+/// Reads what there is now; 0: the other side has no more to say.
+///
+/// # Errors
+/// As recv(2); `WouldBlock` when there is nothing.
+pub fn receive_now(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(fd.as_fd().as_raw_fd(), into, MsgFlags::MSG_DONTWAIT)?)
 }
 
 /// Ends the listening state: connects are refused until [`listen`] is called again (Linux).

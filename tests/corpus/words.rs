@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use xinetd_rs::config::{Declared, attr};
-use xinetd_rs::plan::{AccessList, Action, LogTarget, Service};
+use xinetd_rs::plan::{AccessList, Action, LogTarget, Redirect, Service};
 
 /// What makes a service the same service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,11 +83,11 @@ pub(crate) fn ours(service: &Service, common: &LogTarget) -> (Key, Values) {
             let argv = program.argv.iter().map(|word| word.to_string_lossy().into_owned());
             values.insert("server_args", argv.collect());
         }
-        Action::Redirect { target, .. } => {
-            let to = target.addresses.first().unwrap();
+        Action::Redirect { target: Redirect::Host { addresses, .. }, .. } => {
+            let to = addresses.first().unwrap();
             values.insert("redirect", vec![host(to.ip()), to.port().to_string()]);
         }
-        Action::Internal { .. } | Action::Sensor { .. } => {}
+        Action::Redirect { .. } | Action::Internal { .. } | Action::Sensor { .. } => {}
     }
     if values.contains_key("bind") {
         values.insert(

@@ -178,7 +178,6 @@ impl Case<'_> {
     pub(in crate::config) fn unserved(&self, service: &Service) -> Option<(Span, &'static str)> {
         let draft = self.draft;
         let kind = |kind| draft.types.iter().find(|at| at.value == kind).map(|at| at.span);
-        let place = |attribute| draft.place(attribute).unwrap_or(self.name.span);
         let protocol = draft.protocol.as_ref().map(|at| at.span);
         let socket_type = draft.socket_type.map(|at| at.span).or(protocol);
         let socket_type = socket_type.unwrap_or(self.name.span);
@@ -186,8 +185,10 @@ impl Case<'_> {
             Action::Internal { service: Internal::Tcpmux, .. } => {
                 return Some((kind(ServiceType::Internal)?, "services behind tcpmux"));
             }
-            Action::Redirect { .. } => return Some((place("redirect"), "redirected services")),
-            Action::Start { .. } | Action::Internal { .. } | Action::Sensor { .. } => {}
+            Action::Redirect { .. }
+            | Action::Start { .. }
+            | Action::Internal { .. }
+            | Action::Sensor { .. } => {}
         }
         if let Some((span, _)) = self.mux_type() {
             return Some((span, "services behind tcpmux"));

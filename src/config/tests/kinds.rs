@@ -1,10 +1,8 @@
 //! Kinds of services: what each must have, what cannot stand together, and what it becomes.
 
-use std::net::SocketAddr;
-
 use super::{entry, ids, loaded};
 use crate::config::{Fate, Loaded};
-use crate::plan::{Action, DenyTime, Internal, Libwrap, Mux, Service, Wait};
+use crate::plan::{Action, DenyTime, Internal, Libwrap, Mux, Redirect, Service, Wait};
 
 /// What becomes of one entry with these lines: served here, known but not served, left out.
 fn fate(text: &str) -> Fate {
@@ -117,10 +115,21 @@ fn a_redirected_service_needs_a_user_and_no_server() {
     assert_eq!(fate(&of("a", lines)), Fate::Faulty, "CHK-20: no user");
     let service = any(&of("a", &format!("{lines}\nuser = games\nlog_on_success = TRAFFIC")));
     let Action::Redirect { target, .. } = &service.action else { panic!("{service:?}") };
-    assert_eq!((target.host.as_str(), target.addresses.len()), ("dual", 2), "ATTR-50");
-    assert!(target.addresses.iter().all(|address: &SocketAddr| address.port() == 80));
+    let Redirect::Host { name, port: 80, addresses } = target else { panic!("{target:?}") };
+    assert_eq!((name.as_str(), addresses.len()), ("dual", 2), "ATTR-50");
+    assert!(addresses[0].is_ipv4(), "the original takes no other");
+    assert!(addresses.iter().all(|address| address.port() == 80));
     assert_eq!(service.libwrap, Libwrap::Daemon("a".into()), "WRAP-2");
-    for bad in ["dual 0", "dual -1", "dual 70000", "dual nosuch", "nosuch 80", "dual"] {
+    for bad in [
+        "dual 0",
+        "dual -1",
+        "dual 70000",
+        "dual nosuch",
+        "nosuch 80",
+        "dual",
+        "unix:x",
+        "unix:/x 80",
+    ] {
         let text = of("a", &lines.replace("dual http", bad));
         assert_eq!(fate(&text), Fate::Faulty, "ATTR-50: {bad}");
     }

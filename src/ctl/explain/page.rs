@@ -6,7 +6,9 @@ use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::config::attr::{Row, Scope, TABLE};
 use crate::config::{Declared, Loaded};
-use crate::plan::{Action, Credentials, Groups, Passed, Service, SocketKey, SocketType, Wait};
+use crate::plan::{
+    Action, Credentials, Groups, Passed, Redirect, Service, SocketKey, SocketType, Wait,
+};
 
 use super::origin::{place, places};
 
@@ -54,17 +56,26 @@ fn facts(f: &mut fmt::Formatter<'_>, service: &Service) -> fmt::Result {
             fact(f, "  as", &who(credentials))?;
             fact(f, "  environment", &environment(service))
         }
-        Action::Redirect { target, .. } => {
-            let port = target.addresses.first().map_or(0, std::net::SocketAddr::port);
-            let addresses: Vec<_> =
-                target.addresses.iter().map(|one| one.ip().to_string()).collect();
-            let to = format!("{} port {port} (now {})", target.host, addresses.join(", "));
-            fact(f, "passes on to", &to)
-        }
+        Action::Redirect { target, .. } => fact(f, "passes on to", &passes_on_to(target)),
         Action::Internal { .. } => fact(f, "answers", "itself: no program is started"),
         Action::Sensor { deny, .. } => {
             fact(f, "refuses", &format!("every client, and locks it out (deny_time = {deny})"))
         }
+    }
+}
+
+fn passes_on_to(target: &Redirect) -> String {
+    match target {
+        Redirect::Host { name, port, addresses } => {
+            let now: Vec<_> = addresses.iter().map(|one| one.ip().to_string()).collect();
+            let now = if target.has_name() {
+                format!(" (now {})", now.join(", "))
+            } else {
+                String::new()
+            };
+            format!("{name} port {port}{now}")
+        }
+        Redirect::Unix(path) => format!("the socket {}, as the user of the engine", path.display()),
     }
 }
 

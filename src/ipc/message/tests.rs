@@ -64,6 +64,12 @@ fn every_message_survives_the_wire() {
                 service,
                 event: Event::RuleFallsShort { is_allow: true, line: 7 },
             },
+            ToMonitor::Noticed {
+                service,
+                event: Event::NotReached { address: peer.ip(), errno: 111 },
+            },
+            ToMonitor::Noticed { service, event: Event::NotReached { address: None, errno: 2 } },
+            ToMonitor::Noticed { service, event: Event::Full },
             ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
             ToMonitor::Sensed { service, peer: address },
             ToMonitor::NoId { service, why: NoId::Timeout, peer: address },
