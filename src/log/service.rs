@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use crate::log::file::{Failure, LogFile, Passed};
@@ -242,7 +243,11 @@ fn tell(trouble: Option<Trouble>, log: impl fmt::Display) {
     match trouble {
         None => {}
         Some(Trouble::Stuck(cause)) => {
-            tracing::error!("{log} takes no lines: {cause}; they wait, and too many are lost");
+            let is_unread = cause.kind() == ErrorKind::WouldBlock;
+            let cause = if is_unread { "nobody reads it".to_owned() } else { cause.to_string() };
+            tracing::error!(
+                "{log} takes no lines: {cause}; they wait, and what is too much is lost"
+            );
         }
         Some(Trouble::Over { lost: 0 }) => tracing::warn!("{log} takes lines again; none is lost"),
         Some(Trouble::Over { lost }) => tracing::error!("{lost} lines for {log} are lost"),

@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 const ENGINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long whoever reads a log has to take the last lines.
-pub(super) const FAREWELL: Duration = Duration::from_millis(250);
+pub(super) const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Why the daemon ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use crate::plan::LogTarget;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketKey;
+use crate::sys::Errno;
 
 /// Descriptors that are not for services: our own, and one for an order on its way (START-15).
 const RESERVED: u64 = 17;
@@ -175,10 +176,10 @@ impl Monitor {
     pub(super) fn say_bind_failed(&self, service: &Service, refused: &Refused) {
         let (id, socket, place) = (&service.id, &refused.key, &service.declared_at);
         let cause = &refused.cause;
-        let cause = cause
-            .raw_os_error()
-            .map_or_else(|| cause.to_string(), |n| super::words(crate::sys::Errno::from_raw(n)));
-        tracing::error!("bind failed ({cause}). service = {id}; {socket}, {place}");
+        let errno = cause.raw_os_error().map(Errno::from_raw);
+        let what = step_that_failed(errno);
+        let cause = errno.map_or_else(|| cause.to_string(), super::words);
+        tracing::error!("{what} failed ({cause}). service = {id}; {socket}, {place}");
     }
 
     /// START-12: left out until the next reload.
@@ -189,5 +190,25 @@ impl Monitor {
 
     pub(super) fn say_left_out(&self, service: &Service) {
         tracing::error!("Service {} failed to start and is deactivated.", service.id);
+    }
+}
+
+/// Which of socket(2) and bind(2) has such an error.
+fn step_that_failed(errno: Option<Errno>) -> &'static str {
+    match errno {
+        Some(Errno::EAFNOSUPPORT | Errno::EMFILE | Errno::ENFILE) => "socket creation",
+        _ => "bind",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn msg_3_a_system_without_ipv6_fails_before_bind() {
+        assert_eq!(step_that_failed(Some(Errno::EAFNOSUPPORT)), "socket creation");
+        assert_eq!(step_that_failed(Some(Errno::EADDRINUSE)), "bind");
+        assert_eq!(step_that_failed(None), "bind");
     }
 }
