@@ -436,13 +436,13 @@ pub const TABLE: &[Row] = &[
     Row {
         names: &["bind", "interface"],
         show: Show(show::bind),
-        form: "ADDRESS | HOST",
+        form: "ADDRESS | HOST...",
         scope: Scope::Both,
-        values: Values { miscount: Miscount::Rejected, ..ONE },
+        values: SOME,
         set: Setter(set::bind),
         default: "all addresses",
-        summary: "the address to listen on",
-        text: "One address only: a line with several leaves the service out. Of a host with several addresses one is taken: of the family that `flags` names, else the first IPv6, else the first. The names `bind` and `interface` are one attribute.",
+        summary: "the addresses to listen on",
+        text: "All of them with the same port; more than one is an extension. Of a host with several addresses one is taken: of the family that `flags` names, else the first IPv6, else the first. Beside an IPv4 address `::` means IPv6 only, unless `v6only` says otherwise. The names `bind` and `interface` are one attribute.",
         spec: "ATTR-26",
         ..SCALAR
     },

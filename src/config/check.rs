@@ -106,8 +106,11 @@ impl Sockets {
             let text = &service.name;
             let message =
                 format!("`{text}` listens on {key} beside {other}: bind(2) will refuse the second");
-            Diagnostic::warning(code::OVERLAP, name.span, message)
-                .related(*span, format!("listens on {other}"))
+            let note = Diagnostic::warning(code::OVERLAP, name.span, message);
+            if *span == name.span {
+                return note.help("write `v6only = yes`, or leave the IPv4 address out");
+            }
+            note.related(*span, format!("listens on {other}"))
                 .help("give one of them another `port`, or give each an address with `bind`")
         });
         // wildcards in front: those are what a single address may collide with

@@ -52,8 +52,8 @@ pub(super) struct Draft {
     pub port: Option<At<u16>>,
     pub rpc_versions: Option<RangeInclusive<u32>>,
     pub rpc_number: Option<u32>,
-    /// With port 0.
-    pub bind: Option<At<Vec<SocketAddr>>>,
+    /// Of each word, all addresses that it has, with port 0.
+    pub bind: Option<Vec<At<Vec<SocketAddr>>>>,
     pub v6only: Option<bool>,
     pub instances: Option<Limit>,
     pub per_source: Option<Limit>,

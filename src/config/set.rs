@@ -1,16 +1,17 @@
 //! What each attribute does with its values; the table in `attr` names these functions.
 
 mod access;
+mod bind;
 mod hours;
 mod log;
 mod redirect;
 
 pub(super) use access::{meaning, no_access, only_from};
+pub(super) use bind::bind;
 pub(super) use hours::{access_times, max_load};
 pub(super) use log::{log_on_failure, log_on_success, log_type};
 pub(super) use redirect::{is_whole, redirect};
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::config::ast::{Assignment, Operator, Word};
@@ -166,26 +167,6 @@ pub(super) fn port(reader: &mut Reader<'_>, line: &Assignment) -> Result {
         note
     })?;
     reader.draft.port = Some(At { value, span: word.span });
-    Ok(())
-}
-
-/// BIND-3, BIND-6: an address, or a host name with all that it has.
-pub(super) fn bind(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let word = line.first();
-    let text = word.text();
-    let value = match text.parse::<IpAddr>() {
-        Ok(address) => vec![SocketAddr::new(address, 0)],
-        Err(_) => reader.lookup.addresses(&text),
-    };
-    if value.is_empty() {
-        let message = format!("`{text}` is neither an address nor a host that can be found");
-        let interface = text.split_once('%').map(|(_, name)| format!("is `{name}` an interface?"));
-        let note = Diagnostic::error(code::UNKNOWN_HOST, word.span, message)
-            .maybe_help(interface)
-            .legacy(format!("failed to parse {text}"));
-        return Err(Box::new(note));
-    }
-    reader.draft.bind = Some(At { value, span: word.span });
     Ok(())
 }
 

@@ -192,11 +192,18 @@ fn the_address_follows_bind_and_the_family_flags() {
         ("bind = fe80::1%eth9", None),
         ("bind = ::1\nflags = IPv4", None),
         ("bind = 127.0.0.1\nflags = IPv6", None),
-        ("bind = 127.0.0.1 127.0.0.2", None),
+        ("bind = 127.0.0.1 127.0.0.2", Some("127.0.0.1:1001 127.0.0.2:1001")),
+        ("bind = 127.0.0.1 dual ::1", Some("127.0.0.1:1001 [2001:db8::1]:1001 [::1]:1001")),
+        ("bind = 127.0.0.1 ::1\nflags = IPv6", None),
+        ("bind = 127.0.0.1 nowhere", None),
+        ("bind = ::1 0:0::1", Some("[::1]:1001")),
         ("bind =", None),
     ] {
         let plan = loaded(&entry("a", 1001, lines)).plan;
-        let found = plan.services.first().map(|service| service.sockets[0].address.to_string());
+        let found = plan.services.first().map(|service| {
+            let sockets = service.sockets.iter().map(|socket| socket.address.to_string());
+            sockets.collect::<Vec<_>>().join(" ")
+        });
         assert_eq!(found.as_deref(), socket, "BIND-2 to BIND-7, PARSE-14: {lines}");
     }
     assert!(

@@ -16,7 +16,7 @@ use crate::config::report;
 use crate::config::system::System;
 use crate::config::{self, Declared, Fate, KeptOff, Loaded, Request, Verdict};
 use crate::diag::Span;
-use crate::plan::{Address, Service};
+use crate::plan::{Address, Service, SocketKey};
 
 use super::compat::Compat;
 use super::complain;
@@ -106,9 +106,12 @@ const fn state(fate: Fate) -> &'static str {
     }
 }
 
-/// Where it listens; null for a service behind tcpmux. Port 0: the system chooses one.
+/// Where it listens; nowhere, if it is behind tcpmux. Port 0: the system chooses one.
 fn listen(service: &Service) -> Value {
-    let Some(socket) = service.sockets.first() else { return Value::Null };
+    service.sockets.iter().map(socket).collect()
+}
+
+fn socket(socket: &SocketKey) -> Value {
     let address = match &socket.address {
         Address::Ip(address) => address.ip().to_string(),
         unix @ Address::Unix(_) => unix.to_string(),
@@ -176,7 +179,7 @@ mod tests {
         );
         let [a, b] = document["services"].as_array().unwrap().as_slice() else { panic!() };
         assert_eq!((&a["state"], &b["state"]), (&json!("starts"), &json!("disabled")));
-        assert_eq!(a["listen"]["port"], 1001);
+        assert_eq!(a["listen"][0]["port"], 1001);
         let attributes = &a["attributes"];
         assert_eq!(attributes["server_args"]["value"], json!(["-u", "-v"]));
         assert_eq!(attributes["user"]["value"], "0");

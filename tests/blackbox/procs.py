@@ -80,9 +80,9 @@ def zombies(pid):
     return [p for p, (parent, state) in ppid_map().items() if parent == pid and state == "Z"]
 
 
-def tcp_inode(local, remote=0):
-    """Inode of the IPv4 socket with these ports; remote 0 is a listener."""
-    with open("/proc/thread-self/net/tcp") as f:
+def tcp_inode(local, remote=0, table="tcp"):
+    """Inode of the IPv4 socket (of IPv6: table "tcp6") with these ports; remote 0 is a listener."""
+    with open("/proc/thread-self/net/" + table) as f:
         next(f)
         for line in f:
             w = line.split()

@@ -58,7 +58,7 @@ def test_the_document_has_the_documented_fields_and_no_others(tree):
     for service in found["services"]:
         whole = service["state"] in ("starts", "unsupported")
         shape = {"id": str, "name": str, "at": dict, "state": str}
-        has_shape(service, dict(shape, listen=dict, attributes=dict) if whole else shape)
+        has_shape(service, dict(shape, listen=list, attributes=dict) if whole else shape)
         has_shape(service["at"], PLACE)
         assert service["state"] in STATES
         for name, attribute in service.get("attributes", {}).items():
@@ -79,7 +79,7 @@ def test_every_entry_has_its_state(tree):
 
 def test_values_are_resolved_with_the_lines_that_made_them(tree):
     a = services(tree)["a"]
-    assert a["listen"] == dict(a["listen"], port=tree.ports[0], protocol="tcp", socket_type="stream", v6only=False)
+    assert a["listen"] == [dict(a["listen"][0], port=tree.ports[0], protocol="tcp", socket_type="stream", v6only=False)]
     attributes = a["attributes"]
     assert attributes["instances"] == {"value": "5", "from": [
         {"file": tree.path("d/a.local"), "line": 3, "column": 2, "defaults": False}]}

@@ -48,7 +48,6 @@ pub(crate) const RULES: &[Rule] = &[
     rule("ATTR-40", Verdict, Told),
     rule("INC-6", Verdict, Told),
     // Services that it starts, and should not.
-    rule("PARSE-14", Missing, ToldThere),
     rule("PARSE-18", Missing, ToldThere),
     rule("NUM-1", Missing, ToldThere),
     rule("ADDR-6", Missing, ToldThere),
@@ -67,6 +66,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("LOG-8", Extra, Said(|id| format!("creation of {id} log failed"))),
     rule("START-12", Extra, Said(|id| format!("Service {id} failed to start"))),
     // Values that it takes for something else.
+    rule("PARSE-14", Value("bind"), ToldThere),
     rule("ADDR-6", Value("only_from"), ToldThere),
     rule("ADDR-16", Value("only_from"), ToldThere),
     rule("START-10", Value("log_type"), Values(is_made_absolute)),

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::config::case::Case;
 use crate::config::code;
 use crate::config::draft::{At, NamedProtocol};
-use crate::config::value::Flag;
+use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
 use crate::plan::{Address, Protocol, SocketKey, SocketType};
 
@@ -68,45 +68,89 @@ impl Case<'_> {
         }
     }
 
-    /// The sockets that the service listens on: none behind tcpmux (MUX-2).
+    /// The sockets that the service listens on: none behind tcpmux (MUX-2), else one for each
+    /// word of `bind`.
     pub(super) fn sockets(
         &mut self,
         transport: Option<&Transport>,
         port: u16,
     ) -> Option<Vec<SocketKey>> {
-        let socket = self.socket(transport?, port)?;
-        Some(if self.is_behind_tcpmux() { Vec::new() } else { vec![socket] })
+        let bind = self.draft.bind.as_ref().or(self.defaults.draft.bind.as_ref());
+        let addresses = match bind {
+            Some(bind) => self.addresses(bind)?,
+            None => vec![self.everywhere()],
+        };
+        let v6only = self.draft.v6only.or(self.defaults.draft.v6only);
+        let is_any = bind.is_none() && self.family().is_none() && v6only != Some(true);
+        let beside_v4 = addresses.iter().any(SocketAddr::is_ipv4);
+        let transport = transport?;
+        let key = |mut address: SocketAddr| {
+            let shared = beside_v4 && address.ip().is_unspecified();
+            address.set_port(port);
+            SocketKey {
+                socket_type: transport.socket_type,
+                protocol: transport.protocol.number,
+                address: Address::Ip(address),
+                v6only: address.is_ipv6() && v6only.unwrap_or(shared),
+                any_family: is_any,
+            }
+        };
+        let sockets = addresses.into_iter().map(key).collect();
+        Some(if self.is_behind_tcpmux() { Vec::new() } else { sockets })
     }
 
-    /// BIND-1 to BIND-7
-    fn socket(&mut self, transport: &Transport, port: u16) -> Option<SocketKey> {
-        let draft = self.draft;
-        let (v4, v6) = (draft.flag(Flag::Ipv4), draft.flag(Flag::Ipv6));
-        let bind = draft.bind.as_ref().or(self.defaults.draft.bind.as_ref());
-        let mut address = match (bind, v4, v6) {
-            (None, Some(_), None) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            (None, _, _) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            (Some(at), Some(flag), None) => {
-                self.of_family(at, flag, "IPv4", SocketAddr::is_ipv4)?
+    /// BIND-1, BIND-2
+    fn everywhere(&self) -> SocketAddr {
+        match self.family() {
+            Some((Flag::Ipv4, _)) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            _ => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        }
+    }
+
+    /// The flag that asks for a family; both flags ask for none.
+    fn family(&self) -> Option<(Flag, Span)> {
+        match (self.draft.flag(Flag::Ipv4), self.draft.flag(Flag::Ipv6)) {
+            (Some(span), None) => Some((Flag::Ipv4, span)),
+            (None, Some(span)) => Some((Flag::Ipv6, span)),
+            (Some(_), Some(_)) | (None, None) => None,
+        }
+    }
+
+    /// One address for each word, each once; `None` when a word has none.
+    fn addresses(&mut self, bind: &[At<Vec<SocketAddr>>]) -> Option<Vec<SocketAddr>> {
+        let found: Vec<_> = bind.iter().map(|at| (at, self.address(at))).collect();
+        let mut addresses = Vec::with_capacity(found.len());
+        for (at, address) in found {
+            let address = address?;
+            if addresses.contains(&address) {
+                let message = format!("`bind` has {} more than once", address.ip());
+                self.notes.push(Diagnostic::warning(code::DUPLICATE, at.span, message));
+                continue;
             }
-            (Some(at), None, Some(flag)) => {
-                self.of_family(at, flag, "IPv6", SocketAddr::is_ipv6)?
-            }
-            (Some(at), _, _) => {
+            addresses.push(address);
+        }
+        if let (Some(at), true) = (bind.get(1), self.draft.is(ServiceType::Rpc)) {
+            let message = "an RPC service has one address: rpcbind(8) knows it by its one port";
+            let note = Diagnostic::error(code::CONTRADICTION, at.span, message);
+            self.notes.push(note.help("remove `bind`, or all addresses but one"));
+        }
+        Some(addresses)
+    }
+
+    /// BIND-3, BIND-6, BIND-7
+    fn address(&mut self, at: &At<Vec<SocketAddr>>) -> Option<SocketAddr> {
+        match self.family() {
+            Some((Flag::Ipv4, span)) => self.of_family(at, span, "IPv4", SocketAddr::is_ipv4),
+            Some((_, span)) => self.of_family(at, span, "IPv6", SocketAddr::is_ipv6),
+            None => {
                 let v6 = at.value.iter().find(|one| one.is_ipv6());
                 if v6.is_none() && at.value.len() > 1 {
                     let deed = "leaves the service out: the name has several IPv4 addresses";
                     self.notes.push(Diagnostic::difference("BIND-7", at.span, deed));
                 }
-                *v6.or(at.value.first())?
+                v6.or(at.value.first()).copied()
             }
-        };
-        address.set_port(port);
-        let v6only = draft.v6only.or(self.defaults.draft.v6only) == Some(true) && address.is_ipv6();
-        let any_family = bind.is_none() && v4.is_none() && v6.is_none() && !v6only;
-        let (socket_type, protocol) = (transport.socket_type, transport.protocol.number);
-        let address = Address::Ip(address);
-        Some(SocketKey { socket_type, protocol, address, v6only, any_family })
+        }
     }
 
     /// BIND-4: never listen where nobody asked for.
