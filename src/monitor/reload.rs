@@ -299,6 +299,7 @@ impl Monitor {
     /// Puts the new services in force and offers them to the engine.
     fn commit(&mut self, changes: Vec<Ready>, mut logs: ServiceLogs) {
         tracing::trace!("Swapping defaults");
+        self.registrar.try_again();
         let mut reload = Reload::default();
         let mut fresh = Vec::new();
         for change in changes {

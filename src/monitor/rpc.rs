@@ -6,8 +6,9 @@
 
 mod connection;
 mod errands;
+mod registrar;
+mod why;
 
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
@@ -18,7 +19,6 @@ use crate::ipc::{Errand, Outcome, RPCBIND_ARGUMENT};
 use crate::monitor::Monitor;
 use crate::monitor::engine_process::steps;
 use crate::plan::Service;
-use crate::plan::ServiceIndex;
 use crate::sys::poll;
 use crate::sys::process;
 use crate::sys::process::End;
@@ -26,147 +26,31 @@ use crate::sys::recipe::{Environment, Image, Recipe};
 use crate::sys::signal;
 use crate::sys::variables::Variables;
 
-use connection::{RPCBIND_SOCKET, connect};
+use connection::connect;
 use errands::undone;
+use registrar::{Stake, Visit};
+use why::Why;
 
 pub(super) use errands::registration;
+pub(super) use registrar::Registrar;
 
 /// The ticket of these children, among mishaps. Servers' tickets count up from 1.
 pub(super) const RPCBIND_TICKET: u64 = u64::MAX;
 
-/// How long rpcbind may take for what one child has to tell it.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// And when the daemon ends.
+/// How long rpcbind may take when the daemon ends.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What one child tells rpcbind.
-#[derive(Debug)]
-struct Visit {
-    errands: Vec<Errand>,
-    stake: Stake,
-}
-
-/// What depends on it.
-#[derive(Clone, Copy, Debug)]
-enum Stake {
-    Nothing,
-    /// A service that is left out unless a version of it is registered (RPC-2).
-    New(ServiceIndex),
-    /// One that was registered before, and goes on.
-    Known(ServiceIndex),
-}
-
-/// A child under way.
-#[derive(Debug)]
-struct Child {
-    pid: i32,
-    visit: Visit,
-    deadline: Instant,
-}
-
-/// What rpcbind has still to be told, and by whom.
-#[derive(Debug, Default)]
-pub(super) struct Registrar {
-    waiting: VecDeque<Visit>,
-    child: Option<Child>,
-    /// Services that have turned out not to be known to rpcbind, and are to go.
-    pub unregistered: Vec<ServiceIndex>,
-}
-
-impl Registrar {
-    /// Whether rpcbind has been told everything.
-    pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.child.is_none()
-    }
-
-    /// When the child's time is over.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.child.as_ref().map(|child| child.deadline)
-    }
-
-    /// Registers a service that was not served before.
-    pub(super) fn register(&mut self, index: ServiceIndex, registration: Vec<Errand>) {
-        self.push(registration, Stake::New(index));
-    }
-
-    /// Registers a service whose registration was `before`. What has not changed is told once
-    /// more: rpcbind may have been started anew since, without its memory.
-    pub(super) fn register_anew(
-        &mut self,
-        index: ServiceIndex,
-        before: Vec<Errand>,
-        now: Vec<Errand>,
-    ) {
-        let old = if before == now { Vec::new() } else { before };
-        let errands = old.into_iter().map(undone).chain(now).collect();
-        self.push(errands, Stake::Known(index));
-    }
-
-    /// Takes a service away that is not served any more.
-    pub(super) fn unregister(&mut self, registration: Vec<Errand>) {
-        self.push(registration.into_iter().map(undone).collect(), Stake::Nothing);
-    }
-
-    fn push(&mut self, errands: Vec<Errand>, stake: Stake) {
-        if !errands.is_empty() {
-            self.waiting.push_back(Visit { errands, stake });
-        }
-    }
-}
-
-/// Why the versions of a service are not registered.
-#[derive(Debug)]
-enum Why {
-    /// Nobody could be asked: there is no connection, or no process.
-    Unasked(io::Error),
-    TooSlow,
-    /// What the child has found.
-    Found(Outcome),
-    /// It found nothing.
-    Ended(End),
-}
-
-impl std::fmt::Display for Why {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unasked(cause) if is_absence(cause) => {
-                write!(f, "rpcbind is not running ({RPCBIND_SOCKET}: {cause}); start it and reload")
-            }
-            Self::Unasked(cause) => {
-                write!(f, "rpcbind cannot be asked ({cause}); a reload tries again")
-            }
-            Self::TooSlow => f.write_str("rpcbind does not answer; a reload tries again"),
-            Self::Found(Outcome::Unreachable) => {
-                f.write_str("rpcbind is not running or has hung up; start it and reload")
-            }
-            Self::Found(Outcome::Nonsense) => {
-                f.write_str("what listens in the place of rpcbind does not answer as rpcbind does")
-            }
-            Self::Found(Outcome::Done | Outcome::Partly | Outcome::Refused) => {
-                f.write_str("rpcbind refuses: another user has registered them")
-            }
-            Self::Ended(end) => write!(f, "the process that talks to rpcbind ended ({end})"),
-        }
-    }
-}
-
-/// Whether nobody listens, rather than that we could not ask.
-fn is_absence(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
-}
-
 impl Monitor {
-    /// Sends the next child on its way, if none is.
+    /// Sends the next child on its way, if it is time for one.
     pub(super) fn tell_rpcbind(&mut self) {
-        while self.stop_at.is_none() && self.registrar.child.is_none() {
-            let Some(visit) = self.registrar.waiting.pop_front() else { return };
+        if self.stop_at.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(visit) = self.registrar.next(now) {
             match self.start_child(&visit.errands) {
-                Ok(pid) => {
-                    let deadline = Instant::now() + PATIENCE;
-                    self.registrar.child = Some(Child { pid, visit, deadline });
-                }
-                Err(cause) => self.not_registered(&visit, &Why::Unasked(cause)),
+                Ok(pid) => self.registrar.begun(pid, visit, now),
+                Err(cause) => self.failed(visit, &Why::Unasked(cause)),
             }
         }
     }
@@ -193,79 +77,72 @@ impl Monitor {
 
     /// Takes the end of a child of these, if it is one.
     pub(super) fn child_ended(&mut self, pid: i32, end: End) -> bool {
-        let Some(Child { visit, .. }) = self.registrar.child.take_if(|child| child.pid == pid)
-        else {
-            return false;
-        };
+        let Some(visit) = self.registrar.ended(pid) else { return false };
         let outcome = match end {
             End::Status(status) => Outcome::of_status(status),
             End::Signal(_) => None,
         };
-        match outcome {
-            Some(Outcome::Done) => self.registered(&visit),
-            Some(Outcome::Partly) => {
-                if let Some((service, which)) = self.stake(&visit) {
-                    let id = &service.id;
-                    tracing::error!("service {id}: rpcbind refuses some of {which}");
-                }
+        match (outcome, self.subject(&visit)) {
+            (Some(Outcome::Done), Some((service, which))) => {
+                tracing::debug!("service {}: {which} is registered with rpcbind", service.id);
             }
-            Some(outcome) => self.not_registered(&visit, &Why::Found(outcome)),
-            None => self.not_registered(&visit, &Why::Ended(end)),
+            (Some(Outcome::Partly), Some((service, which))) => {
+                tracing::error!("service {}: rpcbind refuses some of {which}", service.id);
+            }
+            (Some(Outcome::Done | Outcome::Partly), None) => {}
+            (Some(outcome), _) => self.failed(visit, &Why::Found(outcome)),
+            (None, _) => self.failed(visit, &Why::Ended(end)),
         }
         true
     }
 
-    /// An rpcbind that does not answer the first will not answer the others either.
     pub(super) fn end_overdue_child(&mut self, now: Instant) {
-        let overdue = self.registrar.child.take_if(|child| child.deadline <= now);
-        let Some(Child { pid, visit, .. }) = overdue else { return };
-        let _ = signal::send(pid, signal::Name::SIGKILL);
-        self.not_registered(&visit, &Why::TooSlow);
-        for visit in std::mem::take(&mut self.registrar.waiting) {
-            self.not_registered(&visit, &Why::TooSlow);
+        if let Some((pid, visit)) = self.registrar.overdue(now) {
+            let _ = signal::send(pid, signal::Name::SIGKILL);
+            self.failed(visit, &Why::TooSlow);
         }
     }
 
     /// The service that a visit is about, and what was to be registered, in words.
-    fn stake(&self, visit: &Visit) -> Option<(Rc<Service>, String)> {
+    fn subject(&self, visit: &Visit) -> Option<(Rc<Service>, String)> {
         let (Stake::New(index) | Stake::Known(index)) = visit.stake else { return None };
         let service = Rc::clone(&self.services.find(index)?.service);
         let which = service.rpc.as_ref()?.to_string();
         Some((service, which))
     }
 
-    fn registered(&self, visit: &Visit) {
-        if let Some((service, which)) = self.stake(visit) {
-            tracing::debug!("service {}: {which} is registered with rpcbind", service.id);
+    fn failed(&mut self, visit: Visit, why: &Why) {
+        let failed = self.registrar.failed_with(visit, why);
+        for visit in &failed {
+            self.say_failed(visit, why);
         }
+        self.registrar.keep_owed(failed, why, Instant::now());
     }
 
-    fn not_registered(&mut self, visit: &Visit, why: &Why) {
-        let Some((service, which)) = self.stake(visit) else {
-            let errands: Vec<_> = visit.errands.iter().map(ToString::to_string).collect();
-            tracing::warn!("{why}: {} was not said", errands.join(" "));
-            return;
-        };
+    fn say_failed(&self, visit: &Visit, why: &Why) {
+        if visit.stake == Stake::Gone {
+            tracing::warn!("{why}: it still knows services that are gone");
+        }
+        let Some((service, which)) = self.subject(visit) else { return };
         let Service { id, declared_at, .. } = &*service;
-        tracing::error!(
-            "No versions registered for RPC service {id} ({declared_at}): {which}: {why}"
-        );
-        if let Stake::New(index) = visit.stake {
+        let failure =
+            format!("No versions registered for RPC service {id} ({declared_at}): {which}");
+        if let Stake::New(_) = visit.stake {
+            tracing::error!("{failure}: {why}{}", why.way_out());
             tracing::error!("Service {id} failed to start and is deactivated.");
-            self.registrar.unregistered.push(index);
+        } else if why.is_for_all() {
+            tracing::error!("{failure}: {why}; it goes on, and rpcbind is told again every minute");
         } else {
-            tracing::error!("service {id} goes on, but rpcbind does not know it as it should");
+            tracing::error!("{failure}: {why}; it goes on, unknown to rpcbind");
         }
     }
 
     /// The end: nothing of ours stays registered, if rpcbind answers soon.
     pub(super) fn unregister_all(&mut self) {
-        let under_way = self.registrar.child.take().map(|child| {
-            let _ = signal::send(child.pid, signal::Name::SIGKILL);
-            child.visit
-        });
-        let begun = under_way.into_iter().chain(std::mem::take(&mut self.registrar.waiting));
-        let begun = begun.flat_map(|visit| visit.errands);
+        let (child, begun) = self.registrar.give_up();
+        if let Some(pid) = child {
+            let _ = signal::send(pid, signal::Name::SIGKILL);
+        }
         let served = self.services.iter().flat_map(|(_, active)| registration(active));
         let all: Vec<_> = served.chain(begun).map(undone).collect();
         if all.is_empty() {

@@ -291,7 +291,7 @@ def test_a_service_that_runs_is_not_dropped_because_rpcbind_is_gone(xd, rpcbind)
     _, pid = start_sleeper(port)
     rpcbind.stop()
     xd.reload(rpc(server=sleeper, rpc_version="3"), rpc("new", rpc_number=P + 1))
-    assert "service r goes on, but rpcbind does not know it as it should" in xd.dlog()
+    assert xd.wait_dlog("RPC service r .* it goes on, and rpcbind is told again every minute$")
     assert "Reconfigured: new=1 old=1 dropped=1" in xd.dlog(), "only the sentinel is new"
     assert alive(pid) and listening(port)
     rpcbind.start()
@@ -323,6 +323,17 @@ def test_an_rpcbind_that_does_not_answer_delays_nobody(xd, rpcbind):
     xd.signal(signal.SIGTERM)
     assert xd.wait_exit(4) == 0
     assert "rpcbind could not be told" in xd.dlog()
+
+
+@covers("RPC-2", "RPC-3")
+def test_what_an_rpcbind_hears_too_late_is_taken_back(xd, rpcbind):
+    rpcbind.freeze()
+    xd.start(rpc() + cat("a", free_port()))
+    xd.wait_dlog("Started working: 1 available service", timeout=8)
+    rpcbind.thaw()
+    assert wait_until(lambda: rpcbind.known(P)), "the word of a process that was killed"
+    xd.reload()
+    assert wait_until(lambda: not rpcbind.known(P))
 
 
 class Impostor(threading.Thread):
