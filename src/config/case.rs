@@ -45,7 +45,7 @@ impl Case<'_> {
         let log = self.log(transport.as_ref(), port);
         let draft = self.draft;
         (port.is_some() || self.needs_no_port()).then_some(())?;
-        Some(Service {
+        let mut service = Service {
             id: ServiceId(self.id.clone()),
             name: self.name.text().into_owned(),
             declared_at: self.place.clone(),
@@ -76,7 +76,10 @@ impl Case<'_> {
             policy: self.policy(),
             banners: self.banners(),
             log,
-        })
+        };
+        let is_lent = service.lends_its_socket();
+        service.sockets.iter_mut().for_each(|socket| socket.is_lent = is_lent);
+        Some(service)
     }
 
     /// CHK-2; nothing is said about an attribute whose value was refused.

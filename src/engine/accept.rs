@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 use crate::admit::Peer;
 use crate::admit::Welcome;
 use crate::engine::Engine;
+use crate::engine::datagram;
 use crate::engine::decide::Caller;
+use crate::engine::doors::Way;
 use crate::engine::internal;
+use crate::engine::lend;
 use crate::engine::relay;
 use crate::engine::visit;
 use crate::ipc::Event;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::plan::Duty;
-use crate::plan::Policy;
-use crate::plan::RateAction;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::Source;
@@ -58,15 +59,24 @@ pub(super) fn accept_ready(engine: &Rc<RefCell<Engine>>) -> bool {
     if engine.borrow().ready.ready(&mut numbers).is_err() {
         return false;
     }
-    for number in &numbers {
-        for _ in 0..CLIENTS_A_TURN {
-            let Some(visitor) = engine.borrow_mut().next_visitor(SocketIndex(*number)) else {
-                break;
-            };
-            receive(engine, visitor);
+    for socket in numbers.iter().copied().map(SocketIndex) {
+        let way = engine.borrow().way_of(socket);
+        match way {
+            Some((service, Way::Accept)) => accept(engine, service, socket),
+            Some((service, Way::Read)) => datagram::read(engine, service, socket),
+            Some((service, Way::Lend)) => lend::lend(engine, service, socket),
+            None => {}
         }
     }
     !numbers.is_empty()
+}
+
+fn accept(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: SocketIndex) {
+    for _ in 0..CLIENTS_A_TURN {
+        let visitor = engine.borrow_mut().next_visitor(service, socket);
+        let Some(visitor) = visitor else { return };
+        receive(engine, visitor);
+    }
 }
 
 /// The quick way in; with waiting where there are banners, or names on the lists.
@@ -118,8 +128,10 @@ pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
             drop(inner);
             internal::serve(engine, visitor, service);
         }
-        // Gone meanwhile, or a sensor now.
-        Some(Duty::LockOut(_)) | None => inner.uncount(visitor.service, visitor.peer.source),
+        // Gone meanwhile, or a sensor now; a door does not become one that lends.
+        Some(Duty::Wait | Duty::Reply(_) | Duty::LockOut(_)) | None => {
+            inner.uncount(visitor.service, visitor.peer.source);
+        }
     }
 }
 
@@ -148,30 +160,40 @@ impl Engine {
         self.returned.push(Visitor { service, socket: connection.into(), peer, failures });
     }
 
-    /// The next client at a socket; `None` when there is none now, or none may be taken.
-    fn next_visitor(&mut self, socket: SocketIndex) -> Option<Visitor> {
-        if !self.may_accept() {
-            return None;
-        }
-        let is_full = self.sessions.len() >= self.most_sessions();
+    /// Whose socket this is, and what is done there.
+    fn way_of(&self, socket: SocketIndex) -> Option<(ServiceIndex, Way)> {
         let service = *self.sockets.get(&socket)?;
+        Some((service, self.doors.get(&service)?.way()))
+    }
+
+    /// Whether somebody may be let in at this door now; with `cps_action = pace` it is held
+    /// until the next one is due.
+    pub(super) fn is_due(&mut self, service: ServiceIndex) -> bool {
+        if !self.may_accept() {
+            return false;
+        }
+        let Some(state) = self.doors.get(&service).filter(|state| state.lets_in()) else {
+            return false;
+        };
+        if state.door.duty.is_session() && self.sessions.len() >= self.most_sessions() {
+            self.hold_for(service, REST, Event::Full);
+            return false;
+        }
+        let Some(wait) = state.turn() else { return true };
+        self.hold_for(service, wait, Event::Paced);
+        false
+    }
+
+    /// The next client at a socket; `None` when there is none now, or none may be taken.
+    fn next_visitor(&mut self, service: ServiceIndex, socket: SocketIndex) -> Option<Visitor> {
         loop {
-            let state = self.doors.get_mut(&service).filter(|state| state.has_room())?;
-            if is_full && state.door.duty.is_session() {
-                self.hold(service, REST, Event::Full);
+            if !self.is_due(service) {
                 return None;
             }
-            let Policy { rate, rate_action, .. } = state.door.policy;
-            let is_paced = rate_action == RateAction::Pace;
-            if let Some(wait) = state.pace.wait(rate, Instant::now()).filter(|_| is_paced) {
-                self.hold(service, wait, Event::Paced);
-                return None;
-            }
+            let state = self.doors.get_mut(&service)?;
             match SockRef::from(state.listener(socket)?).accept() {
                 Ok((socket, address)) => {
-                    if is_paced {
-                        state.pace.take(rate, Instant::now());
-                    }
+                    state.take_turn();
                     let Some(address) = address.as_socket() else { continue };
                     return Some(visitor(service, socket, address));
                 }

@@ -69,12 +69,8 @@ impl Engine {
         let address = peer.source.ip();
         let is_locked_out =
             address.is_some_and(|address| self.locked_out.contains(address, Instant::now()));
-        Some(match duty {
-            Duty::HandOver | Duty::Answer(_) | Duty::Relay(_) if !is_locked_out => verdict,
-            Duty::HandOver | Duty::Answer(_) | Duty::Relay(_) | Duty::LockOut(_) => {
-                verdict.and(Err(Denial::Address))
-            }
-        })
+        let is_refused = is_locked_out || matches!(duty, Duty::LockOut(_));
+        Some(if is_refused { verdict.and(Err(Denial::Address)) } else { verdict })
     }
 
     /// By hosts.allow and hosts.deny, as far as that goes without asking anybody.

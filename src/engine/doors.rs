@@ -1,4 +1,4 @@
-//! The listening sockets and their state: open, or paused by `cps`.
+//! The sockets of the services and their state: open, paused by `cps`, or lent to a server.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,15 +8,21 @@ use std::time::{Duration, Instant};
 
 use crate::admit::{Pace, Rate};
 use crate::engine::Engine;
+use crate::engine::Stop;
 use crate::engine::relay::Target;
 use crate::ipc::Event;
 use crate::ipc::Kind;
 use crate::ipc::ToMonitor;
 use crate::ipc::Violation;
 use crate::plan::Door;
+use crate::plan::Duty;
 use crate::plan::Generation;
+use crate::plan::Policy;
+use crate::plan::RateAction;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
+use crate::plan::SocketType;
+use crate::sys::datagram;
 use crate::sys::readiness::ReadySet;
 use crate::sys::socket;
 
@@ -25,6 +31,9 @@ const SAID_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a door that does not listen is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Datagrams that may have come in while a door was closed.
+const MOST_QUEUED: usize = 4096;
 
 /// Clients of one service that wait for a banner or for their name, at most: slow readers at
 /// one door hold up nobody at another.
@@ -38,22 +47,68 @@ pub(super) struct DoorState {
     listeners: Vec<(SocketIndex, OwnedFd)>,
     pub(super) rate: Rate,
     /// For `cps_action = pace`.
-    pub(super) pace: Pace,
+    pace: Pace,
     /// Where its clients are passed on to.
     pub(super) target: Option<Rc<Target>>,
-    /// Closed by nobody: the next client waits for its turn. And when that was last said.
-    is_paced: bool,
+    /// When it was last said that clients have to wait for their turn.
     said_at: Option<Instant>,
-    /// Closed by `cps`, or not listening; until when is in [`Engine::paused`].
-    is_paused: bool,
+    /// Why nobody is let in for a while; until when is in [`Engine::paused`].
+    pause: Option<Pause>,
     /// Clients of this door that wait for a banner or for their name.
     pending: usize,
 }
 
+/// Why a door is not watched for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// Closed by `cps`, or not listening: who comes is refused.
+    Closed,
+    /// Closed by nobody: who comes waits in the queue of the socket.
+    Held,
+}
+
+/// How those who come to a door are dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Connections are accepted here.
+    Accept,
+    /// Datagrams are read here.
+    Read,
+    /// A server gets the socket (WAIT-1).
+    Lend,
+}
+
 impl DoorState {
     /// Whether clients can connect: neither `cps` nor anybody else has closed it.
-    pub(super) const fn is_open(&self) -> bool {
-        !self.is_paused || self.is_paced
+    pub(super) fn is_open(&self) -> bool {
+        self.pause != Some(Pause::Closed)
+    }
+
+    /// Whether somebody may be let in now.
+    pub(super) const fn lets_in(&self) -> bool {
+        self.pause.is_none() && self.has_room()
+    }
+
+    pub(super) const fn way(&self) -> Way {
+        match (&self.door.duty, self.door.socket_type) {
+            (Duty::Wait, _) => Way::Lend,
+            (_, SocketType::Stream) => Way::Accept,
+            (_, SocketType::Dgram | SocketType::Raw | SocketType::SeqPacket) => Way::Read,
+        }
+    }
+
+    /// How long the next one has to wait for its turn, with `cps_action = pace`.
+    pub(super) fn turn(&self) -> Option<Duration> {
+        let Policy { rate, rate_action, .. } = self.door.policy;
+        (rate_action == RateAction::Pace).then(|| self.pace.wait(rate, Instant::now())).flatten()
+    }
+
+    /// Somebody has been let in, and has taken a turn.
+    pub(super) fn take_turn(&mut self) {
+        let Policy { rate, rate_action, .. } = self.door.policy;
+        if rate_action == RateAction::Pace {
+            self.pace.take(rate, Instant::now());
+        }
     }
 
     /// Whether one more client may wait here.
@@ -75,31 +130,44 @@ impl DoorState {
         self.listeners.iter().map(|(_, listener)| listener)
     }
 
-    /// Clients are reported from now on.
-    fn watch(&self, ready: &ReadySet) {
-        for (index, listener) in &self.listeners {
-            let _ = ready.add(listener, index.0);
-        }
-    }
-
-    /// They are not any more. The monitor may hold the same sockets on: closing them would not
-    /// be enough.
+    /// Nobody is reported any more. The monitor may hold the same sockets on: closing them would
+    /// not be enough.
     fn ignore(&self, ready: &ReadySet) {
         for listener in self.listeners() {
             let _ = ready.remove(listener);
         }
     }
 
+    fn has_connections(&self) -> bool {
+        self.door.socket_type == SocketType::Stream
+    }
+
     /// Nobody can connect, and nobody else can take the ports.
-    fn hold(&self) {
-        for listener in self.listeners() {
-            socket::hold_port(listener).ok();
+    fn close(&self) {
+        if self.has_connections() {
+            for listener in self.listeners() {
+                socket::hold_port(listener).ok();
+            }
         }
     }
 
     /// All sockets listen, whatever they did before.
     fn listen(&self) -> io::Result<()> {
-        self.listeners().try_for_each(socket::listen)
+        match self.has_connections() {
+            true => self.listeners().try_for_each(socket::listen),
+            false => Ok(()),
+        }
+    }
+
+    /// Undoes [`close`](Self::close). Datagrams that have come meanwhile are refused like
+    /// connections.
+    fn reopen(&self) -> io::Result<()> {
+        if !self.has_connections() {
+            for listener in self.listeners() {
+                (0..MOST_QUEUED).all(|_| datagram::discard(listener).is_ok());
+            }
+        }
+        self.listen()
     }
 }
 
@@ -130,6 +198,7 @@ impl Engine {
             let state = self.renew(door, old.remove(&index), &mut listeners);
             let state = state.ok_or(contradiction("a door without a listener"))?;
             self.doors.insert(index, state);
+            self.settle(index);
         }
         for (index, gone) in old {
             gone.ignore(&self.ready);
@@ -185,9 +254,8 @@ impl Engine {
             listeners,
             rate: Rate::default(),
             pace: Pace::default(),
-            is_paced: false,
             said_at: None,
-            is_paused: false,
+            pause: None,
             pending: 0,
         };
         self.open_new(&mut state);
@@ -198,55 +266,73 @@ impl Engine {
     /// died may have left them resting, so listen(2) comes first; on a socket that listens it
     /// changes nothing.
     fn open_new(&mut self, state: &mut DoorState) {
-        if state.is_paused && !state.is_paced {
-            state.hold();
+        if !state.is_open() {
+            state.close();
         } else if state.listen().is_err() {
-            state.ignore(&self.ready);
-            (state.is_paused, state.is_paced) = (true, false);
+            state.pause = Some(Pause::Closed);
             self.paused.push((Instant::now() + RETRY, state.door.index));
-        } else if !state.is_paused && state.has_room() {
-            state.watch(&self.ready);
+        }
+    }
+
+    /// Watches the sockets of a door exactly as long as somebody may be let in.
+    pub(super) fn settle(&self, index: ServiceIndex) {
+        let Some(state) = self.doors.get(&index) else { return };
+        let lets_in = state.lets_in() && self.stop == Stop::NotAsked;
+        for (number, listener) in &state.listeners {
+            // It may be so already.
+            let _ = match lets_in && !self.loans.contains_key(number) {
+                true => self.ready.add(listener, number.0),
+                false => self.ready.remove(listener),
+            };
         }
     }
 
     /// `cps` exceeded: the port is closed for `pause` seconds, which clients see as "connection
     /// refused" (CPS-3). The socket stays bound, so nobody else can take the port.
     pub(super) fn pause(&mut self, index: ServiceIndex) {
-        let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
-            return;
-        };
-        state.ignore(&self.ready);
-        state.hold();
-        let pause = Duration::from_secs(u64::from(state.door.policy.rate.pause));
-        state.is_paused = true;
-        self.paused.push((Instant::now() + pause, index));
-        let event = Event::Deactivated;
-        self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+        let Some(state) = self.doors.get(&index) else { return };
+        let seconds = u64::from(state.door.policy.rate.pause);
+        if self.begin_pause(index, Pause::Closed, Duration::from_secs(seconds)) {
+            if let Some(state) = self.doors.get(&index) {
+                state.close();
+            }
+            let event = Event::Deactivated;
+            self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+        }
     }
 
-    /// The door stays open, and clients wait in the backlog until the next one is due: by
+    /// The door stays open, and who comes waits in the queue of the socket.
+    pub(super) fn hold(&mut self, index: ServiceIndex, wait: Duration) {
+        self.begin_pause(index, Pause::Held, wait);
+    }
+
+    /// [`hold`](Self::hold), and a word about it: clients wait until the next one is due, by
     /// `cps_action = pace`, or until there are descriptors for it.
-    pub(super) fn hold(&mut self, index: ServiceIndex, wait: Duration, why: Event) {
+    pub(super) fn hold_for(&mut self, index: ServiceIndex, wait: Duration, why: Event) {
+        self.hold(index, wait);
         let now = Instant::now();
-        let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) else {
-            return;
-        };
-        state.ignore(&self.ready);
-        (state.is_paused, state.is_paced) = (true, true);
-        self.paused.push((now + wait, index));
+        let Some(state) = self.doors.get_mut(&index) else { return };
         if state.said_at.is_none_or(|at| now.duration_since(at) > SAID_AGAIN) {
             state.said_at = Some(now);
             self.port.send(&ToMonitor::Noticed { service: index, event: why }, None);
         }
     }
 
-    /// A door whose socket has stopped listening, by whatever hand.
+    /// A door whose socket has stopped listening, by whatever hand: perhaps the monitor's, which
+    /// wants the port for another.
     pub(super) fn try_later(&mut self, index: ServiceIndex) {
-        if let Some(state) = self.doors.get_mut(&index).filter(|state| !state.is_paused) {
-            state.ignore(&self.ready);
-            state.is_paused = true;
-            self.paused.push((Instant::now() + RETRY, index));
-        }
+        self.begin_pause(index, Pause::Closed, RETRY);
+    }
+
+    /// False if there is a pause already.
+    fn begin_pause(&mut self, index: ServiceIndex, pause: Pause, time: Duration) -> bool {
+        let Some(state) = self.doors.get_mut(&index).filter(|state| state.pause.is_none()) else {
+            return false;
+        };
+        state.pause = Some(pause);
+        self.paused.push((Instant::now() + time, index));
+        self.settle(index);
+        true
     }
 
     /// One more client waits for something; a door with too many rests.
@@ -254,8 +340,8 @@ impl Engine {
         self.pending += 1;
         if let Some(state) = self.doors.get_mut(&index) {
             state.pending += 1;
-            if state.pending == MOST_PENDING_HERE && !state.is_paused {
-                state.ignore(&self.ready);
+            if state.pending == MOST_PENDING_HERE {
+                self.settle(index);
             }
         }
     }
@@ -266,8 +352,8 @@ impl Engine {
         // A reload may have opened a door of this number anew, with nobody at it.
         if let Some(state) = self.doors.get_mut(&index).filter(|state| state.pending > 0) {
             state.pending -= 1;
-            if state.pending + 1 == MOST_PENDING_HERE && !state.is_paused {
-                state.watch(&self.ready);
+            if state.pending + 1 == MOST_PENDING_HERE {
+                self.settle(index);
             }
         }
         self.wake.notify_one();
@@ -280,28 +366,20 @@ impl Engine {
         let due: Vec<_> = self.paused.extract_if(.., |(at, _)| *at <= now).collect();
         for (_, index) in due {
             // A reload may have closed the door for good, or given it a new socket.
-            let Some(state) = self.doors.get_mut(&index).filter(|state| state.is_paused) else {
-                continue;
-            };
-            if std::mem::take(&mut state.is_paced) {
-                state.is_paused = false;
-                if state.has_room() {
-                    state.watch(&self.ready);
-                }
-                continue;
-            }
-            if state.listen().is_err() {
+            let Some(state) = self.doors.get_mut(&index) else { continue };
+            let Some(pause) = state.pause else { continue };
+            if pause == Pause::Closed && state.reopen().is_err() {
                 // Something else listens there now; it may go away again.
                 self.paused.push((now + RETRY, index));
                 continue;
             }
-            state.is_paused = false;
-            state.rate.restart();
-            if state.has_room() {
-                state.watch(&self.ready);
+            state.pause = None;
+            if pause == Pause::Closed {
+                state.rate.restart();
+                let event = Event::Activated;
+                self.port.send(&ToMonitor::Noticed { service: index, event }, None);
             }
-            let event = Event::Activated;
-            self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+            self.settle(index);
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 use crate::engine::Stop;
-use crate::engine::doors::Arriving;
+use crate::engine::doors::{Arriving, Way};
 use crate::ipc::Incoming;
 use crate::ipc::Kind;
 use crate::ipc::Message;
@@ -19,6 +19,7 @@ use crate::ipc::Violation;
 use crate::plan::Denial;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::plan::decode_doors;
 use crate::sys::clock;
@@ -90,10 +91,8 @@ impl Engine {
                 let arriving = arriving.ok_or(Violation::Contradiction(kind, "without a plan"))?;
                 arriving.listeners.insert(socket, listener);
             }
-            (ToEngine::Running { ticket, service, peer }, _) => {
-                self.counts.entry(service).or_default().add(peer);
-                self.tickets.insert(ticket, (service, peer));
-                self.running += 1;
+            (ToEngine::Running { ticket, service, peer, lent }, _) => {
+                self.take_over(ticket, service, peer, lent);
             }
             (ToEngine::LockOut { peer, seconds }, _) => {
                 let now = Instant::now();
@@ -105,7 +104,7 @@ impl Engine {
                 self.adopt(generation)?;
             }
             (ToEngine::NotStarted { ticket } | ToEngine::Exited { ticket }, _) => {
-                self.forget(ticket).ok_or(no_ticket(kind))?;
+                self.server_gone(ticket, kind)?;
             }
             (ToEngine::Again { ticket, failures }, Some(connection)) => {
                 let (service, peer) = self.forget(ticket).ok_or(no_ticket(kind))?;
@@ -127,6 +126,31 @@ impl Engine {
                 return Err(Violation::Descriptor(kind));
             }
         }
+        Ok(())
+    }
+
+    /// A server that an earlier engine ordered.
+    fn take_over(
+        &mut self,
+        ticket: Ticket,
+        service: ServiceIndex,
+        peer: Source,
+        lent: Option<SocketIndex>,
+    ) {
+        if let Some(socket) = lent {
+            self.take_over_loan(ticket, service, socket);
+        }
+        self.counts.entry(service).or_default().add(peer);
+        self.tickets.insert(ticket, (service, peer));
+        self.running += 1;
+    }
+
+    fn server_gone(&mut self, ticket: Ticket, kind: Kind) -> Result<(), Violation> {
+        let (service, _) = *self.tickets.get(&ticket).ok_or(no_ticket(kind))?;
+        if self.doors.get(&service).is_none_or(|state| state.way() == Way::Lend) {
+            self.end_loan(ticket, kind == Kind::Exited);
+        }
+        self.forget(ticket);
         Ok(())
     }
 

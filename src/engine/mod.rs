@@ -8,11 +8,13 @@ mod accept;
 mod aside;
 mod banner;
 mod consistency;
+mod datagram;
 mod decide;
 mod doors;
 mod hear;
 mod ident;
 mod internal;
+mod lend;
 mod moment;
 mod names;
 mod relay;
@@ -51,7 +53,9 @@ use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::readiness::ReadySet;
 use accept::Visitor;
+use datagram::Told;
 use doors::{Arriving, DoorState};
+use lend::Loan;
 use moment::Clock;
 use relay::Workshop;
 use session::Session;
@@ -119,6 +123,12 @@ struct Engine {
     paused: Vec<(Instant, ServiceIndex)>,
     /// Out of descriptors or memory: nothing is accepted until then.
     resting_until: Option<Instant>,
+    /// Sockets that servers have, or are about to get.
+    loans: HashMap<SocketIndex, Loan>,
+    /// Whom refused datagrams came from that the log has heard of.
+    told: Told,
+    /// For one datagram.
+    buffer: Vec<u8>,
     clock: Clock,
     stop: Stop,
     /// Rung by tasks that have changed what the loop waits for.
@@ -242,6 +252,9 @@ impl Engine {
             most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),
             resting_until: None,
+            loans: HashMap::new(),
+            told: Told::default(),
+            buffer: vec![0; datagram::LONGEST],
             clock: Clock::new(),
             stop: Stop::NotAsked,
             wake: Rc::new(Notify::new()),

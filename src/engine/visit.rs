@@ -97,7 +97,7 @@ async fn decided(
 }
 
 /// Decides by the name. Who is not let in is not counted any more; `None`: the door is gone.
-async fn ask_for_name(
+pub(super) async fn ask_for_name(
     engine: &Rc<RefCell<Engine>>,
     caller: Caller,
     ends: impl Fn() -> Ends,
@@ -223,7 +223,7 @@ pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) 
 
 /// Both ends of a connection: the client's and ours. `None`: the client has gone, or there is
 /// no connection.
-type Ends = Option<(SocketAddr, SocketAddr)>;
+pub(super) type Ends = Option<(SocketAddr, SocketAddr)>;
 
 fn ends(visitor: &Visitor) -> Ends {
     let end = |address: io::Result<socket2::SockAddr>| {

@@ -8,6 +8,7 @@ pub enum Kind {
     Hello = 1,
     Adopted,
     Start,
+    Serve,
     Refused,
     Noticed,
     AskBanner,
@@ -34,10 +35,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
+        Self::Serve,
         Self::Refused,
         Self::Noticed,
         Self::AskBanner,
@@ -76,6 +78,7 @@ impl Kind {
             Self::Banner => Carries::Perhaps,
             Self::Hello
             | Self::Adopted
+            | Self::Serve
             | Self::Refused
             | Self::Noticed
             | Self::AskBanner
@@ -129,6 +132,7 @@ impl State {
             Kind::Hello => matches!(self, Self::Greeting | Self::Stopping),
             Kind::Adopted => matches!(self, Self::Opening | Self::Reloading | Self::Stopping),
             Kind::Start
+            | Kind::Serve
             | Kind::Refused
             | Kind::Noticed
             | Kind::AskBanner
@@ -168,7 +172,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(26), None);
+        assert_eq!(Kind::from_number(27), None);
     }
 
     #[test]

@@ -28,8 +28,9 @@ pub enum ToEngine {
     },
     /// A listening socket of a door that the engine does not have yet.
     Listener { socket: SocketIndex },
-    /// A server that an earlier engine started and that still runs.
-    Running { ticket: Ticket, service: ServiceIndex, peer: Source },
+    /// A server that an earlier engine started and that still runs, and the socket that it has
+    /// been lent.
+    Running { ticket: Ticket, service: ServiceIndex, peer: Source, lent: Option<SocketIndex> },
     /// A client that an earlier engine locked out; for so many seconds, 0 being for ever.
     LockOut { peer: IpAddr, seconds: u32 },
     /// The plan is complete: swap.
@@ -84,7 +85,11 @@ impl Message for ToEngine {
                 .u32(process_limit)
                 .u32(log_processes),
             Self::Listener { socket } => w.u32(socket.0),
-            Self::Running { ticket, service, peer } => w.u64(ticket.0).u32(service.0).source(peer),
+            // No socket has the number 0.
+            Self::Running { ticket, service, peer, lent } => {
+                let lent = lent.map_or(0, |socket| socket.0);
+                w.u64(ticket.0).u32(service.0).source(peer).u32(lent)
+            }
             Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
             Self::Commit { generation } => w.u32(generation.0),
             Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
@@ -105,9 +110,11 @@ impl Message for ToEngine {
                 process_limit: r.u32()?,
                 log_processes: r.u32()?,
             },
-            Kind::Listener => Self::Listener { socket: SocketIndex(r.u32()?) },
+            Kind::Listener => Self::Listener { socket: r.socket()? },
             Kind::Running => {
-                Self::Running { ticket: r.ticket()?, service: r.service()?, peer: r.source()? }
+                let (ticket, service, peer) = (r.ticket()?, r.service()?, r.source()?);
+                let lent = Some(r.socket()?).filter(|socket| socket.0 != 0);
+                Self::Running { ticket, service, peer, lent }
             }
             Kind::LockOut => Self::LockOut { peer: r.address()?, seconds: r.u32()? },
             Kind::Commit => Self::Commit { generation: Generation(r.u32()?) },
@@ -120,6 +127,7 @@ impl Message for ToEngine {
             Kind::Hello
             | Kind::Adopted
             | Kind::Start
+            | Kind::Serve
             | Kind::Refused
             | Kind::Noticed
             | Kind::AskBanner

@@ -16,6 +16,7 @@ use crate::plan::Denial;
 use crate::plan::Generation;
 use crate::plan::NoId;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::channel::Packet;
 
@@ -38,6 +39,14 @@ pub enum ToMonitor {
         service: ServiceIndex,
         peer: Source,
         failures: u8,
+    },
+    /// Start a server on this socket of the service, which the engine leaves alone until it
+    /// hears of the server's end (WAIT-1). `peer` sent the first datagram.
+    Serve {
+        ticket: Ticket,
+        service: ServiceIndex,
+        socket: SocketIndex,
+        peer: Source,
     },
     Refused(Refusal),
     Noticed {
@@ -103,6 +112,7 @@ impl Message for ToMonitor {
             Self::Hello { .. } => Kind::Hello,
             Self::Adopted { .. } => Kind::Adopted,
             Self::Start { .. } => Kind::Start,
+            Self::Serve { .. } => Kind::Serve,
             Self::Refused(_) => Kind::Refused,
             Self::Noticed { .. } => Kind::Noticed,
             Self::Banner { .. } => Kind::AskBanner,
@@ -124,6 +134,9 @@ impl Message for ToMonitor {
             Self::Adopted { generation } => w.u32(generation.0),
             Self::Start { ticket, service, peer, failures } => {
                 w.u64(ticket.0).u32(service.0).source(peer).u8(failures)
+            }
+            Self::Serve { ticket, service, socket, peer } => {
+                w.u64(ticket.0).u32(service.0).u32(socket.0).source(peer)
             }
             Self::Refused(Refusal { service, why, peer }) => {
                 w.u32(service.0).u8(why as u8).source(peer)
@@ -174,11 +187,13 @@ impl Message for ToMonitor {
                 peer: r.source()?,
                 failures: r.u8()?,
             },
-            Kind::Refused => Self::Refused(Refusal {
+            Kind::Serve => Self::Serve {
+                ticket: r.ticket()?,
                 service: r.service()?,
-                why: *Denial::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
+                socket: r.socket()?,
                 peer: r.source()?,
-            }),
+            },
+            Kind::Refused => Self::Refused(refusal(&mut r)?),
             Kind::Noticed => Self::Noticed { service: r.service()?, event: event(&mut r)? },
             Kind::AskBanner => {
                 Self::Banner { number: r.u64()?, service: r.service()?, kind: banner_kind(&mut r)? }
@@ -217,6 +232,14 @@ impl Message for ToMonitor {
         r.end()?;
         Ok(message)
     }
+}
+
+fn refusal(r: &mut Reader<'_>) -> Result<Refusal, Violation> {
+    Ok(Refusal {
+        service: r.service()?,
+        why: *Denial::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
+        peer: r.source()?,
+    })
 }
 
 fn banner_kind(r: &mut Reader<'_>) -> Result<BannerKind, Violation> {

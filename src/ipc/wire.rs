@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::ipc::Ticket;
 use crate::ipc::Violation;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::channel::{PACKET, Packet};
 
@@ -108,6 +109,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn ticket(&mut self) -> Result<Ticket, Violation> {
         self.u64().map(Ticket)
+    }
+
+    pub(super) fn socket(&mut self) -> Result<SocketIndex, Violation> {
+        self.u32().map(SocketIndex)
     }
 
     /// The end of the message: everything after it must be zero.

@@ -1,4 +1,4 @@
-//! From a socket key to a listening socket.
+//! From a socket key to a socket.
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
@@ -8,9 +8,13 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::monitor::services::Listener;
+use crate::plan;
 use crate::plan::Address;
 use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
+use crate::plan::SocketType;
+use crate::sys::datagram;
 use crate::sys::socket;
 
 /// Sockets of this family cannot be created at all.
@@ -43,7 +47,10 @@ pub(super) struct Refused {
     pub cause: io::Error,
 }
 
-/// Opens, binds and listens; the socket is non-blocking, connections will not be.
+/// Opens, binds and, if there are to be connections, listens.
+///
+/// A socket that servers get is blocking, as they expect it: the flag belongs to everybody who
+/// has the socket. One that stays with the engine is not.
 ///
 /// # Errors
 /// Those of socket(2), bind(2) and listen(2), of the last try.
@@ -68,11 +75,11 @@ fn bind_once(key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
         Address::Ip(address) => *address,
         Address::Unix(path) => return unix_listener(path),
     };
-    match listener(address, key.v6only, options) {
+    match open(address, key, options) {
         // BIND-1: a system without IPv6, and a service that did not ask for it.
         Err(cause) if key.any_family && cause.raw_os_error() == Some(NO_SUCH_FAMILY) => {
             let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            listener(everywhere, false, options)
+            open(everywhere, key, options)
         }
         result => result,
     }
@@ -86,20 +93,32 @@ fn unix_listener(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket.into())
 }
 
-fn listener(address: SocketAddr, v6only: bool, options: SocketOptions) -> io::Result<OwnedFd> {
-    let socket = bound(address, v6only)?;
-    let socket = if address.port() == 0 { with_known_port(&socket, v6only)? } else { socket };
-    set_tcp_options(&socket, options)?;
-    socket.set_nonblocking(true)?;
-    socket::listen(&socket)?;
+fn open(address: SocketAddr, key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
+    let socket = bound(address, key)?;
+    let is_stream = key.socket_type == SocketType::Stream;
+    let socket =
+        if is_stream && address.port() == 0 { with_known_port(&socket, key)? } else { socket };
+    set_options(&socket, key, options)?;
+    socket.set_nonblocking(!key.is_lent)?;
+    if is_stream {
+        socket::listen(&socket)?;
+    } else if !key.is_lent {
+        datagram::tell_destination(&socket)?;
+    }
+    if let SocketAddr::V4(v4) = address
+        && v4.ip().is_multicast()
+    {
+        socket.join_multicast_v4(v4.ip(), &Ipv4Addr::UNSPECIFIED)?; // BIND-10
+    }
     Ok(socket.into())
 }
 
-fn bound(address: SocketAddr, v6only: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+fn bound(address: SocketAddr, key: &SocketKey) -> io::Result<Socket> {
+    let protocol = Some(Protocol::from(key.protocol.0));
+    let socket = Socket::new(Domain::for_address(address), kind(key.socket_type), protocol)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(v6only)?;
+        socket.set_only_v6(key.v6only)?;
     }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
@@ -108,9 +127,29 @@ fn bound(address: SocketAddr, v6only: bool) -> io::Result<Socket> {
 /// Another socket for the address of `chosen`, whose port the system has chosen. Of such a port
 /// the kernel lets go when the socket stops listening, as it does while `cps` keeps the service
 /// closed; a port that was asked for stays.
-fn with_known_port(chosen: &Socket, v6only: bool) -> io::Result<Socket> {
+fn with_known_port(chosen: &Socket, key: &SocketKey) -> io::Result<Socket> {
     let address = chosen.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-    bound(address, v6only)
+    bound(address, key)
+}
+
+const fn kind(socket_type: SocketType) -> Type {
+    match socket_type {
+        SocketType::Stream => Type::STREAM,
+        SocketType::Dgram => Type::DGRAM,
+        SocketType::Raw => Type::RAW,
+        SocketType::SeqPacket => Type::SEQPACKET,
+    }
+}
+
+/// Has a socket listen that rests; one for datagrams never does.
+///
+/// # Errors
+/// As listen(2).
+pub(super) fn listen_again(listener: &Listener) -> io::Result<()> {
+    match listener.key.socket_type {
+        SocketType::Stream => socket::listen(&listener.fd),
+        SocketType::Dgram | SocketType::Raw | SocketType::SeqPacket => Ok(()),
+    }
 }
 
 /// NODELAY and KEEPALIVE, which connections inherit (BIND-9); nothing where there is no tcp.
@@ -122,13 +161,11 @@ pub(super) fn set_options(
     key: &SocketKey,
     options: SocketOptions,
 ) -> io::Result<()> {
-    match key.address {
-        Address::Ip(_) => set_tcp_options(&SockRef::from(&fd.as_fd()), options),
-        Address::Unix(_) => Ok(()),
+    if key.address.ip().is_none() || key.protocol != plan::Protocol::TCP {
+        return Ok(());
     }
-}
-
-fn set_tcp_options(socket: &Socket, options: SocketOptions) -> io::Result<()> {
+    let fd = fd.as_fd();
+    let socket = SockRef::from(&fd);
     socket.set_tcp_nodelay(options.nodelay)?;
     socket.set_keepalive(options.keepalive)
 }
@@ -136,7 +173,7 @@ fn set_tcp_options(socket: &Socket, options: SocketOptions) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Protocol, SocketType};
+    use crate::plan::Protocol;
 
     #[test]
     fn start_11_the_delay_is_microseconds_up_to_half_a_second() {
@@ -150,7 +187,8 @@ mod tests {
     fn key(address: SocketAddr) -> SocketKey {
         let (socket_type, protocol) = (SocketType::Stream, Protocol::TCP);
         let address = Address::Ip(address);
-        SocketKey { socket_type, protocol, address, v6only: false, any_family: false }
+        let (is_lent, v6only, any_family) = (false, false, false);
+        SocketKey { socket_type, protocol, address, is_lent, v6only, any_family }
     }
 
     const OPTIONS: SocketOptions = SocketOptions { nodelay: true, keepalive: true };
@@ -168,10 +206,28 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_an_error_after_the_last_try() {
-        let first = bind(&key(([127, 0, 0, 1], 0).into()), OPTIONS, Patience::NONE).unwrap();
+        let mut key = key(([127, 0, 0, 1], 0).into());
+        let first = bind(&key, OPTIONS, Patience::NONE).unwrap();
         let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();
+        key.address = Address::Ip(address);
         let patience = Patience::from_environment(None);
-        let cause = bind(&key(address), OPTIONS, patience).unwrap_err();
+        let cause = bind(&key, OPTIONS, patience).unwrap_err();
         assert_eq!(cause.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn only_what_servers_get_is_blocking() {
+        let is_nonblocking = |key: &SocketKey| {
+            let socket = bind(key, OPTIONS, Patience::NONE).unwrap();
+            SockRef::from(&socket).nonblocking().unwrap()
+        };
+        let mut key = key(([127, 0, 0, 1], 0).into());
+        assert!(is_nonblocking(&key));
+        key.is_lent = true;
+        assert!(!is_nonblocking(&key), "WAIT-2");
+        (key.socket_type, key.protocol) = (SocketType::Dgram, Protocol::UDP);
+        assert!(!is_nonblocking(&key), "WAIT-3");
+        key.is_lent = false;
+        assert!(is_nonblocking(&key));
     }
 }

@@ -176,10 +176,13 @@ impl EngineProcess {
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             self.port.send(&ToEngine::LockOut { peer, seconds }, None);
         }
-        let servers = running.iter().map(|(_, server)| (server.ticket, server.index, server.peer));
-        let waiting = retries.iter().map(|client| (client.ticket, client.index, client.peer));
-        for (ticket, service, peer) in servers.chain(waiting) {
-            self.port.send(&ToEngine::Running { ticket, service, peer }, None);
+        for (_, server) in running.iter() {
+            let (ticket, service, peer) = (server.ticket, server.index, server.peer);
+            self.port.send(&ToEngine::Running { ticket, service, peer, lent: server.lent }, None);
+        }
+        for client in retries.iter() {
+            let (ticket, service, peer) = (client.ticket, client.index, client.peer);
+            self.port.send(&ToEngine::Running { ticket, service, peer, lent: None }, None);
         }
     }
 

@@ -9,6 +9,7 @@ mod consistency;
 mod end;
 mod ends;
 mod engine_process;
+mod lend;
 mod news;
 mod notify;
 mod open;

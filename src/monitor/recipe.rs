@@ -122,6 +122,7 @@ pub(super) mod tests {
                 socket_type: SocketType::Stream,
                 protocol: Protocol::TCP,
                 address: Address::Ip(([127, 0, 0, 1], 0).into()),
+                is_lent: false,
                 v6only: false,
                 any_family: false,
             }],

@@ -27,6 +27,7 @@ use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
+use crate::plan::SocketType;
 use crate::sys::clock;
 use crate::sys::fd;
 use crate::sys::signal;
@@ -63,7 +64,7 @@ enum Ready {
 struct Leaving {
     /// Of services that go themselves: the first of each kind.
     dropped: HashMap<SocketKey, (ServiceIndex, SocketIndex)>,
-    /// Of these and of those that move: all that have a port.
+    /// Of these and of those that move: all that listen, by their port.
     by_port: HashMap<u16, Vec<(ServiceIndex, SocketIndex)>>,
 }
 
@@ -169,7 +170,10 @@ impl Monitor {
                     continue;
                 }
                 let number = (index, socket.index);
-                leaving.by_port.entry(socket.port).or_default().push(number);
+                // Sockets for datagrams are in nobody's way.
+                if socket.key.socket_type == SocketType::Stream {
+                    leaving.by_port.entry(socket.port).or_default().push(number);
+                }
                 // A port that the system has chosen is nobody else's.
                 let is_chosen = socket.port != socket.key.address.port();
                 if heir.is_none() && !is_chosen {
@@ -221,7 +225,7 @@ impl Monitor {
                 self.say_bind_failed(&service, &refused);
                 let Some(old) = self.services.find(index) else { return Ready::Drop(index) };
                 // Another service may have made it rest, to have its port (`listener_for`).
-                let again = old.listeners.iter().try_for_each(|old| socket::listen(&old.fd));
+                let again = old.listeners.iter().try_for_each(bind::listen_again);
                 if let Err(cause) = again {
                     tracing::error!("service {} has lost its old address too: {cause}", service.id);
                     return Ready::Drop(index);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::ipc::Ticket;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::signal;
 
@@ -21,6 +22,8 @@ pub(super) struct Server {
     /// As it was when the server started; the one in force may be newer.
     pub service: Rc<Service>,
     pub peer: Source,
+    /// The socket of the service that it has (WAIT-1).
+    pub lent: Option<SocketIndex>,
     pub started: Instant,
     /// When SIGKILL follows, for a server that has been asked to end.
     kill_at: Option<Instant>,
@@ -51,10 +54,18 @@ impl Server {
             index,
             service,
             peer,
+            lent: None,
             started: Instant::now(),
             kill_at: None,
             was_killed: false,
         }
+    }
+
+    /// The same, with this socket of the service.
+    #[must_use]
+    pub(super) const fn with_socket(mut self, socket: SocketIndex) -> Self {
+        self.lent = Some(socket);
+        self
     }
 
     /// Whether it has been asked to end.
@@ -90,6 +101,12 @@ impl Running {
     #[must_use]
     pub(super) fn of(&self, index: ServiceIndex) -> u32 {
         self.by_service.get(&index).copied().unwrap_or(0)
+    }
+
+    /// Whether a server has this socket.
+    #[must_use]
+    pub(super) fn has(&self, socket: SocketIndex) -> bool {
+        self.by_pid.values().any(|server| server.lent == Some(socket))
     }
 
     /// Servers of all services.

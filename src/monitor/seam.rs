@@ -24,7 +24,10 @@ use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Household, Listener, ServerLog, Services};
 use crate::monitor::{Given, Monitor};
-use crate::plan::{Action, BannerKind, Generation, Limit, Redirect, Service, ServiceIndex, Source};
+use crate::plan::{
+    Action, BannerKind, Generation, Limit, Redirect, Service, ServiceIndex, SocketIndex, Source,
+    Wait,
+};
 use crate::sys::Errno;
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
@@ -156,6 +159,46 @@ fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
     ];
     for (what, state, message, with) in cases {
         let (mut monitor, mut port) = monitor(state, vec![plain()]);
+        let heard = hear(&mut monitor, &mut port, &message, with);
+        assert_eq!(heard, Err(Exit::Violation), "{what}");
+        assert_eq!(monitor.running.count(), 0, "{what}");
+    }
+}
+
+/// A service that lends its socket.
+fn lending() -> Service {
+    Service { wait: Wait::Yes, ..plain() }
+}
+
+fn serve(ticket: u64, service: u32, socket: u32) -> ToMonitor {
+    let (service, socket) = (ServiceIndex(service), SocketIndex(socket));
+    ToMonitor::Serve { ticket: Ticket(ticket), service, socket, peer: Source::Unknown }
+}
+
+#[test]
+fn wait_1_a_server_gets_the_socket_itself_and_there_is_one_at_a_time() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![lending()]);
+    assert_eq!(hear(&mut monitor, &mut port, &serve(1, 1, 1), None), Ok(()));
+    assert_eq!(monitor.running.count(), 1);
+    assert_eq!(hear(&mut monitor, &mut port, &serve(2, 1, 1), None), Err(Exit::Violation));
+    assert_eq!(monitor.running.count(), 1);
+    let pid = monitor.running.iter().next().unwrap().0;
+    process::wait_for(pid);
+}
+
+#[test]
+fn a_socket_is_lent_only_by_the_service_that_has_it_and_does_so() {
+    let stranger = || Some(stranger().0);
+    let cases: [(&str, Service, State, ToMonitor, Option<OwnedFd>); 6] = [
+        ("wait = no", plain(), State::Serving, serve(1, 1, 1), None),
+        ("no such service", lending(), State::Serving, serve(1, 9, 1), None),
+        ("no such socket", lending(), State::Serving, serve(1, 1, 9), None),
+        ("a socket beside it", lending(), State::Serving, serve(1, 1, 1), stranger()),
+        ("before the first plan", lending(), State::Opening, serve(1, 1, 1), None),
+        ("a connection instead", lending(), State::Serving, start(1, 1), stranger()),
+    ];
+    for (what, service, state, message, with) in cases {
+        let (mut monitor, mut port) = monitor(state, vec![service]);
         let heard = hear(&mut monitor, &mut port, &message, with);
         assert_eq!(heard, Err(Exit::Violation), "{what}");
         assert_eq!(monitor.running.count(), 0, "{what}");
@@ -308,7 +351,7 @@ fn packets() -> impl Strategy<Value = Packet> {
         packet[..32].copy_from_slice(&half);
         packet
     });
-    let changed = (0_u8..26, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
+    let changed = (0_u8..27, 0..32_usize, any::<u8>()).prop_map(|(kind, at, byte)| {
         let mut packet = start(3, 1).encode();
         packet[0] = kind;
         packet[at] = byte;

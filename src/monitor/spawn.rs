@@ -1,7 +1,7 @@
 //! Orders of the engine: start a server, log a refusal, open a banner.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::monitor::ends::Ends;
 use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
-use crate::monitor::services::{Active, Services};
+use crate::monitor::services::{Active, Launch, Services};
 use crate::monitor::trouble::Trouble;
 use crate::plan::Action;
 use crate::plan::BannerKind;
@@ -39,11 +39,11 @@ use crate::sys::Errno;
 use crate::sys::fd;
 use crate::sys::recipe::Recipe;
 use crate::sys::socket;
-use crate::sys::spawn::Started;
+use crate::sys::spawn::{Spawner, Started};
 
 /// A service by its number, in force or on its way out. Until a reload is done, one that is of
 /// another kind now is asked about as it was.
-fn service<'a>(
+pub(super) fn service<'a>(
     services: &'a Services,
     reload: Option<&'a Reload>,
     kind: Kind,
@@ -64,6 +64,26 @@ fn service<'a>(
         .or(now)
         .or_else(retired)
         .ok_or(Violation::Contradiction(kind, "no such service"))
+}
+
+/// Forks a server with `socket` as its standard input and output.
+pub(super) fn fork(
+    spawner: &mut Spawner,
+    mishaps: BorrowedFd<'_>,
+    launch: &Launch,
+    socket: BorrowedFd<'_>,
+    ticket: Ticket,
+    ends: &Ends,
+) -> Result<Started, Errno> {
+    let recipe = Recipe {
+        steps: &launch.steps,
+        image: &launch.image,
+        variables: launch.told.about(ends),
+        socket,
+        log: launch.log.as_ref().map(AsFd::as_fd),
+        ticket: ticket.0,
+    };
+    spawner.spawn(&recipe, mishaps)
 }
 
 /// Why a rule was not followed to the letter.
@@ -94,6 +114,9 @@ impl Monitor {
         match (message, with) {
             (ToMonitor::Start { ticket, service, peer, failures }, Some(connection)) => {
                 self.start_server(ticket, service, peer, connection, failures)
+            }
+            (ToMonitor::Serve { ticket, service, socket, peer }, _) => {
+                self.lend(ticket, service, socket, peer)
             }
             (ToMonitor::Refused(refusal), _) => self.log_refusal(refusal),
             (ToMonitor::Noticed { service, event }, _) => self.log_event(service, event),
@@ -174,8 +197,9 @@ impl Monitor {
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Start, ticket)?;
         let active = service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
-        let Some(launch) = &active.launch else {
-            return Err(Violation::Contradiction(Kind::Start, "it starts no servers"));
+        let lends = active.service.lends_its_socket();
+        let Some(launch) = active.launch.as_ref().filter(|_| !lends) else {
+            return Err(Violation::Contradiction(Kind::Start, "it starts no servers for clients"));
         };
         if !socket::is_tcp_connection(&connection) {
             return Err(Violation::Contradiction(Kind::Start, "not a connection"));
@@ -192,24 +216,9 @@ impl Monitor {
             return Ok(());
         }
         let ends = Ends { protocol: "TCP", host: peer, remote, local };
-        let recipe = Recipe {
-            steps: &launch.steps,
-            image: &launch.image,
-            variables: launch.told.about(&ends),
-            socket: connection.as_fd(),
-            log: launch.log.as_ref().map(AsFd::as_fd),
-            ticket: ticket.0,
-        };
-        match self.spawner.spawn(&recipe, self.mishaps.1.as_fd()) {
-            Ok(Started { pid, was_slow }) => {
-                if was_slow {
-                    tracing::warn!("service {}: its server was slow to start", service.id);
-                }
-                if let Some(line) = log::start(&service.id, service.log.on_success, pid, peer) {
-                    self.logs.line(index, &service, &line);
-                }
-                self.running.add(pid, Server::new(ticket, index, service, peer));
-            }
+        let (socket, mishaps) = (connection.as_fd(), self.mishaps.1.as_fd());
+        match fork(&mut self.spawner, mishaps, launch, socket, ticket, &ends) {
+            Ok(started) => self.started(started, Server::new(ticket, index, service, peer)),
             Err(errno) => {
                 let failures = failures.saturating_add(1);
                 let waiting = Waiting { ticket, index, service, peer, connection, failures };
@@ -219,15 +228,27 @@ impl Monitor {
         Ok(())
     }
 
+    /// Takes note of a server that has just been forked.
+    pub(super) fn started(&mut self, Started { pid, was_slow }: Started, server: Server) {
+        let Server { service, index, peer, .. } = &server;
+        if was_slow {
+            tracing::warn!("service {}: its server was slow to start", service.id);
+        }
+        if let Some(line) = log::start(&service.id, service.log.on_success, pid, *peer) {
+            self.logs.line(*index, service, &line);
+        }
+        self.running.add(pid, server);
+    }
+
     /// `instances` and `-limit` as caps that hold whatever the engine believes.
-    fn hard_limit(&self, index: ServiceIndex, service: &Service) -> Option<Denial> {
+    pub(super) fn hard_limit(&self, index: ServiceIndex, service: &Service) -> Option<Denial> {
         if service.policy.instances.reached(self.running.of(index)) {
             return Some(Denial::ServiceLimit);
         }
         self.options.process_limit.reached(self.running.count()).then_some(Denial::ProcessLimit)
     }
 
-    fn not_started(&mut self, ticket: Ticket, refusal: Refusal) {
+    pub(super) fn not_started(&mut self, ticket: Ticket, refusal: Refusal) {
         self.tell_engine(&ToEngine::NotStarted { ticket });
         // The service is in force: its order has just been looked at.
         let _ = self.log_refusal(refusal);

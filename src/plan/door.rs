@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::plan::{
     Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Redirect, Service,
-    ServiceId, SocketIndex,
+    ServiceId, SocketIndex, SocketType,
 };
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
@@ -25,6 +25,8 @@ pub struct Door {
     pub id: ServiceId,
     /// All that it has, in any order.
     pub sockets: Vec<SocketIndex>,
+    /// Whether connections come to it or datagrams.
+    pub socket_type: SocketType,
     pub policy: Policy,
     pub duty: Duty,
     /// The name that hosts.allow and hosts.deny know the service by; `None`: they are not
@@ -43,8 +45,13 @@ pub struct Door {
 pub enum Duty {
     /// It orders a server, and hands the client over.
     HandOver,
+    /// It orders a server for the socket itself, and leaves that alone until the server ends
+    /// (WAIT-1).
+    Wait,
     /// It serves the client itself (INTL-1).
     Answer(Internal),
+    /// It replies to each datagram itself (INTL-6).
+    Reply(Internal),
     /// It passes the client's bytes on (REDIR-1).
     Relay(Relay),
     /// Nobody is let in, and who comes is locked out of everything (SENS-1).
@@ -83,8 +90,9 @@ impl Duty {
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
         match self {
-            Self::HandOver | Self::Relay(_) => true,
+            Self::HandOver | Self::Wait | Self::Relay(_) => true,
             Self::Answer(service) => !service.is_brief(),
+            Self::Reply(_) => false,
             Self::LockOut(_) => false,
         }
     }
@@ -92,7 +100,7 @@ impl Duty {
     /// Whether they stay with the engine.
     #[must_use]
     pub const fn is_session(&self) -> bool {
-        self.is_lasting() && !matches!(self, Self::HandOver)
+        self.is_lasting() && !matches!(self, Self::HandOver | Self::Wait)
     }
 }
 
@@ -100,21 +108,27 @@ impl Door {
     /// The engine's view of `service`, which listens on `sockets`.
     #[must_use]
     pub fn of(index: ServiceIndex, service: &Service, sockets: Vec<SocketIndex>) -> Self {
+        let is_dgram = service.socket_type == SocketType::Dgram;
         let duty = match &service.action {
             Action::Sensor { deny, .. } => Duty::LockOut(*deny),
+            Action::Internal { service, .. } if is_dgram => Duty::Reply(*service),
             Action::Internal { service, .. } => Duty::Answer(*service),
             Action::Redirect { target, .. } => {
                 let (to, keepalive) = (target.clone(), service.options.keepalive);
                 Duty::Relay(Relay { to, keepalive })
             }
+            Action::Start { .. } if service.lends_its_socket() => Duty::Wait,
             Action::Start { .. } => Duty::HandOver,
         };
         let is_logged = service.log.target != LogTarget::None;
-        let asks = |wishes: LogFields| duty.is_lasting() && wishes.has(LogField::UserId);
+        // IDENT-1, IDENT-7
+        let has_clients = duty.is_lasting() && duty != Duty::Wait;
+        let asks = |wishes: LogFields| has_clients && wishes.has(LogField::UserId);
         Self {
             index,
             id: service.id.clone(),
             sockets,
+            socket_type: service.socket_type,
             policy: service.policy.clone(),
             wrap: match &service.libwrap {
                 Libwrap::Off => None,

@@ -23,7 +23,8 @@ mod tests {
     use super::*;
     use crate::plan::{
         AccessList, DenyTime, DoorBanners, Duty, Hours, Ident, Interval, Limit, Load, Policy,
-        RateAction, RateLimit, Redirect, Relay, ServiceId, ServiceIndex, SocketIndex, SourcePrefix,
+        RateAction, RateLimit, Redirect, Relay, ServiceId, ServiceIndex, SocketIndex, SocketType,
+        SourcePrefix,
     };
     use std::net::Ipv4Addr;
 
@@ -50,6 +51,7 @@ mod tests {
             index: ServiceIndex(7),
             id: ServiceId("pop3".into()),
             sockets: vec![SocketIndex(8), SocketIndex(9)],
+            socket_type: SocketType::Dgram,
             policy: Policy {
                 instances: Limit::Max(3),
                 per_source: Limit::Unlimited,

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use crate::plan::{Credentials, Program, Redirect};
 
 /// `socket_type` (ATTR-1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SocketType {
     Stream,
     Dgram,

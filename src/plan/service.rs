@@ -65,6 +65,12 @@ impl Service {
         self.sockets.iter().map(|socket| socket.address.port()).find(|port| *port != 0).unwrap_or(0)
     }
 
+    /// Whether servers get a socket of the service itself, and not a connection (WAIT-1).
+    #[must_use]
+    pub fn lends_its_socket(&self) -> bool {
+        self.wait != Wait::No && self.action.start().is_some()
+    }
+
     /// Whether one of its sockets is this one (RELOAD-7).
     #[must_use]
     pub fn listens_on(&self, socket: &SocketKey) -> bool {

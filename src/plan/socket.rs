@@ -65,6 +65,8 @@ pub struct SocketKey {
     pub socket_type: SocketType,
     pub protocol: Protocol,
     pub address: Address,
+    /// Servers get the socket itself, and so it is a blocking one (WAIT-1).
+    pub is_lent: bool,
     pub v6only: bool,
     /// No `bind` was given: where IPv6 does not exist, `0.0.0.0` will do (BIND-1).
     pub any_family: bool,

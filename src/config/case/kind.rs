@@ -195,15 +195,22 @@ impl Case<'_> {
         }
         let tcp = service.protocol == Protocol::TCP;
         match service.socket_type {
-            SocketType::Dgram => Some((socket_type, "dgram services")),
+            SocketType::Dgram
+                if matches!(service.action, Action::Internal { service, .. }
+                if service != Internal::Discard) =>
+            {
+                Some((socket_type, "internal dgram services"))
+            }
             SocketType::Raw | SocketType::SeqPacket => {
                 Some((socket_type, "raw and seqpacket services"))
             }
             SocketType::Stream if !tcp => Some((socket_type, "stream services without tcp")),
-            SocketType::Stream if service.wait != Wait::No && !self.is_internal() => {
-                Some((draft.waits?.span, "services with `wait = yes`"))
+            SocketType::Stream | SocketType::Dgram
+                if service.wait == Wait::Intercepted && !self.is_internal() =>
+            {
+                Some((draft.flag(Flag::Intercept)?, "services with INTERCEPT"))
             }
-            SocketType::Stream => None,
+            SocketType::Stream | SocketType::Dgram => None,
         }
     }
 }

@@ -91,6 +91,7 @@ impl Case<'_> {
                 socket_type: transport.socket_type,
                 protocol: transport.protocol.number,
                 address: Address::Ip(address),
+                is_lent: false,
                 v6only: address.is_ipv6() && v6only.unwrap_or(shared),
                 any_family: is_any,
             }

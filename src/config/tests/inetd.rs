@@ -75,7 +75,7 @@ fn a_dot_separates_user_and_group_and_numbers_are_names() {
 fn what_is_neither_wait_nor_nowait_is_taken_as_nowait() {
     let line = |wait: &str| POP3.replace("nowait", wait);
     for (word, wait, said) in [
-        ("wait", Wait::Yes, vec![code::NOT_SUPPORTED]),
+        ("wait", Wait::Yes, vec![]),
         ("NoWait", Wait::No, vec![]),
         ("nowait.40", Wait::No, vec![code::NOWAIT_LIMIT]),
         ("nowait/40", Wait::No, vec![code::NOWAIT_LIMIT]),

@@ -5,6 +5,7 @@ mod stream;
 mod time;
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::engine::Engine;
@@ -33,6 +34,23 @@ pub(super) fn serve(engine: &Rc<RefCell<Engine>>, visitor: Visitor, service: Int
         Internal::Tcpmux => {
             engine.borrow_mut().uncount(visitor.service, visitor.peer.source);
         }
+    }
+}
+
+/// What a dgram service says to one datagram from `_from`; `None`: nothing.
+pub(super) const fn reply(
+    service: Internal,
+    _datagram: &[u8],
+    _from: SocketAddr,
+) -> Option<Vec<u8>> {
+    match service {
+        Internal::Discard => None,
+        // Left out when the files are read.
+        Internal::Echo
+        | Internal::Chargen
+        | Internal::Daytime
+        | Internal::Time
+        | Internal::Tcpmux => None,
     }
 }
 

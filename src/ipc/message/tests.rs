@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..26_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..27_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -73,6 +73,7 @@ fn every_message_survives_the_wire() {
             ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
             ToMonitor::Sensed { service, peer: address },
             ToMonitor::NoId { service, why: NoId::Timeout, peer: address },
+            ToMonitor::Serve { ticket, service, socket: SocketIndex(9), peer },
             ToMonitor::Began { ticket, service, peer },
             ToMonitor::Ended { ticket, how: Ending::CutOff, received: 1, sent: u64::MAX },
             ToMonitor::Answered { service, peer },
@@ -90,7 +91,8 @@ fn every_message_survives_the_wire() {
                 log_processes: 15,
             },
             ToEngine::Listener { socket: SocketIndex(9) },
-            ToEngine::Running { ticket, service, peer },
+            ToEngine::Running { ticket, service, peer, lent: None },
+            ToEngine::Running { ticket, service, peer, lent: Some(SocketIndex(9)) },
             ToEngine::LockOut { peer: address, seconds: 60 },
             ToEngine::Commit { generation: Generation(1) },
             ToEngine::NotStarted { ticket },

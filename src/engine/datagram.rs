@@ -1,0 +1,181 @@
+//! Datagrams that are read here: those of internal services and sensors.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::admit::Peer;
+use crate::admit::Welcome;
+use crate::engine::Engine;
+use crate::engine::decide::Caller;
+use crate::engine::internal;
+use crate::engine::visit;
+use crate::ipc::ToMonitor;
+use crate::plan::Denial;
+use crate::plan::Duty;
+use crate::plan::ServiceIndex;
+use crate::plan::SocketIndex;
+use crate::plan::Source;
+use crate::sys::datagram;
+use crate::sys::datagram::Received;
+
+/// The longest datagram there can be, in bytes.
+pub(super) const LONGEST: usize = 65_535;
+
+/// How many datagrams of one service are read before the others get their turn.
+const DATAGRAMS_A_TURN: usize = 64;
+
+/// Reads what has come to a door, as far as its turn goes.
+pub(super) fn read(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: SocketIndex) {
+    let mut buffer = std::mem::take(&mut engine.borrow_mut().buffer);
+    for _ in 0..DATAGRAMS_A_TURN {
+        let mut inner = engine.borrow_mut();
+        let Some(received) = inner.next_datagram(service, socket, &mut buffer) else { break };
+        let bytes = buffer.get(..received.length).unwrap_or_default();
+        let at = Arrival { service, socket, received };
+        let own = received.to.map(|own| own.to_canonical());
+        let caller = Caller::sender(service, received.from, own);
+        match inner.decide(caller) {
+            Some(Ok(Welcome::In)) => inner.answer_datagram(at, bytes),
+            Some(Ok(Welcome::NameDecides)) => {
+                inner.begin_visit(service);
+                let engine = Rc::clone(engine);
+                tokio::task::spawn_local(by_name(engine, caller, at, bytes.to_vec()));
+            }
+            Some(Err(why)) => inner.report_sender(service, received.from, why),
+            None => break,
+        }
+    }
+    engine.borrow_mut().buffer = buffer;
+}
+
+/// A datagram whose sender's name decides.
+async fn by_name(engine: Rc<RefCell<Engine>>, caller: Caller, at: Arrival, bytes: Vec<u8>) {
+    let Arrival { service, received, .. } = at;
+    match visit::ask_for_name(&engine, caller, || None).await {
+        Some(Ok(())) => engine.borrow_mut().answer_datagram(at, &bytes),
+        Some(Err(why)) => engine.borrow_mut().report_sender(service, received.from, why),
+        None => {}
+    }
+    engine.borrow_mut().end_visit(service);
+}
+
+/// A datagram that has been read, and where.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    service: ServiceIndex,
+    socket: SocketIndex,
+    received: Received,
+}
+
+impl Caller {
+    /// The sender of a datagram.
+    pub(super) fn sender(service: ServiceIndex, from: SocketAddr, own: Option<IpAddr>) -> Self {
+        let address = from.ip().to_canonical();
+        let mapped = from.is_ipv6() && address.is_ipv4();
+        let peer = Peer { source: Source::Ip(address), mapped };
+        Self { service, peer, own, failures: 0 }
+    }
+}
+
+impl Engine {
+    /// The next datagram for a service; `None` when there is none, or none may be taken.
+    fn next_datagram(
+        &mut self,
+        service: ServiceIndex,
+        socket: SocketIndex,
+        buffer: &mut [u8],
+    ) -> Option<Received> {
+        if !self.is_due(service) {
+            return None;
+        }
+        let state = self.doors.get_mut(&service)?;
+        let received = datagram::receive(state.listener(socket)?, buffer).ok()?;
+        state.take_turn();
+        Some(received)
+    }
+
+    /// Answers a datagram that has been let in, from the address that it was sent to. What
+    /// cannot be sent is lost, as on any wire.
+    fn answer_datagram(&mut self, at: Arrival, bytes: &[u8]) {
+        let Arrival { service, socket, received } = at;
+        let Some(state) = self.doors.get(&service) else { return };
+        let Some(listener) = state.listener(socket) else { return };
+        let Duty::Reply(internal) = state.door.duty else { return };
+        let Received { from, to, .. } = received;
+        if let Some(reply) = internal::reply(internal, bytes, from) {
+            datagram::send(listener, &reply, from, to).ok();
+        }
+        if state.door.reports_answers {
+            let peer = Source::Ip(from.ip().to_canonical());
+            self.port.send(&ToMonitor::Answered { service, peer }, None);
+        }
+    }
+
+    /// Reports that a datagram was refused. By its address a sender is refused for every
+    /// datagram anew; the log hears of it once a minute (ACC-8).
+    pub(super) fn report_sender(&mut self, service: ServiceIndex, from: SocketAddr, why: Denial) {
+        if why == Denial::Address && !self.told.is_news(service, from, Instant::now()) {
+            return;
+        }
+        self.report(service, Source::Ip(from.ip().to_canonical()), why);
+    }
+}
+
+/// Refusals that the log has heard of, not long ago.
+#[derive(Debug, Default)]
+pub(super) struct Told(HashMap<(ServiceIndex, SocketAddr), Instant>);
+
+impl Told {
+    /// How long nothing more is said about the same sender at the same door (ACC-8).
+    const SILENCE: Duration = Duration::from_secs(60);
+
+    /// Senders that are remembered, at most. Addresses of datagrams can be forged, and a flood
+    /// of them is no reason to be silent about the next one.
+    const MOST: usize = 1024;
+
+    /// Whether this is worth a line; then it is remembered.
+    fn is_news(&mut self, service: ServiceIndex, from: SocketAddr, now: Instant) -> bool {
+        let is_recent = |at: &Instant| now.duration_since(*at) < Self::SILENCE;
+        if self.0.get(&(service, from)).is_some_and(is_recent) {
+            return false;
+        }
+        if self.0.len() >= Self::MOST {
+            self.0.retain(|_, at| is_recent(at));
+        }
+        if self.0.len() >= Self::MOST {
+            self.0.clear();
+        }
+        self.0.insert((service, from), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acc_8_a_sender_is_news_once_a_minute_at_each_door() {
+        let (mut told, start) = (Told::default(), Instant::now());
+        let from = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let mut is_news = |service, port, seconds| {
+            told.is_news(ServiceIndex(service), from(port), start + Duration::from_secs(seconds))
+        };
+        assert!(is_news(1, 5, 0) && is_news(2, 5, 0) && is_news(1, 6, 0));
+        assert!(!is_news(1, 5, 59));
+        assert!(is_news(1, 5, 60) && !is_news(1, 5, 119));
+    }
+
+    #[test]
+    fn however_many_there_are_only_so_many_are_remembered() {
+        let (mut told, now) = (Told::default(), Instant::now());
+        for number in 0..5000 {
+            let from = SocketAddr::from((std::net::Ipv4Addr::from_bits(number), 5));
+            assert!(told.is_news(ServiceIndex(1), from, now));
+            assert!(told.0.len() <= Told::MOST);
+        }
+    }
+}
