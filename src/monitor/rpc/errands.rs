@@ -11,24 +11,18 @@ use crate::plan::Rpc;
 /// All that rpcbind is told when a service is served; nothing, unless it is an RPC service.
 pub(in crate::monitor) fn registration(active: &Active) -> Vec<Errand> {
     let Some(Rpc { program, versions }) = &active.service.rpc else { return Vec::new() };
-    let mut found: Vec<Errand> = Vec::new();
-    for Listener { key, fd, .. } in &active.listeners {
-        let local = SockRef::from(fd).local_addr().ok().and_then(|address| address.as_socket());
-        let Some(local) = local else { continue };
-        for (netid, address) in transports(active.service.protocol, local, key.v6only) {
-            // It knows one address for each transport: the first.
-            if found.iter().all(|errand| errand.netid != netid) {
-                found.push(Errand {
-                    deed: Deed::Set,
-                    program: *program,
-                    versions: versions.clone(),
-                    netid: netid.to_owned(),
-                    address: universal(address),
-                });
-            }
-        }
-    }
-    found
+    // It has one socket: rpcbind knows one address for each transport.
+    let Some(Listener { key, fd, .. }) = active.listeners.first() else { return Vec::new() };
+    let local = SockRef::from(fd).local_addr().ok().and_then(|address| address.as_socket());
+    let transports = local.map(|local| transports(active.service.protocol, local, key.v6only));
+    let errand = |(netid, address): (&str, SocketAddr)| Errand {
+        deed: Deed::Set,
+        program: *program,
+        versions: versions.clone(),
+        netid: netid.to_owned(),
+        address: universal(address),
+    };
+    transports.into_iter().flatten().map(errand).collect()
 }
 
 /// The errand that takes back what `errand` has done.
