@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::engine::Engine;
@@ -21,12 +21,12 @@ use crate::plan::BannerKind;
 use crate::plan::ServiceIndex;
 use crate::sys::socket;
 
-/// How long a client may take to read a banner; the original waited for ever, with everybody
-/// else behind it (BAN-4).
+/// How long a client may take to read a piece of a banner, and the disk to give it; the original
+/// waited for ever, with everybody else behind it (BAN-4).
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of a banner is shown, in bytes.
-const LONGEST: u64 = 1 << 20;
+/// How much of a banner is in memory at a time, in bytes. Most are a fraction of it.
+const PIECE: u64 = 256 << 10;
 
 /// Sends one banner. A file that cannot be opened or read is skipped (BAN-3).
 pub(super) async fn show(
@@ -38,15 +38,48 @@ pub(super) async fn show(
     let (promise, answer) = oneshot::channel();
     engine.borrow_mut().ask_for_banner(service, kind, promise);
     let Ok(Some(file)) = answer.await else { return Ok(()) };
-    let turns = Arc::clone(&engine.borrow().readers);
-    let Ok(turn) = turns.acquire_owned().await else { return Ok(()) };
-    let text = aside(move || {
-        let text = read(file);
+    let mut banner = Banner { file: file.into(), left: None };
+    loop {
+        let turns = Arc::clone(&engine.borrow().readers);
+        let Ok(Some(piece)) = timeout(PATIENCE, next(banner, turns)).await else { return Ok(()) };
+        let (text, rest) = piece;
+        if text.is_empty() {
+            return Ok(());
+        }
+        timeout(PATIENCE, send(client, &text)).await??;
+        banner = rest;
+    }
+}
+
+/// A file that is being shown, and how much of it is left: what is written to it meanwhile does
+/// not count, or there might be no end of it.
+struct Banner {
+    file: File,
+    left: Option<u64>,
+}
+
+impl Banner {
+    fn read(mut self) -> io::Result<(Vec<u8>, Self)> {
+        let left = match self.left {
+            Some(left) => left,
+            None => self.file.metadata()?.len(),
+        };
+        let mut text = Vec::new();
+        let length = Read::by_ref(&mut self.file).take(left.min(PIECE)).read_to_end(&mut text)?;
+        self.left = Some(left - length as u64);
+        Ok((text, self))
+    }
+}
+
+/// The next piece of a banner, and the rest; empty at its end. `None`: it cannot be read.
+async fn next(banner: Banner, turns: Arc<Semaphore>) -> Option<(Vec<u8>, Banner)> {
+    let turn = turns.acquire_owned().await.ok()?;
+    let piece = aside(move || {
+        let piece = banner.read();
         drop(turn);
-        text
+        piece
     });
-    let Some(Ok(text)) = text.await else { return Ok(()) };
-    timeout(PATIENCE, send(client, &text)).await?
+    piece.await?.ok()
 }
 
 impl Engine {
@@ -66,12 +99,6 @@ impl Engine {
         self.port.send(&ToMonitor::Banner { number, service, kind }, None);
         self.wake.notify_one();
     }
-}
-
-fn read(file: OwnedFd) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::from(file).take(LONGEST).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 /// Sends everything without ever making the socket non-blocking: the server would inherit that.

@@ -90,6 +90,16 @@ def test_clients_that_do_not_read_a_large_banner_hold_up_nobody(mk):
         s.close()
 
 
+@covers("BAN-2", "BAN-4")
+def test_a_banner_of_ten_megabytes_is_shown_as_it_is(daemon):
+    a = free_port()
+    text = os.urandom(10_000_000)
+    with open(daemon.path("ban"), "wb") as f:
+        f.write(text)
+    daemon.boot(cat("a", a, banner=daemon.path("ban")), up=[a])
+    assert talk(a, b"the end") == text + b"the end"
+
+
 @covers("BAN-2", "LIM-1")
 def test_limits_count_clients_of_services_with_banners(mk):
     xd, a = mk(), free_port()

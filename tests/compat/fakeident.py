@@ -1,4 +1,4 @@
-"""A stand-in for an ident server (RFC 1413) on 127.0.0.1; only used in a private network namespace."""
+"""A stand-in for an ident server (RFC 1413); only used in a private network namespace."""
 import socket
 import threading
 
@@ -8,11 +8,11 @@ PORT = 113
 class Host:
     """Calls `answer(connection, ports)` for each query; whatever is not closed there is held."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, address="127.0.0.1"):
         self.answer, self.queries, self.held = answer, [], []
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", PORT))
+        self.listener.bind((address, PORT))
         self.listener.listen(200)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
