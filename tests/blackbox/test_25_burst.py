@@ -10,6 +10,7 @@ from procs import daemon_processes, fds, reset_on_close, rss, zombies
 
 ENDLESS = dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
 MANY = int(os.environ.get("MANY_CONNECTIONS", "100000"))
+MANY_REFUSED = int(os.environ.get("MANY_REFUSED", "20000"))
 RSS_LIMIT = 4096                        # KiB, of the monitor
 
 
@@ -39,11 +40,11 @@ def test_a_thousand_clients_at_once_are_all_served(xd):
     assert wait_until(lambda: not zombies(xd.proc.pid))
 
 
-def customer(port, source, n):
+def customer(port, number, n):
     """n connections to a server that says nothing and ends."""
     for _ in range(n):
         with reset_on_close(socket.socket()) as s:
-            s.bind((source, 0))
+            s.bind(("127.0.0.%d" % (number + 2), 0))
             s.connect(("127.0.0.1", port))
             try:
                 while s.recv(64):
@@ -52,15 +53,28 @@ def customer(port, source, n):
                 pass
 
 
-def serve(port, n, clients=4):
-    """n connections by several processes; fails if one of them does."""
+def unwelcome(ports, number, n):
+    """n connections from 65,536 addresses in turn; each is refused, by one service after the other."""
+    for i in range(n):
+        with reset_on_close(socket.socket()) as s:
+            s.bind(("127.%d.%d.%d" % (number + 1, i >> 8 & 255, i & 255), 0))
+            s.connect(("127.0.0.1", ports[i % len(ports)]))
+            try:
+                assert s.recv(64) == b""
+            except ConnectionResetError:
+                pass
+
+
+def by_several(target, port, n, clients=4):
+    """n connections by several processes, and how many that were; fails if one of them does."""
     ctx = multiprocessing.get_context("fork")
-    them = [ctx.Process(target=customer, args=(port, "127.0.0.%d" % (i + 2), n // clients)) for i in range(clients)]
+    them = [ctx.Process(target=target, args=(port, i, n // clients)) for i in range(clients)]
     for p in them:
         p.start()
     for p in them:
-        p.join(300)
+        p.join(1800)
     assert [p.exitcode for p in them] == [0] * clients
+    return n // clients * clients
 
 
 def footprint(xd):
@@ -74,10 +88,28 @@ def footprint(xd):
 def test_many_connections_leave_nothing_behind(xd):
     a = free_port()
     xd.start(service("a", a, server="/bin/true", **ENDLESS), expect=[a])
-    serve(a, MANY // 20)
+    by_several(customer, a, MANY // 20)
     before = footprint(xd)
-    serve(a, MANY)
+    by_several(customer, a, MANY)
+    stays_flat(xd, before)
+
+
+def test_many_refused_leave_nothing_behind(xd, ports):
+    """By address, by limits and by the load, with a line each."""
+    reasons = [dict(only_from="10.0.0.0"), dict(no_access="127.0.0.0"), dict(instances="0"), dict(per_source="0"), dict(max_load="-1")]
+    ps = ports(len(reasons))
+    xd.start(logdefaults(xd) + "".join(cat("s%d" % i, p, cps="0 0", **why) for i, (p, why) in enumerate(zip(ps, reasons))),
+             expect=ps, filelog=False)
+    n = by_several(unwelcome, ps, MANY_REFUSED // 4)
+    before = footprint(xd)
+    n += by_several(unwelcome, ps, MANY_REFUSED)
+    stays_flat(xd, before)
+    assert wait_until(lambda: len(xd.raw_log()) == n, 30)
+
+
+def stays_flat(xd, before):
     after = footprint(xd)
+    print({pid: (before[pid][0], after[pid][0], len(after[pid][1] or [])) for pid in before})
     assert before.keys() == after.keys(), "the engine was replaced"
     for pid in after:
         assert after[pid][1] == before[pid][1], "descriptors leaked"
