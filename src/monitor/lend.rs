@@ -52,11 +52,9 @@ impl Monitor {
         let protocol = if service.socket_type == SocketType::Stream { "TCP" } else { "UDP" };
         let ends = Ends { protocol, host: peer, remote: None, local: socket::local_end(fd) };
         let mishaps = self.mishaps.1.as_fd();
+        let server = Server::new(ticket, index, Rc::clone(&service), peer).with_socket(number);
         match spawn::fork(&mut self.spawner, mishaps, launch, fd, ticket, &ends) {
-            Ok(started) => {
-                let server = Server::new(ticket, index, service, peer);
-                self.started(started, server.with_socket(number));
-            }
+            Ok(started) => self.started(started, server),
             Err(errno) => {
                 // What was to be served is still in the socket: the engine tries again.
                 tracing::error!("{}: fork failed: {}", service.id, super::words(errno));

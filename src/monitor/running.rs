@@ -41,7 +41,8 @@ pub(super) struct Running {
 }
 
 impl Server {
-    /// A server that has just been started.
+    /// A server that is about to be started: its duration counts from here, however late fork(2)
+    /// comes back.
     #[must_use]
     pub(super) fn new(
         ticket: Ticket,

@@ -217,8 +217,9 @@ impl Monitor {
         }
         let ends = Ends { protocol: "TCP", host: peer, remote, local };
         let (socket, mishaps) = (connection.as_fd(), self.mishaps.1.as_fd());
+        let server = Server::new(ticket, index, Rc::clone(&service), peer);
         match fork(&mut self.spawner, mishaps, launch, socket, ticket, &ends) {
-            Ok(started) => self.started(started, Server::new(ticket, index, service, peer)),
+            Ok(started) => self.started(started, server),
             Err(errno) => {
                 let failures = failures.saturating_add(1);
                 let waiting = Waiting { ticket, index, service, peer, connection, failures };

@@ -230,7 +230,7 @@ def test_json_has_limits_and_is_rotated_as_a_file(xd):
     os.rename(log, log + ".1")
     xd.reload(text)
     served(a)
-    assert len(wait_events(log, 2)) == 2
+    assert wait_until(lambda: {e["event"] for e in wait_events(log, 2)} == {"START", "EXIT"})
 
 
 # ---------------------------------------------------------------- the journal
