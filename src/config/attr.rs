@@ -666,7 +666,7 @@ pub const TABLE: &[Row] = &[
         extension: true,
         default: "socket",
         summary: "where the standard error of the server goes",
-        text: "socket: to the client, like its standard output. log: to the journal, under the id of the service; without a journal, and with `-d`, to the standard error of the daemon. It never goes to the file of `log_type`, whose lines no server shall forge. null: nowhere.",
+        text: "`socket`: to the client, like its standard output. `log`: to the journal, under the id of the service; without a journal, and with `-d`, to the standard error of the daemon. `null`: nowhere. It never goes to the file of `log_type`, whose lines no server shall forge.",
         spec: "PARSE-12",
         ..SCALAR
     },
