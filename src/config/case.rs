@@ -57,7 +57,7 @@ impl Case<'_> {
                 nodelay: draft.flag(Flag::NoDelay).is_some(),
                 keepalive: draft.flag(Flag::KeepAlive).is_some(),
             },
-            wait: match (wait?, draft.flag(Flag::Intercept)) {
+            wait: match (wait? && !self.is_behind_tcpmux(), draft.flag(Flag::Intercept)) {
                 (false, _) => Wait::No,
                 (true, None) => Wait::Yes,
                 (true, Some(_)) => Wait::Intercepted,

@@ -41,6 +41,8 @@ pub(super) struct Visitor {
     pub(super) peer: Peer,
     /// How often its server could not be forked (RETRY-1).
     pub(super) failures: u8,
+    /// What it is told first of all when it is let in (MUX-2).
+    pub(super) greeting: &'static [u8],
 }
 
 impl Visitor {
@@ -157,7 +159,8 @@ impl Engine {
         let is_ipv4 = source.ip().is_some_and(|address| address.is_ipv4());
         let mapped = is_ipv4 && state.is_dual_stack();
         let peer = Peer { source, mapped };
-        self.returned.push(Visitor { service, socket: connection.into(), peer, failures });
+        let (socket, greeting) = (connection.into(), b"".as_slice());
+        self.returned.push(Visitor { service, socket, peer, failures, greeting });
     }
 
     /// Whose socket this is, and what is done there.
@@ -230,7 +233,7 @@ impl Engine {
 
     /// Orders a server for a client that has been let in.
     fn hand_over(&mut self, visitor: Visitor) {
-        let Visitor { service, socket, peer, failures } = visitor;
+        let Visitor { service, socket, peer, failures, .. } = visitor;
         let ticket = self.new_ticket(service, peer.source);
         let start = ToMonitor::Start { ticket, service, peer: peer.source, failures };
         self.port.send(&start, Some(OwnedFd::from(socket)));
@@ -244,7 +247,8 @@ fn visitor(service: ServiceIndex, socket: Socket, address: SocketAddr) -> Visito
     if mapped {
         socket::become_ipv4(&socket);
     }
-    Visitor { service, socket, peer: Peer { source: Source::Ip(canonical), mapped }, failures: 0 }
+    let peer = Peer { source: Source::Ip(canonical), mapped };
+    Visitor { service, socket, peer, failures: 0, greeting: b"" }
 }
 
 /// Why accept(2) brought no client.

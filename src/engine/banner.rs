@@ -46,7 +46,7 @@ pub(super) async fn show(
         if text.is_empty() {
             return Ok(());
         }
-        timeout(PATIENCE, send(client, &text)).await??;
+        say(client, &text).await?;
         banner = rest;
     }
 }
@@ -80,6 +80,11 @@ async fn next(banner: Banner, turns: Arc<Semaphore>) -> Option<(Vec<u8>, Banner)
         piece
     });
     piece.await?.ok()
+}
+
+/// Says something to a client, who has so long to read it.
+pub(super) async fn say(client: &Socket, text: &[u8]) -> io::Result<()> {
+    timeout(PATIENCE, send(client, text)).await?
 }
 
 impl Engine {

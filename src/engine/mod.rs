@@ -19,6 +19,7 @@ mod moment;
 mod names;
 mod relay;
 mod session;
+mod tcpmux;
 mod visit;
 mod watch;
 mod wrap;

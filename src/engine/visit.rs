@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use crate::admit::wrap::Need;
 use crate::admit::{self, ClientName, Welcome};
 use crate::engine::Engine;
 use crate::engine::accept::{Visitor, enter};
-use crate::engine::banner::show;
+use crate::engine::banner::{say, show};
 use crate::engine::decide::Caller;
 use crate::engine::ident;
 use crate::engine::names;
@@ -48,6 +49,33 @@ pub(super) async fn by_name(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let service = visitor.service;
     let verdict = Ok(Welcome::NameDecides);
     let entered = decided(&engine, visitor, DoorBanners::default(), verdict).await;
+    engine.borrow_mut().end_visit(service);
+    if let Some(visitor) = entered {
+        identify(engine, visitor).await;
+    }
+}
+
+/// A client that has asked tcpmux for this service: from here on all is as at a door of its own,
+/// but that `banner` comes too late (BAN-5). Where too many wait already it is sent away, as by a
+/// backlog that is full.
+pub(super) async fn through_tcpmux(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
+    let service = visitor.service;
+    if !engine.borrow().has_room(service) {
+        return;
+    }
+    engine.borrow_mut().begin_visit(service);
+    loop {
+        let turn = engine.borrow_mut().next_turn(service);
+        let Some(wait) = turn else { break };
+        sleep(wait).await;
+    }
+    let banners = engine.borrow().doors.get(&service).map(|state| state.door.banners);
+    let verdict = engine.borrow_mut().decide(visitor.caller());
+    let mut entered = None;
+    if let (Some(banners), Some(verdict)) = (banners, verdict) {
+        let left = DoorBanners { always: false, ..banners };
+        entered = decided(&engine, visitor, left, verdict).await;
+    }
     engine.borrow_mut().end_visit(service);
     if let Some(visitor) = entered {
         identify(engine, visitor).await;
@@ -165,13 +193,14 @@ async fn let_in(
     banners: DoorBanners,
 ) -> Option<Visitor> {
     let (service, peer) = (visitor.service, visitor.peer.source);
-    if banners.success {
-        // A client that does not want to read it gets its server all the same.
-        let shown = show(engine, service, BannerKind::Success, &visitor.socket).await;
-        if shown.is_err_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
-            engine.borrow_mut().uncount(service, peer);
-            return None;
-        }
+    // A client that does not want to read this gets its server all the same.
+    let mut shown = say(&visitor.socket, visitor.greeting).await;
+    if shown.is_ok() && banners.success {
+        shown = show(engine, service, BannerKind::Success, &visitor.socket).await;
+    }
+    if shown.is_err_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
+        engine.borrow_mut().uncount(service, peer);
+        return None;
     }
     Some(visitor)
 }

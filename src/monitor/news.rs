@@ -45,7 +45,7 @@ impl Monitor {
     }
 
     fn announce(&self, news: News) {
-        let count = self.services.count();
+        let count = self.services.available();
         match news {
             News::Started => {
                 let plural = if count == 1 { "" } else { "s" };

@@ -95,7 +95,7 @@ impl Monitor {
             }
         }
         self.logs = logs;
-        if self.services.count() == 0 && !self.options.stay_alive {
+        if self.services.available() == 0 && !self.options.stay_alive {
             tracing::error!(critical = true, "no services. Exiting...");
             return Err(None);
         }

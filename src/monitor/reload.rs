@@ -89,7 +89,7 @@ impl Monitor {
                 tracing::warn!(
                     "reconfiguration failed: {why}; the old configuration stays in force"
                 );
-                notify::ready(self.services.count());
+                notify::ready(self.services.available());
                 notify::status("the last reload failed: the old configuration is in force");
             }
         }
@@ -441,7 +441,7 @@ impl Monitor {
             let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
             self.news = Some(News::Reconfigured { new, old, dropped });
         }
-        if self.services.count() == 0 && !self.options.stay_alive {
+        if self.services.available() == 0 && !self.options.stay_alive {
             self.leave_when_quiet();
         }
     }

@@ -235,6 +235,12 @@ impl Services {
         self.active.len()
     }
 
+    /// How many of them clients can connect to: not those behind tcpmux.
+    #[must_use]
+    pub(super) fn available(&self) -> usize {
+        self.active.values().filter(|active| !active.listeners.is_empty()).count()
+    }
+
     /// How many descriptors they keep open together (START-15).
     #[must_use]
     pub(super) const fn descriptors(&self) -> usize {

@@ -86,6 +86,30 @@ pub(super) fn fork(
     spawner.spawn(&recipe, mishaps)
 }
 
+/// Whether clients can come to a service by a port.
+enum WayIn {
+    Open,
+    /// A tcpmux that is not there any more may have led to it, before a reload.
+    Gone,
+    None,
+}
+
+/// Whether clients can come to `active` by `port`: that of a socket of its own, or behind tcpmux
+/// that of any tcpmux.
+fn way_in(services: &Services, reload: Option<&Reload>, active: &Active, port: u16) -> WayIn {
+    let has_port = |active: &Active| active.listeners.iter().any(|listener| listener.port == port);
+    if active.service.mux.is_none() {
+        return if has_port(active) { WayIn::Open } else { WayIn::None };
+    }
+    let retired = reload.map(|reload| reload.retired.iter()).into_iter().flatten();
+    let leads = |active: &Active| active.service.action.is_tcpmux() && has_port(active);
+    if services.iter().chain(retired).any(|(_, active)| leads(active)) {
+        WayIn::Open
+    } else {
+        WayIn::Gone
+    }
+}
+
 /// Why a rule was not followed to the letter.
 const fn rule_falls_short(line: u32) -> &'static str {
     match line {
@@ -206,8 +230,16 @@ impl Monitor {
         }
         let (local, remote) = (socket::local_end(&connection), socket::remote_end(&connection));
         let port = local.map_or(0, |end| end.port());
-        if !active.listeners.iter().any(|listener| listener.port == port) {
-            return Err(Violation::Contradiction(Kind::Start, "not a connection of this service"));
+        match way_in(&self.services, self.reload.as_ref(), active, port) {
+            WayIn::Open => {}
+            WayIn::Gone => {
+                self.tell_engine(&ToEngine::NotStarted { ticket });
+                return Ok(());
+            }
+            WayIn::None => {
+                let what = "not a connection of this service";
+                return Err(Violation::Contradiction(Kind::Start, what));
+            }
         }
         let peer = remote.map_or(claimed, |end| Source::Ip(end.ip()));
         let service = Rc::clone(&active.service);

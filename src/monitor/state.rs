@@ -114,7 +114,7 @@ impl Monitor {
     }
 
     fn totals(&self, text: &mut String) {
-        let services = self.services.count();
+        let services = self.services.available();
         let used = self.services.descriptors() + self.logs.descriptors();
         let limit = match self.options.process_limit {
             Limit::Unlimited => 0,

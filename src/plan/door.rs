@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::plan::{
-    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Policy, Redirect, Service,
-    ServiceId, SocketIndex, SocketType,
+    Action, DenyTime, Internal, Libwrap, LogField, LogFields, LogTarget, Mux, Policy, Redirect,
+    Service, ServiceId, SocketIndex, SocketType,
 };
 
 /// Names a service between monitor and engine. Given once, kept over reloads, never reused.
@@ -34,6 +34,8 @@ pub struct Door {
     pub wrap: Option<String>,
     pub ident: Ident,
     pub banners: DoorBanners,
+    /// It is behind tcpmux, and has no socket.
+    pub behind: Option<Behind>,
     /// Somebody reads about refusals: report each one.
     pub reports_refusals: bool,
     /// Somebody reads about clients that are answered without a session.
@@ -64,6 +66,14 @@ pub struct Relay {
     pub to: Redirect,
     /// `flags = KEEPALIVE`, for the connection to the target, too (REDIR-1).
     pub keepalive: bool,
+}
+
+/// How clients of tcpmux come to a service (MUX-1, MUX-2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// What they ask for, in any case.
+    pub name: String,
+    pub mux: Mux,
 }
 
 /// When the client's host is asked whose connection it is (RFC 1413).
@@ -144,6 +154,7 @@ impl Door {
                 success: service.banners.success.is_some(),
                 fail: service.banners.fail.is_some(),
             },
+            behind: service.mux.map(|mux| Behind { name: service.name.clone(), mux }),
             reports_refusals: is_logged && !service.log.on_failure.is_empty(),
             reports_answers: is_logged && !service.log.on_success.is_empty(),
             duty,

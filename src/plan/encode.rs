@@ -22,9 +22,9 @@ pub fn decode_doors(bytes: &[u8]) -> Result<Vec<Door>, postcard::Error> {
 mod tests {
     use super::*;
     use crate::plan::{
-        AccessList, DenyTime, DoorBanners, Duty, Hours, Ident, Interval, Limit, Load, Policy,
-        RateAction, RateLimit, Redirect, Relay, ServiceId, ServiceIndex, SocketIndex, SocketType,
-        SourcePrefix,
+        AccessList, Behind, DenyTime, DoorBanners, Duty, Hours, Ident, Interval, Limit, Load, Mux,
+        Policy, RateAction, RateLimit, Redirect, Relay, ServiceId, ServiceIndex, SocketIndex,
+        SocketType, SourcePrefix,
     };
     use std::net::Ipv4Addr;
 
@@ -67,6 +67,7 @@ mod tests {
             wrap: Some("pop3d".into()),
             ident: Ident { on_success: true, on_failure: false, is_required: true },
             banners: DoorBanners { always: true, success: false, fail: true },
+            behind: Some(Behind { name: "POP3".into(), mux: Mux::Plus }),
             reports_refusals: true,
             reports_answers: true,
         }

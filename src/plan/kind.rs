@@ -84,6 +84,12 @@ impl Action {
         }
     }
 
+    /// Whether clients name another service here, behind it (MUX-1).
+    #[must_use]
+    pub const fn is_tcpmux(&self) -> bool {
+        matches!(self, Self::Internal { service: Internal::Tcpmux, .. })
+    }
+
     /// `user` and `group`, as far as they are given.
     #[must_use]
     pub const fn credentials(&self) -> Option<&Credentials> {
@@ -170,7 +176,7 @@ impl fmt::Display for Rpc {
 }
 
 /// How a service behind tcpmux is entered (MUX-2); it has no socket of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mux {
     /// `type = TCPMUX`: the server speaks first.
     Plain,

@@ -21,7 +21,7 @@ pub use access::AccessList;
 pub use change::{Change, changes};
 pub use denial::{Denial, NoId};
 pub use deny_list::{DenyList, Listed};
-pub use door::{Door, DoorBanners, Duty, Ident, Relay, ServiceIndex};
+pub use door::{Behind, Door, DoorBanners, Duty, Ident, Relay, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
 pub use hours::{Hours, Interval, Load};
 pub use kind::{Action, DenyTime, Internal, Libwrap, Mux, Protocol, Rpc, SocketType, Wait};

@@ -135,7 +135,7 @@ def test_tcpmux_client_address_check(xd):
     xd.boot(internal("tcpmux", m), mux("deny", only_from="127.0.0.9"), mux("inst", instances="0"),
             mux("ban", banner=ban, banner_success=suc), up=[m])
     assert talk(m, b"deny\r\n") == b""
-    assert talk(m, b"inst\r\n") == b"I am inst\n"
+    assert talk(m, b"inst\r\n") == (b"I am inst\n" if ORIGINAL else b"")     # a successor looks at all limits
     assert talk(m, b"ban\r\n") == b"SUC\nI am ban\n"
 
 

@@ -20,7 +20,7 @@ impl Case<'_> {
     /// What cannot stand together (CHK-8 to CHK-12, CHK-14).
     pub(super) fn fits_together(&mut self, transport: &Transport, wait: bool) {
         self.redirect_fits(transport, wait);
-        self.mux_fits(transport);
+        self.mux_fits(transport, wait);
         self.is_not_labeled();
         let name = self.name.text();
         let internal = self.is_internal();
@@ -98,7 +98,7 @@ impl Case<'_> {
     }
 
     /// CHK-8
-    fn mux_fits(&mut self, transport: &Transport) {
+    fn mux_fits(&mut self, transport: &Transport, wait: bool) {
         let Some((span, _)) = self.mux_type() else { return };
         let name = self.name.text();
         let say = |message: &str, wanted: &str| {
@@ -114,6 +114,10 @@ impl Case<'_> {
         }
         if transport.protocol.number != Protocol::TCP {
             self.notes.push(say("TCPMUX needs `protocol = tcp`", "tcp in protocol."));
+        }
+        if let Some(span) = self.draft.waits.map(|at| at.span).filter(|_| wait) {
+            let message = "`wait = yes` has no effect behind tcpmux: each client gets a server";
+            self.notes.push(Diagnostic::warning(code::NO_EFFECT, span, message));
         }
     }
 
@@ -177,22 +181,9 @@ impl Case<'_> {
     /// asks, and what it is.
     pub(in crate::config) fn unserved(&self, service: &Service) -> Option<(Span, &'static str)> {
         let draft = self.draft;
-        let kind = |kind| draft.types.iter().find(|at| at.value == kind).map(|at| at.span);
         let protocol = draft.protocol.as_ref().map(|at| at.span);
         let socket_type = draft.socket_type.map(|at| at.span).or(protocol);
         let socket_type = socket_type.unwrap_or(self.name.span);
-        match service.action {
-            Action::Internal { service: Internal::Tcpmux, .. } => {
-                return Some((kind(ServiceType::Internal)?, "services behind tcpmux"));
-            }
-            Action::Redirect { .. }
-            | Action::Start { .. }
-            | Action::Internal { .. }
-            | Action::Sensor { .. } => {}
-        }
-        if let Some((span, _)) = self.mux_type() {
-            return Some((span, "services behind tcpmux"));
-        }
         let tcp = service.protocol == Protocol::TCP;
         match service.socket_type {
             SocketType::Dgram

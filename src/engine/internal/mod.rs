@@ -11,6 +11,7 @@ use std::rc::Rc;
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
 use crate::engine::session;
+use crate::engine::tcpmux;
 use crate::ipc::ToMonitor;
 use crate::plan::Internal;
 use crate::sys::clock;
@@ -30,9 +31,9 @@ pub(super) fn serve(engine: &Rc<RefCell<Engine>>, visitor: Visitor, service: Int
             let number = time::time(clock::wall_seconds());
             engine.borrow_mut().answer(&visitor, &number);
         }
-        // Left out when the files are read.
         Internal::Tcpmux => {
-            engine.borrow_mut().uncount(visitor.service, visitor.peer.source);
+            let (same, peer) = (Rc::clone(engine), visitor.peer);
+            session::begin(engine, visitor, |client, _| tcpmux::serve(same, peer, client));
         }
     }
 }
