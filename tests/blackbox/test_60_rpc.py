@@ -5,8 +5,10 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -253,6 +255,57 @@ def test_a_reload_tells_an_rpcbind_that_has_forgotten(xd, rpcbind):
     xd.reload(entry)
     assert port_of(rpcbind.known(P)) == port
     assert alive(pid)
+
+
+# ------------------------------------------------ real servers, over UDP
+
+UDP = dict(socket_type="dgram", protocol="udp", wait="yes", user="root", bind=None, type="RPC")
+
+
+def utmp(user, line, host):
+    """A record of utmp(5): somebody is logged in."""
+    return struct.pack("<hxxi32s4s32s256s2hi2i4i20x", 7, os.getpid(), line, b"1", user, host, 0, 0, 0, int(time.time()), 0,
+                       0, 0, 0, 0)
+
+
+def ask(*command):
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return run.stdout + run.stderr
+
+
+@covers("RPC-1", "RPC-3", "WAIT-3")
+def test_rstatd_and_rusersd_are_found_and_answer(daemon, rpcbind):
+    with open("/run/utmp", "wb") as f:
+        f.write(utmp(b"alice", b"tty1", b"somewhere"))
+    daemon.boot(logdefaults(daemon), service("rstatd", server="/usr/sbin/rpc.rstatd", rpc_version="2-3", **UDP),
+                service("rusersd", server="/usr/sbin/rpc.rusersd", rpc_version="2", **UDP), timeout=20)
+    for program, version in ((100001, 2), (100001, 3), (100002, 2)):
+        said = ask("rpcinfo", "-u", "127.0.0.1", str(program), str(version))
+        assert said == "program %d version %d ready and waiting\n" % (program, version)
+    assert "1 user, load " in ask("rup", "127.0.0.1")
+    assert ask("rusers", "127.0.0.1").split() == ["localhost", "alice"]
+    daemon.wait_log("^START: rstatd pid=[0-9]+ from=")
+    daemon.wait_log("^START: rusersd pid=[0-9]+ from=")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait_exit() == 0
+    assert not rpcbind.known() & {100001, 100002}
+    assert not [p for p in children(os.getpid()) if comm(p).startswith("rpc.")]
+
+
+@covers("RPC-4", "RELOAD-2")
+def test_both_halves_of_a_program_come_and_go_by_themselves(xd, rpcbind):
+    half = dict(server="/usr/sbin/rpc.rstatd", rpc_version="3", type="RPC", bind=None)
+    tcp = service("rstatd", id="tcp", **half)
+    udp = service("rstatd", id="udp", **dict(UDP, **half))
+    xd.boot(tcp, udp)
+    both = rpcbind.known(100001)
+    assert set(both) == {(3, "tcp"), (3, "tcp6"), (3, "udp"), (3, "udp6")}
+    xd.reload(udp)
+    left = rpcbind.known(100001)
+    assert set(left) == {(3, "udp"), (3, "udp6")} and left.items() <= both.items()
+    assert ask("rpcinfo", "-u", "127.0.0.1", "100001", "3").endswith("ready and waiting\n")
+    xd.reload(tcp)
+    assert set(rpcbind.known(100001)) == {(3, "tcp"), (3, "tcp6")}
 
 
 # ------------------------------------------------ rpcbind is not there, or bad company
