@@ -28,6 +28,7 @@ pub(crate) fn machine() -> Table {
         move |(name, port): (&str, u16)| ((name.to_owned(), protocol.to_owned()), port)
     };
     let programs = [
+        "/bin/date",
         "/usr/bin/check_mk_agent",
         "/usr/bin/git",
         "/usr/bin/rsync",
