@@ -9,6 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level as Severity, Metadata, Subscriber};
 
+use crate::log::Room;
 use crate::log::look::Look;
 use crate::log::queue::{Queue, Trouble};
 use crate::log::stamp::Stamps;
@@ -130,7 +131,17 @@ impl DaemonLog {
         self.write_out(&mut self.state(), Some(until));
     }
 
-    /// When [`Self::flush`] should be called again, if messages wait.
+    /// [`Self::flush`] should be called when this has room.
+    pub fn room(&self) -> Option<Room> {
+        let open = self.state();
+        match &open.sink {
+            _ if !open.queue.wants_room() => None,
+            Sink::Lines(outlet, _) => Some(Arc::clone(outlet) as Room),
+            Sink::Syslog(syslog, _) => syslog.room(),
+        }
+    }
+
+    /// And at this time, if messages wait.
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
         self.state().queue.retry_at()

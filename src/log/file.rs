@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::log::Room;
 use crate::log::queue::Queue;
 use crate::log::queue::Trouble;
 use crate::log::record::Record;
@@ -124,6 +125,11 @@ impl LogFile {
 
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// What the lines wait for, if that shows.
+    pub(super) fn room(&self) -> Option<Room> {
+        self.queue.wants_room().then(|| Arc::clone(&self.outlet) as Room)
     }
 
     pub(super) fn retry_at(&self) -> Option<Instant> {

@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 
+use crate::log::Room;
 use crate::log::logger::Logger;
 use crate::log::record::Record;
 use crate::log::syslog::facility_number;
@@ -41,6 +42,11 @@ impl Journal {
             field(&mut message, &name, &value);
         }
         message
+    }
+
+    /// See [`Logger::room`].
+    pub(super) fn room(&self) -> Option<Room> {
+        self.logger.room()
     }
 
     /// Sends the first of `messages`; see [`Logger::take`].

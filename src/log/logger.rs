@@ -1,8 +1,11 @@
 //! The sockets of the system's loggers: `/dev/log` and that of the journal.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::Arc;
 
+use crate::log::Room;
 use crate::sys::Errno;
 use crate::sys::socket;
 
@@ -10,7 +13,7 @@ use crate::sys::socket;
 #[derive(Debug)]
 pub(super) struct Logger {
     path: &'static str,
-    socket: Option<Socket>,
+    socket: Option<Arc<Socket>>,
 }
 
 #[derive(Debug)]
@@ -23,6 +26,11 @@ enum Socket {
 impl Logger {
     pub(super) const fn new(path: &'static str) -> Self {
         Self { path, socket: None }
+    }
+
+    /// Where room shows, if there is a connection.
+    pub(super) fn room(&self) -> Option<Room> {
+        self.socket.clone().map(|socket| socket as Room)
     }
 
     /// Sends the first of `messages`. Never waits: `WouldBlock` when the logger is busy.
@@ -38,16 +46,25 @@ impl Logger {
             }
         }
         // Not there before, or the logger has been restarted: once more on a new socket.
-        let socket = Socket::connect(self.path)?;
+        let socket = Arc::new(Socket::connect(self.path)?);
         self.send_over(socket, message)
     }
 
     /// Keeps the socket, unless it is broken.
-    fn send_over(&mut self, socket: Socket, message: &[u8]) -> io::Result<usize> {
+    fn send_over(&mut self, socket: Arc<Socket>, message: &[u8]) -> io::Result<usize> {
         let sent = socket.send(message);
         let is_whole = !sent.as_ref().is_err_and(|cause| cause.kind() != ErrorKind::WouldBlock);
         self.socket = is_whole.then_some(socket);
         sent.map(|()| message.len())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Datagram(socket) => socket.as_fd(),
+            Self::Stream(socket) => socket.as_fd(),
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 //! Only the monitor writes. Text is made from fields here, so that no client can forge a line.
 //! Nothing here ever waits for a disk to have room, for a reader, or for a logger.
 
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
 mod daemon;
 mod file;
 mod journal;
@@ -23,3 +26,6 @@ pub use service::{ServiceLogs, Unusable};
 pub use stamp::ctime;
 pub use stream::journal_stream;
 pub use syslog::SYSLOG_SOCKET;
+
+/// Something that lines wait for: when it has room (POLLOUT of poll(2)), they should be written.
+pub type Room = Arc<dyn AsFd + Send + Sync>;

@@ -34,6 +34,8 @@ pub(super) struct Queue {
 struct Pause {
     until: Instant,
     length: Duration,
+    /// Whoever takes the lines is busy, and room for more shows (poll(2)).
+    is_for_room: bool,
 }
 
 /// What the daemon's own log must say about another log, once each time.
@@ -81,6 +83,13 @@ impl Queue {
         Some(pause.until)
     }
 
+    /// Whether it is worth while to wait for room. Not for ever: something that says it has room
+    /// and takes nothing must not keep us busy.
+    pub(super) fn wants_room(&self) -> bool {
+        let pause = self.pause.filter(|_| !self.lines.is_empty());
+        pause.is_some_and(|pause| pause.is_for_room && pause.length < LONGEST_PAUSE)
+    }
+
     /// Offers the lines, unless it is too early for that. `take` is given some of them, and says
     /// how many bytes it has taken; it never waits. With `last` this goes on until then, and what
     /// is left is lost.
@@ -94,7 +103,8 @@ impl Queue {
         }
         let Some(end) = last else {
             let is_early = self.pause.is_some_and(|pause| pause.until > Instant::now());
-            return if is_early { None } else { self.offer_now(take) };
+            let is_too_early = is_early && !self.wants_room();
+            return if is_too_early { None } else { self.offer_now(take) };
         };
         loop {
             let trouble = self.offer_now(&mut take);
@@ -154,9 +164,18 @@ impl Queue {
 
     /// A reader who is slow is told about when lines are lost, anything else at once.
     fn refused(&mut self, cause: io::Error) -> Option<Trouble> {
-        let length = self.pause.map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(LONGEST_PAUSE));
-        self.pause = Some(Pause { until: Instant::now() + length, length });
-        let is_news = !self.is_told && (cause.kind() != ErrorKind::WouldBlock || self.lost > 0);
+        let is_for_room = cause.kind() == ErrorKind::WouldBlock;
+        let now = Instant::now();
+        self.pause = Some(match self.pause {
+            None => Pause { until: now + FIRST_PAUSE, length: FIRST_PAUSE, is_for_room },
+            // There was an offer before the pause was over, because room was looked for.
+            Some(pause) if pause.until > now => Pause { is_for_room, ..pause },
+            Some(pause) => {
+                let length = (pause.length * 2).min(LONGEST_PAUSE);
+                Pause { until: now + length, length, is_for_room }
+            }
+        });
+        let is_news = !self.is_told && (!is_for_room || self.lost > 0);
         self.is_told |= is_news;
         is_news.then_some(Trouble::Stuck(cause))
     }
@@ -185,9 +204,8 @@ mod tests {
         let mut seen = Vec::new();
         let trouble = queue.offer(None, |lines| take(&mut seen, 15, lines));
         assert!(matches!(trouble, Some(Trouble::Stuck(_))), "lines are lost: {trouble:?}");
-        assert!(queue.retry_at().is_some());
-        assert!(queue.offer(None, |_| panic!("too early")).is_none());
-        let trouble = queue.offer_now(|lines| take(&mut seen, 100, lines));
+        assert!(queue.retry_at().is_some() && queue.wants_room());
+        let trouble = queue.offer(None, |lines| take(&mut seen, 100, lines));
         assert!(matches!(trouble, Some(Trouble::Over { lost: 2 })), "{trouble:?}");
         assert_eq!(seen, (0..3).flat_map(line).collect::<Vec<_>>(), "in order, and no line twice");
         assert!(queue.retry_at().is_none() && queue.is_empty());
@@ -201,7 +219,26 @@ mod tests {
         let full = || Err(ErrorKind::StorageFull.into());
         assert!(matches!(queue.offer_now(|_| full()), Some(Trouble::Stuck(_))));
         assert!(queue.offer_now(|_| full()).is_none(), "told once");
+        assert!(queue.retry_at().is_some() && !queue.wants_room(), "a disk does not show room");
+        assert!(queue.offer(None, |_| panic!("too early")).is_none());
         assert!(matches!(queue.offer_now(|_| Ok(10)), Some(Trouble::Over { lost: 0 })));
+    }
+
+    #[test]
+    fn a_reader_that_never_comes_is_looked_for_once_a_second() {
+        let mut queue = Queue::new(30);
+        queue.push(line(1));
+        let mut lengths = Vec::new();
+        while queue.pause.is_none() || queue.wants_room() {
+            queue.offer(None, |_| Err(ErrorKind::WouldBlock.into()));
+            queue.offer(None, |_| Err(ErrorKind::WouldBlock.into())); // early: nothing changes
+            let pause = queue.pause.as_mut().unwrap();
+            lengths.push(pause.length.as_millis());
+            pause.until = Instant::now();
+        }
+        assert_eq!(lengths, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]);
+        queue.pause.as_mut().unwrap().until += LONGEST_PAUSE;
+        assert!(queue.offer(None, |_| panic!("too early")).is_none());
     }
 
     #[test]

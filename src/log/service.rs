@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Instant;
 
+use crate::log::Room;
 use crate::log::file::{Failure, LogFile, Passed};
 use crate::log::journal::Journal;
 use crate::log::queue::{Queue, Trouble};
@@ -153,8 +154,8 @@ impl ServiceLogs {
         files.filter(|file| file.is_own()).count()
     }
 
-    /// Takes a record of `service`, to be written at the next [`Self::flush`]. Lines are cut at
-    /// 1024 bytes (LOG-7).
+    /// Takes a record of `service`. Loggers get it at once, for they may have room for ten
+    /// messages only; files at the next [`Self::flush`]. Lines are cut at 1024 bytes (LOG-7).
     pub fn line(&mut self, index: ServiceIndex, service: &Service, record: &Record<'_>) {
         let text = record.to_string();
         let text = cut(&text);
@@ -165,10 +166,12 @@ impl ServiceLogs {
             LogTarget::Syslog { facility, level } => {
                 let (syslog, queue) = &mut self.syslog;
                 queue.push(syslog.message(*facility, *level, text));
+                tell(queue.offer(None, |messages| syslog.take(messages)), "syslog");
             }
             LogTarget::Journal => {
                 let (journal, queue) = &mut self.journal;
                 queue.push(journal.message(record, text));
+                tell(queue.offer(None, |messages| journal.take(messages)), "the journal");
             }
             LogTarget::File(_) | LogTarget::Stdout | LogTarget::Stderr => {
                 let id = if is_own { service.id.0.as_str() } else { "common" };
@@ -214,11 +217,24 @@ impl ServiceLogs {
         });
     }
 
-    /// When [`Self::flush`] should be called again, if lines wait.
+    /// Files with lines that wait.
+    fn busy(&self) -> impl Iterator<Item = &LogFile> {
+        let own = self.waiting.iter().filter_map(|(index, _)| self.own_files.get(index));
+        own.chain(&self.common_file)
+    }
+
+    /// [`Self::flush`] should be called when one of these has room.
+    pub fn rooms(&self) -> impl Iterator<Item = Room> {
+        let (syslog, journal) = (&self.syslog, &self.journal);
+        let syslog = if syslog.1.wants_room() { syslog.0.room() } else { None };
+        let journal = if journal.1.wants_room() { journal.0.room() } else { None };
+        self.busy().filter_map(LogFile::room).chain(syslog).chain(journal)
+    }
+
+    /// And at this time, if lines wait.
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
-        let own = self.waiting.iter().filter_map(|(index, _)| self.own_files.get(index));
-        let files = own.chain(&self.common_file).filter_map(LogFile::retry_at);
+        let files = self.busy().filter_map(LogFile::retry_at);
         let loggers = [&self.syslog.1, &self.journal.1].into_iter().filter_map(Queue::retry_at);
         files.chain(loggers).min()
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 
+use crate::log::Room;
 use crate::log::logger::Logger;
 use crate::log::stamp::Stamps;
 use crate::plan::Facility;
@@ -46,6 +47,11 @@ impl Syslog {
         let priority = facility_number(facility) * 8 + level as u32;
         let (pid, stamp, ident) = (std::process::id(), self.stamps.syslog(), &self.ident);
         format!("<{priority}>{stamp} {ident}[{pid}]: {text}").into_bytes()
+    }
+
+    /// See [`Logger::room`].
+    pub(super) fn room(&self) -> Option<Room> {
+        self.logger.room()
     }
 
     /// Sends the first of `messages`; see [`Logger::take`].

@@ -231,7 +231,9 @@ impl Monitor {
         let engine = self.engine.as_ref().filter(|engine| !engine.ended);
         let is_deaf = self.deaf_until.is_some();
         let engine = engine.and_then(|engine| Some((engine.port.as_fd(), engine.wants(is_deaf)?)));
-        poll::wait(self.signals.as_fd(), engine, timeout);
+        let rooms: Vec<_> = self.logs.rooms().chain(self.daemon_log.room()).collect();
+        let rooms = rooms.iter().map(AsFd::as_fd);
+        poll::wait(self.signals.as_fd(), engine, rooms, timeout);
     }
 
     fn next_deadline(&self) -> Option<Instant> {

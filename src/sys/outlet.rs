@@ -93,6 +93,12 @@ impl Outlet {
     }
 }
 
+impl AsFd for Outlet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 fn as_our_own_reader(path: &Path) -> io::Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     File::options().read(true).write(true).custom_flags(flags).open(path)

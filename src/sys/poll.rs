@@ -24,11 +24,12 @@ impl Interest {
     }
 }
 
-/// Waits until `signals` can be read, `other` is as wanted, or `timeout` is over. Errors are as
-/// good as readiness: who reads next sees them.
-pub fn wait(
-    signals: BorrowedFd<'_>,
-    other: Option<(BorrowedFd<'_>, Interest)>,
+/// Waits until `signals` can be read, `other` is as wanted, one of `rooms` has room, or `timeout`
+/// is over. Errors are as good as readiness: who reads or writes next sees them.
+pub fn wait<'a>(
+    signals: BorrowedFd<'a>,
+    other: Option<(BorrowedFd<'a>, Interest)>,
+    rooms: impl IntoIterator<Item = BorrowedFd<'a>>,
     timeout: Option<Duration>,
 ) {
     // Rounded up, so that nobody wakes just before a deadline to wait again.
@@ -36,9 +37,8 @@ pub fn wait(
         PollTimeout::try_from(t.saturating_add(Duration::from_millis(1)))
             .unwrap_or(PollTimeout::MAX)
     });
-    let signals = PollFd::new(signals, PollFlags::POLLIN);
-    let _ = match other {
-        Some((fd, interest)) => poll(&mut [signals, PollFd::new(fd, interest.flags())], timeout),
-        None => poll(&mut [signals], timeout),
-    };
+    let mut all = vec![PollFd::new(signals, PollFlags::POLLIN)];
+    all.extend(other.map(|(fd, interest)| PollFd::new(fd, interest.flags())));
+    all.extend(rooms.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLOUT)));
+    let _ = poll(&mut all, timeout);
 }

@@ -63,6 +63,17 @@ def test_a_syslog_that_nobody_reads_holds_up_nobody_and_loses_nothing(xd, unread
     assert len(set(started)) == CLIENTS, "no line twice"
 
 
+@covers("LOG-1")
+@sandbox
+def test_a_burst_loses_nothing_to_a_logger_that_reads(xd, unread):
+    """Its socket holds ten messages (net.unix.max_dgram_qlen), where nobody has raised that."""
+    a, clients, log = free_port(), 1000, unread().read_on()
+    xd.boot(defaults(log_type="SYSLOG daemon info", **FIELDS), cat("a", a), up=[a])
+    assert Load(a, clients, 50).finish().done == clients
+    log.wait("EXIT: a ", clients)
+    assert starts(log.lines) == clients and "syslog" not in xd.dlog()
+
+
 @covers("HARD-6", "LOG-1")
 @sandbox
 def test_what_syslog_has_lost_is_counted_and_told(xd, unread):
@@ -257,6 +268,18 @@ def test_a_stream_that_nobody_reads_holds_up_nobody_and_keeps_its_flags(xd, kind
     assert wait_until(lambda: len(out.lines) == 2 * clients - dropped + 2, 5)
     xd.stop()
     out.close()
+
+
+@covers("HARD-6", "SIG-8")
+def test_a_reader_that_goes_away_ends_nothing(xd):
+    """As `xinetd -dontfork | head` does."""
+    a, out = free_port(), Stream.pipe()
+    begin(xd, defaults(log_type="STDOUT", **FIELDS) + cat("a", a), [a], "-log-format", "text", stdout=out.writer, stderr=out.writer)
+    out.close()
+    all_served(a)
+    assert xd.alive()
+    xd.signal(signal.SIGTERM)
+    assert xd.wait_exit() == 0
 
 
 @covers("HARD-6")
