@@ -258,9 +258,14 @@ fn file_logs_have_absolute_paths_and_a_hard_limit() {
         ("FILE /log 1M", Some((1 << 20, (1 << 20) + (1 << 20) / 100))),
         ("FILE /log 100M", Some((100 << 20, (100 << 20) + 20 * 1024))),
         ("FILE /log 1K 2K", Some((1024, 2048))),
+        ("FILE /log 5000M 6000M", Some((5000 << 20, 6000 << 20))),
     ] {
         let LogTarget::File(log) = with(&format!("log_type = {line}")).log.target else { panic!() };
-        assert_eq!((log.path.as_path(), log.limits), (Path::new("/log"), limits), "ATTR-52");
+        assert_eq!(
+            (log.path.as_path(), log.limits),
+            (Path::new("/log"), limits),
+            "ATTR-52, HARD-4"
+        );
     }
     let LogTarget::File(log) = with("log_type = FILE log").log.target else { panic!() };
     assert!(log.path.is_absolute(), "START-10");

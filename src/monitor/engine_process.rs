@@ -107,17 +107,16 @@ impl EngineProcess {
         let kept = kept.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
         let environment = Rc::new(Environment::new(kept)?);
         let image = Image::new(OsStr::new("/proc/self/exe"), argv, environment)?;
-        let started = spawner.spawn(
-            &Recipe {
-                steps: &steps(account),
-                image: &image,
-                variables: Variables::default(),
-                socket: theirs.as_fd(),
-                log: None,
-                ticket: ENGINE_TICKET,
-            },
-            mishaps,
-        )?;
+        let recipe = Recipe {
+            steps: &steps(account),
+            image: &image,
+            variables: Variables::default(),
+            socket: theirs.as_fd(),
+            log: None,
+            ticket: ENGINE_TICKET,
+        };
+        // What leaves room for one daemon and no server leaves room for both of its processes.
+        let started = process::up_to_the_hard_limit(|| spawner.spawn(&recipe, mishaps))?;
         Ok(Self {
             pid: started.pid,
             port: Port::new(ours),

@@ -1,5 +1,6 @@
 //! Processes: detaching, ending, reaping.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 use std::fmt;
@@ -19,6 +20,21 @@ pub fn widen_umask() {
 #[must_use]
 pub fn thread_count() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+/// Does `act` with as many processes of this user as the hard limit permits (`RLIMIT_NPROC`); the
+/// soft limit is back in force afterwards, but not for who was started.
+pub fn up_to_the_hard_limit<T>(act: impl FnOnce() -> T) -> T {
+    let processes = Resource::RLIMIT_NPROC;
+    let limit = getrlimit(processes);
+    if let Ok((_, hard)) = limit {
+        let _ = setrlimit(processes, hard, hard);
+    }
+    let outcome = act();
+    if let Ok((soft, hard)) = limit {
+        let _ = setrlimit(processes, soft, hard);
+    }
+    outcome
 }
 
 /// Detaches from the terminal and the caller: one fork, the original exits 0 (START-4).

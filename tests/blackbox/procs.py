@@ -109,11 +109,11 @@ def set_limit(pid, **limits):
     subprocess.check_call(["prlimit", "--pid", str(pid), *words], preexec_fn=lambda: user and become_user(user))
 
 
-def cpu(pid):
-    """Seconds of processor time so far."""
+def cpu(pid, children=False):
+    """Seconds of processor time so far, if wanted with those of children that have been reaped."""
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(int(ticks) for ticks in fields[11:15 if children else 13]) / os.sysconf("SC_CLK_TCK")
 
 
 class frozen:

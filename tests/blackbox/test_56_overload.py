@@ -15,9 +15,10 @@ UID = 7777                              # nobody else's: RLIMIT_NPROC counts the
 LIMIT = 256                             # what each of these daemons may open, in better times
 
 
-def boot(xd, *entries, uid=0, **kw):
+def boot(xd, *entries, uid=0, limits={}, **kw):
     def pre():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
+        for resource_, limit in {resource.RLIMIT_NOFILE: (LIMIT, LIMIT), **limits}.items():
+            resource.setrlimit(resource_, limit)
         if uid:
             become_user(uid)
     os.chmod(xd.dir, 0o777)
@@ -122,15 +123,24 @@ def test_more_than_may_wait_for_a_fork_are_refused_at_once(xd, ports):
 @root
 def test_an_engine_that_cannot_be_started_is_awaited(xd, ports):
     a, = ports(1)
-    boot(xd, cat("a", a, user=str(UID)), uid=UID, up=[a])
-    processes(xd.proc.pid, 1)
+    boot(xd, cat("a", a), up=[a])
+    descriptors(xd.proc.pid, 0)
     os.kill(engine(xd.proc.pid), signal.SIGKILL)
-    xd.wait_dlog("cannot start the engine: .*Resource temporarily unavailable")
+    xd.wait_dlog("cannot start the engine: Too many open files")
     them = ask(a, 5)
     assert is_idle(xd.proc.pid)
-    processes(xd.proc.pid, 50)
+    descriptors(xd.proc.pid, None)
     assert answers(them) == [b"x"] * 5
     assert len(said(xd, "cannot start the engine")) == 1
+
+
+@root
+def test_the_soft_limit_on_processes_leaves_room_for_the_engine(daemon, ports):
+    """One process is one daemon, for who set such a limit for the original."""
+    a, = ports(1)
+    boot(daemon, cat("a", a, user=str(UID), flags="NORETRY"), uid=UID, limits={resource.RLIMIT_NPROC: (1, 50)}, up=[a])
+    assert talk(a, b"x") == b""
+    daemon.wait_log("^FAIL: a fork from=127.0.0.1$")
 
 
 @covers("ADDR-13", "BAN-3")

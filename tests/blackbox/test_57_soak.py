@@ -25,13 +25,13 @@ class Crowd:
     def __init__(self):
         self.over, self.failed, self.threads, self.done = threading.Event(), [], [], collections.Counter()
 
-    def add(self, act, pause, times=1):
+    def add(self, act, pause, times=1, spread=0.8):
         for _ in range(times):
-            self.threads.append(threading.Thread(target=self.run, args=(act, pause), daemon=True))
+            self.threads.append(threading.Thread(target=self.run, args=(act, pause, spread), daemon=True))
 
-    def run(self, act, pause):
+    def run(self, act, pause, spread):
         try:
-            while not self.over.wait(random.uniform(0.2, 1.8) * pause):    # how often is the subject
+            while not self.over.wait(random.uniform(1 - spread, 1 + spread) * pause):    # how often is the subject
                 self.done[act.__name__] += bool(act())
         except Exception as failure:    # told below
             self.failed.append((act.__name__, failure))
@@ -163,7 +163,7 @@ def test_soak(xd):
     held.close()
     before = daemon.at_rest()
     held, lasting = Held(daemon.port["held"], 5), daemon.crowd()
-    lasting.add(daemon.kill_engine, ENGINE_KILLS)
+    lasting.add(daemon.kill_engine, ENGINE_KILLS, spread=0.1)
     lasting.act_for(SECONDS)
     held.echo()
     held.close()

@@ -2,7 +2,6 @@
 import os
 import resource
 import socket
-import subprocess
 
 import pytest
 
@@ -60,16 +59,12 @@ def test_only_the_first_dgram_sender_is_checked(xd):
 
 # ---------------------------------------------------------------- fork failures
 
-def become():
-    """A user of its own: RLIMIT_NPROC does not bind root."""
+def starved():
+    """Start the daemon as uid 7777 with room for exactly one process."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 20))
     os.setgid(7777)
     os.setgroups([])
     os.setuid(7777)
-
-
-def starve(xd):
-    """Leave the running daemon without a process to spare."""
-    subprocess.check_call(["prlimit", "--pid", str(xd.proc.pid), "--nproc=1:20"], preexec_fn=become)
 
 
 @covers("RETRY-2", "LOG-4", "ATTR-22")
@@ -78,8 +73,7 @@ def test_noretry(xd):
     a = free_port()
     os.chmod(xd.dir, 0o777)
     xd.config(logdefaults(xd) + cat("a", a, user="7777", flags="NORETRY"))
-    xd.start(preexec=become, expect=[a])
-    starve(xd)
+    xd.start(preexec=starved, expect=[a])
     assert talk(a, b"x") == b""
     xd.wait_log("^FAIL: a fork from=127.0.0.1$")
 
