@@ -129,7 +129,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::socket_type),
         default: "stream with `protocol = tcp`, dgram with udp",
         summary: "the type of the socket",
-        text: "Tcp goes with stream, udp with dgram; `raw` and `seqpacket` need a `protocol` beside them. A dgram service needs `wait = yes`, unless it is internal. This version serves `stream` only.",
+        text: "Tcp goes with stream, udp with dgram; `raw` and `seqpacket` need a `protocol` beside them. A dgram service needs `wait = yes`, unless it is internal. This version serves `stream` and `dgram` only.",
         spec: "ATTR-1",
         ..SCALAR
     },
@@ -289,7 +289,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::types),
         default: "none",
         summary: "the kind of service",
-        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service has no port; clients of the internal service tcpmux ask for it by its name, and with TCPMUXPLUS are told `+Go`. SPECIAL means nothing. This version serves INTERNAL over tcp only.",
+        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service has no port; clients of the internal service tcpmux ask for it by its name, and with TCPMUXPLUS are told `+Go`. SPECIAL means nothing.",
         spec: "ATTR-15",
         ..SCALAR
     },

@@ -10,8 +10,9 @@ use crate::admit::Peer;
 use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
-use crate::engine::internal;
+use crate::engine::internal::Reply;
 use crate::engine::visit;
+use crate::ipc::Event;
 use crate::ipc::ToMonitor;
 use crate::plan::Denial;
 use crate::plan::Duty;
@@ -105,8 +106,13 @@ impl Engine {
         let Some(listener) = state.listener(socket) else { return };
         let Duty::Reply(internal) = state.door.duty else { return };
         let Received { from, to, .. } = received;
-        if let Some(reply) = internal::reply(internal, bytes, from) {
-            datagram::send(listener, &reply, from, to).ok();
+        match self.replies.to(internal, bytes, &received, Instant::now()) {
+            Reply::None => {}
+            Reply::Say(reply) => {
+                datagram::send(listener, &reply, from, to).ok();
+            }
+            Reply::Ignore => return,
+            Reply::Withhold => return self.say_once_a_minute(service, Event::Withheld),
         }
         if state.door.reports_answers {
             let peer = Source::Ip(from.ip().to_canonical());

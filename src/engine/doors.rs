@@ -50,7 +50,7 @@ pub(super) struct DoorState {
     pace: Pace,
     /// Where its clients are passed on to.
     pub(super) target: Option<Rc<Target>>,
-    /// When it was last said that clients have to wait for their turn.
+    /// When it was last said that clients have to wait, or get no answer.
     said_at: Option<Instant>,
     /// Why nobody is let in for a while; until when is in [`Engine::paused`].
     pause: Option<Pause>,
@@ -206,6 +206,8 @@ impl Engine {
         }
         let doors = &self.doors;
         self.counts.retain(|index, counts| doors.contains_key(index) || counts.running() > 0);
+        let answering = doors.values().filter(|state| matches!(state.door.duty, Duty::Reply(_)));
+        self.replies.answer_at(answering.flat_map(DoorState::listeners).map(socket::local_port));
         self.port.send(&ToMonitor::Adopted { generation }, None);
         Ok(())
     }
@@ -310,11 +312,16 @@ impl Engine {
     /// `cps_action = pace`, or until there are descriptors for it.
     pub(super) fn hold_for(&mut self, index: ServiceIndex, wait: Duration, why: Event) {
         self.hold(index, wait);
+        self.say_once_a_minute(index, why);
+    }
+
+    /// Tells the monitor, unless something has been said about this door not long ago.
+    pub(super) fn say_once_a_minute(&mut self, index: ServiceIndex, event: Event) {
         let now = Instant::now();
         let Some(state) = self.doors.get_mut(&index) else { return };
         if state.said_at.is_none_or(|at| now.duration_since(at) > SAID_AGAIN) {
             state.said_at = Some(now);
-            self.port.send(&ToMonitor::Noticed { service: index, event: why }, None);
+            self.port.send(&ToMonitor::Noticed { service: index, event }, None);
         }
     }
 

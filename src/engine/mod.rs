@@ -56,6 +56,7 @@ use crate::sys::readiness::ReadySet;
 use accept::Visitor;
 use datagram::Told;
 use doors::{Arriving, DoorState};
+use internal::Replies;
 use lend::Loan;
 use moment::Clock;
 use relay::Workshop;
@@ -100,6 +101,7 @@ struct Engine {
     /// Who came to a SENSOR.
     locked_out: DenyList,
     wrap_files: WrapFiles,
+    replies: Replies,
     /// Servers ordered or about to be, over all services.
     running: u32,
     /// Clients that the monitor has given back.
@@ -240,6 +242,7 @@ impl Engine {
             process_limit: Limit::Unlimited,
             locked_out: DenyList::default(),
             wrap_files: WrapFiles::default(),
+            replies: Replies::default(),
             running: 0,
             returned: Vec::new(),
             arriving: None,

@@ -48,6 +48,8 @@ pub enum Event {
     NotReached { address: Option<IpAddr>, errno: i32 },
     /// So many sessions are held that there are no descriptors for more; clients wait.
     Full,
+    /// More datagrams come than are answered in a second; the others get no answer (INTL-7).
+    Withheld,
 }
 
 /// How a session that the engine served came to its end.

@@ -155,6 +155,7 @@ impl Message for ToMonitor {
                     }
                     Event::NotReached { address: None, errno } => w.u8(8).u32(errno.unsigned_abs()),
                     Event::Full => w.u8(9),
+                    Event::Withheld => w.u8(10),
                 }
             }
             Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
@@ -278,6 +279,7 @@ fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
         }
         8 => Event::NotReached { address: None, errno: errno(r)? },
         9 => Event::Full,
+        10 => Event::Withheld,
         _ => return Err(Violation::Malformed),
     })
 }

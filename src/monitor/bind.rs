@@ -17,6 +17,9 @@ use crate::plan::SocketType;
 use crate::sys::datagram;
 use crate::sys::socket;
 
+/// For datagrams that are read here, in bytes.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
 /// Sockets of this family cannot be created at all.
 const NO_SUCH_FAMILY: i32 = crate::sys::Errno::EAFNOSUPPORT as i32;
 
@@ -104,6 +107,8 @@ fn open(address: SocketAddr, key: &SocketKey, options: SocketOptions) -> io::Res
         socket::listen(&socket)?;
     } else if !key.is_lent {
         datagram::tell_destination(&socket)?;
+        // As far as net.core.rmem_max allows: bursts come faster than they are read.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     }
     if let SocketAddr::V4(v4) = address
         && v4.ip().is_multicast()

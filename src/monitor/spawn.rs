@@ -391,6 +391,10 @@ impl Monitor {
                     format!("service {id}: can't connect to {target}: {why}"),
                 );
             }
+            Event::Withheld => tracing::warn!(
+                "service {id}: more datagrams come than it answers in a second: the others get \
+                 no answer"
+            ),
             Event::Full => tracing::error!(
                 "service {id}: sessions hold all descriptors that they may have: clients wait"
             ),

@@ -1,7 +1,9 @@
 """Internal services: what they say, what is logged and counted, and that no client costs another."""
 import os
 import re
+import selectors
 import signal
+import socket
 import struct
 import threading
 import time
@@ -12,6 +14,7 @@ from harness import *
 from procs import engine, rss
 
 covers = pytest.mark.covers
+sandbox = pytest.mark.needs_sandbox
 
 DAYTIME = re.compile(rb"^\d\d (JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) \d{4} \d\d:\d\d:\d\d (\S+)\r\n$")
 
@@ -150,3 +153,182 @@ def test_clients_of_chargen_that_do_not_read_or_read_all_the_time_cost_others_no
     assert rss(pid) - before < 4096, "what nobody reads is not kept"
     for s in stubborn + greedy:
         s.close()
+
+
+# ------------------------------------------------------------ datagrams
+
+def answered(port, data, **kw):
+    """Asks until there is an answer: while the original looks away datagrams are lost (WAIT-5)."""
+    answer = wait_until(lambda: udp_ask(port, data, timeout=0.3, **kw) or None, 5)
+    assert answer is not None, "no answer"
+    return answer
+
+
+@covers("INTL-6")
+@pytest.mark.parametrize("bind,addr", [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1"), ("0.0.0.0", "127.0.0.2")])
+def test_datagrams_are_answered_as_by_the_original(beside, ports, bind, addr):
+    said = []
+    for daemon in beside:
+        echo, chargen, time_, daytime = ports(4)
+        daemon.boot(*(internal(name, port, "dgram", bind=bind, cps="0 0") for name, port in
+                      [("echo", echo), ("chargen", chargen), ("time", time_), ("daytime", daytime)]),
+                    up=[("udp", p) for p in (echo, chargen, time_, daytime)])
+        before = int(time.time())
+        seconds, = struct.unpack("!I", answered(time_, b"", addr=addr))
+        assert 0 <= seconds - 2208988800 - before <= 10
+        assert DAYTIME.match(answered(daytime, b"?", addr=addr))
+        said.append([answered(echo, b"x" * size, addr=addr) for size in (1, 2047, 2048, 2049, 5000)] +
+                    [answered(chargen, b"q", addr=addr) for _ in range(9)])
+    assert said[0] == said[1]
+    assert [len(answer) for answer in said[0]] == [1, 2047, 2048, 2048, 2048] + [1024] * 9
+
+
+@covers("INTL-6")
+def test_an_empty_datagram_is_echoed_too(daemon, ports):
+    a, = ports(1)
+    daemon.boot(internal("echo", a, "dgram"), up=[("udp", a)])
+    assert udp_ask(a, b"", timeout=2) == b""
+
+
+@covers("INTL-6", "INTL-8", "ACC-4")
+def test_datagrams_are_logged_without_a_process(daemon, ports):
+    a, b, c = ports(3)
+    daemon.boot(logdefaults(daemon), internal("echo", a, "dgram"), internal("discard", b, "dgram"),
+                internal("time", c, "dgram", only_from="127.0.0.9"), up=[("udp", p) for p in (a, b, c)])
+    assert answered(a, b"x") == b"x"
+    udp_socket().sendto(b"y", ("127.0.0.1", b))
+    udp_socket().sendto(b"z", ("127.0.0.1", c))
+    daemon.wait_log("^START: discard-dgram ")
+    daemon.wait_log("^FAIL: time-dgram address from=127.0.0.1$")
+    assert sorted(set(daemon.log())) == ["FAIL: time-dgram address from=127.0.0.1", "START: discard-dgram pid=0 from=127.0.0.1",
+                                         "START: echo-dgram pid=0 from=127.0.0.1"]
+
+
+@covers("LIM-2", "CHK-14")
+def test_neither_limits_nor_wait_no_stop_datagrams(xd, ports):
+    a, = ports(1)
+    xd.boot(internal("echo", a, "dgram", wait="no", instances="1", per_source="1"), up=[("udp", a)])
+    assert all(udp_ask(a, b"%d" % n) == b"%d" % n for n in range(20))
+
+
+def test_datagrams_are_answered_after_a_reload_and_by_a_new_engine(xd, ports):
+    a, = ports(1)
+    text = internal("echo", a, "dgram")
+    xd.boot(text, up=[("udp", a)])
+    xd.reload(text)
+    assert udp_ask(a, b"1") == b"1"
+    old = engine(xd.proc.pid)
+    os.kill(old, signal.SIGKILL)
+    engine(xd.proc.pid, other_than=old)
+    assert udp_ask(a, b"2") == b"2"
+
+
+# ------------------------------------------------------------ what nobody can make of it
+
+@covers("INTL-7")
+@sandbox
+def test_no_port_of_a_service_is_answered(xd, ports):
+    """CVE-1999-0103: two services that answer each other never stop."""
+    a, b, free = ports(3)
+    xd.boot(logdefaults(xd), internal("echo", a, "dgram", bind="0.0.0.0"), internal("chargen", b, "dgram", bind="0.0.0.0"),
+            up=[("udp", a), ("udp", b)])
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for victim in ("127.0.0.1", "127.0.0.2"):
+        for source, to in [(a, b), (b, a), (a, a), (b, b), (7, a), (7, b), (9, b), (13, b), (17, b), (19, a), (37, b), (1023, a), (0, a)]:
+            raw.sendto(forged(victim, source, to), ("127.0.0.1", 0))
+    raw.sendto(forged("127.0.0.1", free, a), ("127.0.0.1", 0))      # one that is answered
+    assert udp_ask(b, b"x") is not None and udp_ask(a, b"x") == b"x"
+    xd.wait_log("^START: echo-dgram ", 2)
+    assert sorted(norm(xd.log())) == ["START: chargen-dgram pid=0 from=127.0.0.1"] + ["START: echo-dgram pid=0 from=127.0.0.1"] * 2
+
+
+def forged(source, port, to):
+    """A UDP datagram from anybody, with its IPv4 header."""
+    udp = struct.pack("!HHHH", port, to, 9, 0) + b"x"
+    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
+                       socket.inet_aton(source), socket.inet_aton("127.0.0.1")) + udp
+
+
+@covers("INTL-7")
+def test_what_is_sent_to_everybody_is_not_answered(xd, ports):
+    a, = ports(1)
+    xd.boot(internal("echo", a, "dgram", bind="0.0.0.0"), up=[("udp", a)])
+    s = udp_socket(timeout=0.3)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    s.sendto(b"to all", ("127.255.255.255", a))
+    s.sendto(b"to one", ("127.0.0.1", a))
+    assert s.recv(100) == b"to one"
+    with pytest.raises(socket.timeout):
+        s.recv(100)
+
+
+@covers("INTL-7")
+@pytest.mark.parametrize("name", ["chargen", "daytime", "time"])
+def test_answers_that_are_longer_than_their_questions_are_rare(xd, ports, name):
+    a, = ports(1)
+    xd.boot(internal(name, a, "dgram", cps="0 0"), up=[("udp", a)])
+    early_in_a_second()
+    s = udp_socket(timeout=0.5)
+    for _ in range(300):
+        s.sendto(b"", ("127.0.0.1", a))
+    got = 0
+    try:
+        while s.recv(2048):
+            got += 1
+    except socket.timeout:
+        pass
+    assert 20 <= got <= 40
+    xd.wait_dlog("service %s-dgram: more datagrams come than it answers in a second" % name)
+    assert wait_until(lambda: udp_ask(a, b"", timeout=0.3), 3), "and in the next second it goes on"
+
+
+@covers("WAIT-5")
+def test_ten_thousand_datagrams_in_flight_are_all_echoed(xd, ports):
+    """What the kernel had no room for is not ours to lose."""
+    a, b = ports(2)
+    xd.boot(internal("echo", a, "dgram", cps="0 0"), cat("b", b), up=[("udp", a), b])
+    flights = [Flight(a, 320, 8) for _ in range(32)]
+    poll = selectors.DefaultSelector()
+    for flight in flights:
+        poll.register(flight.s, selectors.EVENT_READ, flight)
+        flight.send()
+    while not all(flight.is_done() for flight in flights):
+        ready = poll.select(1)
+        if not ready:
+            break
+        for key, _ in ready:
+            key.data.receive()
+    assert talk(b, b"x") == b"x"
+    lost = sum(320 - len(flight.got) for flight in flights)
+    assert lost == 0 or lost <= kernel_drops(a), lost
+    assert all(flight.got == set(range(flight.sent)) for flight in flights) or lost
+
+
+class Flight:
+    """A client that has so many questions under way at any time."""
+
+    def __init__(self, port, questions, width):
+        self.s = udp_socket()
+        self.s.setblocking(False)
+        self.s.connect(("127.0.0.1", port))
+        self.questions, self.width, self.sent, self.got = questions, width, 0, set()
+
+    def send(self):
+        while self.sent < self.questions and self.sent - len(self.got) < self.width:
+            self.s.send(b"%d" % self.sent)
+            self.sent += 1
+
+    def receive(self):
+        try:
+            while True:
+                self.got.add(int(self.s.recv(100)))
+        except BlockingIOError:
+            self.send()
+
+    def is_done(self):
+        return len(self.got) == self.questions
+
+
+def kernel_drops(port):
+    with open("/proc/thread-self/net/udp") as f:
+        return sum(int(l.split()[-1]) for l in f if l.split()[1].endswith(":%04X" % port))

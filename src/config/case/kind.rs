@@ -5,7 +5,7 @@ use crate::config::case::socket::Transport;
 use crate::config::code;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Action, Internal, Mux, Protocol, Rpc, Service, SocketType, Wait};
+use crate::plan::{Mux, Protocol, Rpc, Service, SocketType, Wait};
 
 impl Case<'_> {
     /// `wait`, which has no default (CHK-2).
@@ -186,12 +186,6 @@ impl Case<'_> {
         let socket_type = socket_type.unwrap_or(self.name.span);
         let tcp = service.protocol == Protocol::TCP;
         match service.socket_type {
-            SocketType::Dgram
-                if matches!(service.action, Action::Internal { service, .. }
-                if service != Internal::Discard) =>
-            {
-                Some((socket_type, "internal dgram services"))
-            }
             SocketType::Raw | SocketType::SeqPacket => {
                 Some((socket_type, "raw and seqpacket services"))
             }

@@ -19,6 +19,18 @@ fn line(number: usize, width: usize) -> impl Iterator<Item = u8> {
     (start..start + width).map(character).chain(*b"\r\n")
 }
 
+/// Characters of the last line of a datagram, which makes it 1024 bytes long (INTL-6).
+const LAST_WIDTH: usize = 60;
+const LINES_OF_A_DATAGRAM: usize = 14;
+
+/// The next piece of the pattern for a datagram; `next_line` is where it goes on.
+pub(super) fn datagram(next_line: &mut usize) -> Vec<u8> {
+    let first = *next_line;
+    let last = first + LINES_OF_A_DATAGRAM - 1;
+    *next_line = (last + 1) % PERIOD;
+    (first..last).flat_map(|number| line(number, WIDTH)).chain(line(last, LAST_WIDTH)).collect()
+}
+
 /// The whole pattern, once.
 pub(super) fn pattern() -> Vec<u8> {
     (0..PERIOD).flat_map(|number| line(number, WIDTH)).collect()
@@ -37,5 +49,14 @@ mod tests {
         assert!(lines[92].starts_with("}!\""));
         assert_eq!((lines[93], lines[94]), (lines[0], lines[1]), "before it begins anew");
         assert_eq!(lines.len(), 95);
+    }
+
+    #[test]
+    fn a_datagram_goes_on_where_the_last_one_ended() {
+        let mut next_line = 0;
+        let [first, second] = [(); 2].map(|()| datagram(&mut next_line));
+        assert_eq!((first.len(), second.len()), (1024, 1024));
+        assert!(first.starts_with(b"!\"#") && first.ends_with(b"ghi\r\n"));
+        assert!(second.starts_with(b"/01") && next_line == 28);
     }
 }

@@ -1,11 +1,13 @@
 //! The services that are built in (INTL-1 to INTL-10), without a process for each client.
 
 mod chargen;
+mod dgram;
 mod stream;
 mod time;
 
+pub(super) use dgram::{Replies, Reply};
+
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::engine::Engine;
@@ -35,23 +37,6 @@ pub(super) fn serve(engine: &Rc<RefCell<Engine>>, visitor: Visitor, service: Int
             let (same, peer) = (Rc::clone(engine), visitor.peer);
             session::begin(engine, visitor, |client, _| tcpmux::serve(same, peer, client));
         }
-    }
-}
-
-/// What a dgram service says to one datagram from `_from`; `None`: nothing.
-pub(super) const fn reply(
-    service: Internal,
-    _datagram: &[u8],
-    _from: SocketAddr,
-) -> Option<Vec<u8>> {
-    match service {
-        Internal::Discard => None,
-        // Left out when the files are read.
-        Internal::Echo
-        | Internal::Chargen
-        | Internal::Daytime
-        | Internal::Time
-        | Internal::Tcpmux => None,
     }
 }
 

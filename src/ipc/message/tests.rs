@@ -57,19 +57,6 @@ fn every_message_survives_the_wire() {
             ToMonitor::Hello { build: 5 },
             ToMonitor::Adopted { generation: Generation(3) },
             ToMonitor::Start { ticket, service, peer, failures: 1 },
-            ToMonitor::Noticed { service, event: Event::Deactivated },
-            ToMonitor::Noticed { service, event: Event::Paced },
-            ToMonitor::Noticed { service, event: Event::AcceptFailed(24) },
-            ToMonitor::Noticed {
-                service,
-                event: Event::RuleFallsShort { is_allow: true, line: 7 },
-            },
-            ToMonitor::Noticed {
-                service,
-                event: Event::NotReached { address: peer.ip(), errno: 111 },
-            },
-            ToMonitor::Noticed { service, event: Event::NotReached { address: None, errno: 2 } },
-            ToMonitor::Noticed { service, event: Event::Full },
             ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },
             ToMonitor::Sensed { service, peer: address },
             ToMonitor::NoId { service, why: NoId::Timeout, peer: address },
@@ -104,6 +91,26 @@ fn every_message_survives_the_wire() {
         ] {
             assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
         }
+    }
+}
+
+#[test]
+fn every_event_survives_the_wire() {
+    let address = Some([192, 0, 2, 1].into());
+    for event in [
+        Event::Deactivated,
+        Event::Activated,
+        Event::Paced,
+        Event::AcceptFailed(24),
+        Event::RuleFallsShort { is_allow: true, line: 7 },
+        Event::RuleFallsShort { is_allow: false, line: 0 },
+        Event::NotReached { address, errno: 111 },
+        Event::NotReached { address: None, errno: 2 },
+        Event::Full,
+        Event::Withheld,
+    ] {
+        let message = ToMonitor::Noticed { service: ServiceIndex(7), event };
+        assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
     }
 }
 
