@@ -155,6 +155,7 @@ def test_what_a_killed_daemon_left_behind_is_replaced(mk, rpcbind):
     stale = port_of(rpcbind.known(P))
     first.signal(signal.SIGKILL)
     first.wait_exit()
+    first.wait_closed(stale)                # the engine is not as quick
     blocked = socket.socket()
     blocked.bind(("127.0.0.1", stale))      # so that it is another port
     assert port_of(rpcbind.known(P)) == stale
