@@ -140,7 +140,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::protocol),
         default: "tcp with `socket_type = stream`, udp with dgram",
         summary: "the protocol, by its name in protocols(5)",
-        text: "This version serves `tcp` only. For one family write `flags = IPv4` or `IPv6`: there is no `tcp6`.",
+        text: "`tcp` or `udp`. For one family write `flags = IPv4` or `IPv6`: there is no `tcp6`.",
         spec: "ATTR-2",
         ..SCALAR
     },
@@ -151,7 +151,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::wait),
         default: "required",
         summary: "whether the server takes over the listening socket",
-        text: "`no`: each connection gets a server of its own, on descriptors 0, 1 and 2. `yes`: one server at a time gets the listening socket, and xinetd does not look at it again before that server ends: it sees whoever comes first, and nobody after that. There is no default. This version serves `no` only.",
+        text: "`no`: each connection gets a server of its own, on descriptors 0, 1 and 2. `yes`: one server at a time gets the socket itself, and xinetd does not look at it again before that server ends; of a dgram service it sees and checks the sender of the first datagram, of a stream service nobody. There is no default.",
         spec: "ATTR-3",
         ..SCALAR
     },
