@@ -190,7 +190,7 @@ fn the_table_notices_what_it_forbids() {
 
 #[test]
 fn unsafe_stays_within_its_budget() {
-    const BUDGET: usize = 27;
+    const BUDGET: usize = 29;
     let mut blocks = 0;
     walk(Path::new("src"), &mut |_, text| {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));

@@ -4,6 +4,7 @@ mod action;
 mod kind;
 mod port;
 mod socket;
+mod wait;
 
 use crate::config::ast::Word;
 use crate::config::case::socket::Transport;
@@ -79,6 +80,7 @@ impl Case<'_> {
         };
         let is_lent = service.lends_its_socket();
         service.sockets.iter_mut().for_each(|socket| socket.is_lent = is_lent);
+        self.is_out_of_sight(&service);
         Some(service)
     }
 

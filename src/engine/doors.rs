@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::admit::{Pace, Rate};
 use crate::engine::Engine;
 use crate::engine::Stop;
+use crate::engine::lend::Loans;
 use crate::engine::relay::Target;
 use crate::ipc::Event;
 use crate::ipc::Kind;
@@ -32,7 +33,7 @@ const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// How long a door that does not listen is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Datagrams that may have come in while a door was closed.
+/// Datagrams that a socket may hold when its door is opened again.
 const MOST_QUEUED: usize = 4096;
 
 /// Clients of one service that wait for a banner or for their name, at most: slow readers at
@@ -56,6 +57,8 @@ pub(super) struct DoorState {
     pause: Option<Pause>,
     /// Clients of this door that wait for a banner or for their name.
     pending: usize,
+    /// Servers in a row that have had a socket and left undone what they were started for.
+    pub(super) undone: u32,
 }
 
 /// Why a door is not watched for a while.
@@ -142,32 +145,39 @@ impl DoorState {
         self.door.socket_type == SocketType::Stream
     }
 
-    /// Nobody can connect, and nobody else can take the ports.
-    fn close(&self) {
-        if self.has_connections() {
-            for listener in self.listeners() {
-                socket::hold_port(listener).ok();
-            }
+    /// The sockets that no server has.
+    fn free<'s>(&'s self, loans: &'s Loans) -> impl Iterator<Item = &'s OwnedFd> {
+        let free = self.listeners.iter().filter(|(number, _)| !loans.contains_key(number));
+        free.map(|(_, listener)| listener)
+    }
+
+    /// Who comes is refused, and nobody else can take the ports.
+    fn close(&self, loans: &Loans) {
+        for listener in self.free(loans) {
+            let _best_effort = match self.has_connections() {
+                true => socket::hold_port(listener),
+                false => datagram::refuse_all(listener),
+            };
         }
     }
 
-    /// All sockets listen, whatever they did before.
-    fn listen(&self) -> io::Result<()> {
-        match self.has_connections() {
-            true => self.listeners().try_for_each(socket::listen),
-            false => Ok(()),
-        }
+    /// All sockets take in who comes, whatever they did before.
+    fn listen(&self, loans: &Loans) -> io::Result<()> {
+        self.free(loans).try_for_each(|listener| match self.has_connections() {
+            true => socket::listen(listener),
+            false => datagram::take_all(listener),
+        })
     }
 
-    /// Undoes [`close`](Self::close). Datagrams that have come meanwhile are refused like
-    /// connections.
-    fn reopen(&self) -> io::Result<()> {
+    /// Undoes [`close`](Self::close). What had come before is refused, too: of connections it is
+    /// gone already.
+    fn reopen(&self, loans: &Loans) -> io::Result<()> {
         if !self.has_connections() {
-            for listener in self.listeners() {
+            for listener in self.free(loans) {
                 (0..MOST_QUEUED).all(|_| datagram::discard(listener).is_ok());
             }
         }
-        self.listen()
+        self.listen(loans)
     }
 }
 
@@ -259,6 +269,7 @@ impl Engine {
             said_at: None,
             pause: None,
             pending: 0,
+            undone: 0,
         };
         self.open_new(&mut state);
         state
@@ -269,8 +280,8 @@ impl Engine {
     /// changes nothing.
     fn open_new(&mut self, state: &mut DoorState) {
         if !state.is_open() {
-            state.close();
-        } else if state.listen().is_err() {
+            state.close(&self.loans);
+        } else if state.listen(&self.loans).is_err() {
             state.pause = Some(Pause::Closed);
             self.paused.push((Instant::now() + RETRY, state.door.index));
         }
@@ -296,7 +307,7 @@ impl Engine {
         let seconds = u64::from(state.door.policy.rate.pause);
         if self.begin_pause(index, Pause::Closed, Duration::from_secs(seconds)) {
             if let Some(state) = self.doors.get(&index) {
-                state.close();
+                state.close(&self.loans);
             }
             let event = Event::Deactivated;
             self.port.send(&ToMonitor::Noticed { service: index, event }, None);
@@ -375,7 +386,7 @@ impl Engine {
             // A reload may have closed the door for good, or given it a new socket.
             let Some(state) = self.doors.get_mut(&index) else { continue };
             let Some(pause) = state.pause else { continue };
-            if pause == Pause::Closed && state.reopen().is_err() {
+            if pause == Pause::Closed && state.reopen(&self.loans).is_err() {
                 // Something else listens there now; it may go away again.
                 self.paused.push((now + RETRY, index));
                 continue;

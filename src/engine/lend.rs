@@ -1,16 +1,20 @@
 //! `wait = yes`: a server gets the socket itself, and nobody here reads from it or accepts
 //! until that server has ended (WAIT-1).
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::admit::Peer;
 use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
 use crate::engine::visit;
+use crate::ipc::Event;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::plan::Denial;
@@ -20,6 +24,7 @@ use crate::plan::SocketType;
 use crate::plan::Source;
 use crate::sys::datagram;
 use crate::sys::datagram::First;
+use crate::sys::socket;
 
 /// How many requests that are refused are taken from one service before the others get their
 /// turn.
@@ -28,14 +33,38 @@ const REFUSALS_A_TURN: usize = 16;
 /// How long a service rests whose server could not be started.
 const NO_SERVER: Duration = Duration::from_secs(5);
 
-/// A socket that a server has, or is about to get: nobody else looks at it.
+/// Servers in a row that may leave undone what they were started for before the next one has
+/// to wait.
+const FORGIVEN: u32 = 4;
+
+/// How long the first one after them waits; each further one twice as long, up to a second.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// A server that has run as long as this has been of use to somebody.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
+
+/// Sockets that servers have, or are about to get: nobody else looks at them.
+pub(super) type Loans = HashMap<SocketIndex, Loan>;
+
+/// What is known of the server that has a socket.
 #[derive(Debug)]
 pub(super) struct Loan {
     service: ServiceIndex,
     /// `None`: it is not decided yet.
     ticket: Option<Ticket>,
-    /// The datagram that the server was started for.
-    first: Option<First>,
+    started: Instant,
+    left: Left,
+}
+
+/// What a server was started for, to be looked for when it has ended.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    Datagram(First),
+    /// As many connections.
+    Connections(u32),
+    /// An earlier engine knew.
+    Unknown,
 }
 
 /// Who is first in the queue of a socket.
@@ -43,8 +72,7 @@ pub(super) struct Loan {
 struct Request {
     socket: SocketIndex,
     caller: Caller,
-    /// `None`: a connection.
-    first: Option<First>,
+    what: Left,
 }
 
 /// Decides about whoever is first in the queue of a socket.
@@ -60,8 +88,8 @@ pub(super) fn lend(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: 
                 tokio::task::spawn_local(by_name(Rc::clone(engine), request));
                 return;
             }
-            Some(Err(why)) => inner.turn_down(request, why),
-            None => return,
+            Some(Err(why)) if inner.turn_down(request, why) => {}
+            Some(Err(_)) | None => return,
         }
     }
 }
@@ -74,7 +102,7 @@ async fn by_name(engine: Rc<RefCell<Engine>>, request: Request) {
     engine.loans.remove(&socket);
     match verdict {
         Some(Ok(())) => engine.order(request),
-        Some(Err(why)) => engine.turn_down(request, why),
+        Some(Err(why)) => drop(engine.turn_down(request, why)),
         None => {}
     }
     engine.settle(caller.service);
@@ -84,37 +112,41 @@ async fn by_name(engine: Rc<RefCell<Engine>>, request: Request) {
 impl Engine {
     /// Who is first in the queue; of connections nobody can say, as the server accepts them
     /// (ACC-7).
-    fn next_request(&mut self, service: ServiceIndex, socket: SocketIndex) -> Option<Request> {
-        if !self.is_due(service) || self.loans.contains_key(&socket) {
+    fn next_request(&mut self, service: ServiceIndex, number: SocketIndex) -> Option<Request> {
+        if !self.is_due(service) || self.loans.contains_key(&number) {
             return None;
         }
         let state = self.doors.get(&service)?;
+        let listener = state.listener(number)?;
         if state.door.socket_type == SocketType::Stream {
             let peer = Peer { source: Source::Unknown, mapped: false };
             let caller = Caller { service, peer, own: None, failures: 0 };
-            return Some(Request { socket, caller, first: None });
+            let what = Left::Connections(socket::backlog(listener));
+            return Some(Request { socket: number, caller, what });
         }
-        let first = datagram::peek(state.listener(socket)?).ok()?;
+        let first = datagram::peek(listener).ok()?;
         let caller = Caller::sender(service, first.from, None);
-        Some(Request { socket, caller, first: Some(first) })
+        Some(Request { socket: number, caller, what: Left::Datagram(first) })
     }
 
     /// Orders the server, for a caller who has been let in and is counted.
     fn order(&mut self, request: Request) {
         let Request { socket, caller, .. } = request;
         let (service, peer) = (caller.service, caller.peer.source);
-        if let Some(state) = self.doors.get_mut(&service) {
-            state.take_turn();
-        }
+        // A reload may have taken the socket away while the name was looked up.
+        let state = self.doors.get_mut(&service).filter(|state| state.listener(socket).is_some());
+        let Some(state) = state else { return self.uncount(service, peer) };
+        state.take_turn();
         let ticket = self.new_ticket(service, peer);
         self.begin_loan(request, Some(ticket));
         self.port.send(&ToMonitor::Serve { ticket, service, socket, peer }, None);
     }
 
     fn begin_loan(&mut self, request: Request, ticket: Option<Ticket>) {
-        let Request { socket, caller, first } = request;
-        self.loans.insert(socket, Loan { service: caller.service, ticket, first });
-        self.settle(caller.service);
+        let Request { socket, caller, what: left } = request;
+        let (service, started) = (caller.service, Instant::now());
+        self.loans.insert(socket, Loan { service, ticket, started, left });
+        self.settle(service);
     }
 
     /// A server of an earlier engine's has this socket.
@@ -124,27 +156,27 @@ impl Engine {
         service: ServiceIndex,
         socket: SocketIndex,
     ) {
-        self.loans.insert(socket, Loan { service, ticket: Some(ticket), first: None });
+        let (ticket, started, left) = (Some(ticket), Instant::now(), Left::Unknown);
+        self.loans.insert(socket, Loan { service, ticket, started, left });
     }
 
     /// Takes a request that is refused out of the queue: nobody else would, and it would be
-    /// found there again and again (ACC-6, ACC-8).
-    fn turn_down(&mut self, request: Request, why: Denial) {
-        let Request { socket, caller, first } = request;
+    /// found there again and again (ACC-6, ACC-8). False if there was none.
+    fn turn_down(&mut self, request: Request, why: Denial) -> bool {
+        let Request { socket, caller, what } = request;
         let service = caller.service;
         let listener = self.doors.get(&service).and_then(|state| state.listener(socket));
-        let Some(listener) = listener else { return };
-        if let Some(First { from, .. }) = first {
+        let Some(listener) = listener else { return false };
+        if let Left::Datagram(first) = what {
             datagram::discard(listener).ok();
-            return self.report_sender(service, from, why);
+            self.report_sender(service, first.from, why);
+            return true;
         }
-        // No server has the socket now, so the flag of it is ours for a moment.
-        let listener = SockRef::from(listener);
-        if listener.set_nonblocking(true).is_ok() {
-            drop(listener.accept());
-            listener.set_nonblocking(false).ok();
+        let was_there = accept_now(listener).is_ok();
+        if was_there {
+            self.report(service, Source::Unknown, why);
         }
-        self.report(service, Source::Unknown, why);
+        was_there
     }
 
     /// The server of this ticket has ended, or there was none; if it had a socket, that can be
@@ -153,9 +185,10 @@ impl Engine {
         let is_it = |loan: &Loan| loan.ticket == Some(ticket);
         let found = self.loans.iter().find(|(_, loan)| is_it(loan)).map(|(socket, _)| *socket);
         let Some(socket) = found else { return };
-        let Some(Loan { service, first, .. }) = self.loans.remove(&socket) else { return };
+        let Some(loan) = self.loans.remove(&socket) else { return };
+        let service = loan.service;
         if has_run {
-            self.drop_unread(service, socket, first);
+            self.look_after(socket, &loan);
         } else {
             // What is to be served stays where it is for a while.
             self.hold(service, NO_SERVER);
@@ -163,13 +196,54 @@ impl Engine {
         self.settle(service);
     }
 
-    /// A first datagram that a server has left unread is dropped: the next one would do the same
-    /// (WAIT-3). Everything else stays for the next one (WAIT-4).
-    fn drop_unread(&self, service: ServiceIndex, socket: SocketIndex, first: Option<First>) {
-        let listener = self.doors.get(&service).and_then(|state| state.listener(socket));
-        let (Some(listener), Some(first)) = (listener, first) else { return };
-        if datagram::peek(listener).is_ok_and(|next| next == first) {
-            datagram::discard(listener).ok();
+    /// Looks at a socket that has come back. If servers leave undone what they are started for,
+    /// one after the other, the next ones wait.
+    fn look_after(&mut self, socket: SocketIndex, loan: &Loan) {
+        let service = loan.service;
+        let Some(state) = self.doors.get_mut(&service) else { return };
+        let Some(listener) = state.listener(socket) else { return };
+        let is_undone = is_left(listener, loan);
+        state.undone = if is_undone { state.undone.saturating_add(1) } else { 0 };
+        let Some(again) = state.undone.checked_sub(FORGIVEN).and_then(|n| n.checked_sub(1)) else {
+            return;
+        };
+        let wait = 2_u32.checked_pow(again).and_then(|times| FIRST_WAIT.checked_mul(times));
+        self.hold(service, wait.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
+        if again == 0 {
+            let event = Event::LeftUndone;
+            self.port.send(&ToMonitor::Noticed { service, event }, None);
         }
     }
+}
+
+/// Whether a server has left what it was started for. A first datagram that is still unread is
+/// dropped: the next server would do the same (WAIT-3). Everything else stays for it (WAIT-4).
+fn is_left(listener: &OwnedFd, loan: &Loan) -> bool {
+    match loan.left {
+        Left::Datagram(first) => {
+            datagram::take_all(listener).ok();
+            let is_unread = datagram::peek(listener).is_ok_and(|next| next == first);
+            if is_unread {
+                datagram::discard(listener).ok();
+            }
+            is_unread
+        }
+        // Of connections nobody can tell which ones they are; but if it has accepted one, and
+        // nobody has come meanwhile, there are fewer.
+        Left::Connections(before) => {
+            loan.started.elapsed() < LONG_ENOUGH && socket::backlog(listener) >= before.max(1)
+        }
+        Left::Unknown => false,
+    }
+}
+
+/// Accepts a connection without waiting for one, at a socket that is for servers. None has it
+/// now, so the flag of it is ours for a moment.
+fn accept_now(listener: impl AsFd) -> io::Result<Socket> {
+    let fd = listener.as_fd();
+    let listener = SockRef::from(&fd);
+    listener.set_nonblocking(true)?;
+    let accepted = listener.accept();
+    listener.set_nonblocking(false)?;
+    accepted.map(|(connection, _)| connection)
 }

@@ -57,7 +57,7 @@ use accept::Visitor;
 use datagram::Told;
 use doors::{Arriving, DoorState};
 use internal::Replies;
-use lend::Loan;
+use lend::Loans;
 use moment::Clock;
 use relay::Workshop;
 use session::Session;
@@ -127,7 +127,7 @@ struct Engine {
     /// Out of descriptors or memory: nothing is accepted until then.
     resting_until: Option<Instant>,
     /// Sockets that servers have, or are about to get.
-    loans: HashMap<SocketIndex, Loan>,
+    loans: Loans,
     /// Whom refused datagrams came from that the log has heard of.
     told: Told,
     /// For one datagram.
@@ -256,7 +256,7 @@ impl Engine {
             most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),
             resting_until: None,
-            loans: HashMap::new(),
+            loans: Loans::new(),
             told: Told::default(),
             buffer: vec![0; datagram::LONGEST],
             clock: Clock::new(),

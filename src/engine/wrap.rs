@@ -10,6 +10,10 @@ use crate::admit::wrap::{Decision, Host, HostName, Need, Request, Tables, Which}
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
 use crate::ipc::{Event, ToMonitor};
+use crate::plan::Source;
+
+/// Of a caller who has none; no host has it either (INADDR_NONE).
+const NO_ADDRESS: Ipv4Addr = Ipv4Addr::BROADCAST;
 
 /// What is known of both ends of a connection besides their addresses.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +62,7 @@ fn stamp(path: &str) -> Stamp {
 
 impl Engine {
     /// Whether hosts.allow and hosts.deny let this caller in, as far as `facts` go; they do
-    /// where they are not asked, and where nobody can say who calls (ACC-7).
+    /// where they are not asked. Of a caller without an address they say what they say of UNKNOWN.
     pub(super) fn wrap(&mut self, caller: Caller, facts: &Facts) -> Result<bool, Need> {
         let state = self.doors.get(&caller.service);
         let Some(daemon) = state.and_then(|state| state.door.wrap.as_deref()) else {
@@ -68,11 +72,14 @@ impl Engine {
         if tables.are_empty() {
             return Ok(true);
         }
-        let Some(client) = caller.peer.source.ip() else { return Ok(true) };
         let own = caller.own.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let server = Host { address: own, name: facts.server.clone() };
-        let client = Host { address: client, name: facts.client.clone() };
-        let user = facts.user.as_deref();
+        let client = match caller.peer.source {
+            Source::Ip(address) => Host { address, name: facts.client.clone() },
+            Source::Unknown => Host { address: NO_ADDRESS.into(), name: Some(HostName::Unknown) },
+        };
+        let nobody = (caller.peer.source == Source::Unknown).then_some("unknown");
+        let user = facts.user.as_deref().or(nobody);
         let request = Request { daemon, client: &client, server: &server, user };
         let Decision { is_granted, by, falls_short } = tables.decide(&request)?;
         if let (true, Some((which, line))) = (falls_short, by) {

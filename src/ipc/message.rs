@@ -38,6 +38,9 @@ pub enum Event {
     Activated,
     /// More come than `cps` permits, and wait (`cps_action = pace`).
     Paced,
+    /// Servers end at once without taking what they were started for: the next ones have to
+    /// wait (`wait = yes`).
+    LeftUndone,
     /// accept(2) failed with this error number.
     AcceptFailed(i32),
     /// A rule of hosts.allow, else of hosts.deny, was not followed to the letter. The line is

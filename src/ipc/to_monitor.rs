@@ -156,6 +156,7 @@ impl Message for ToMonitor {
                     Event::NotReached { address: None, errno } => w.u8(8).u32(errno.unsigned_abs()),
                     Event::Full => w.u8(9),
                     Event::Withheld => w.u8(10),
+                    Event::LeftUndone => w.u8(11),
                 }
             }
             Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
@@ -280,6 +281,7 @@ fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
         8 => Event::NotReached { address: None, errno: errno(r)? },
         9 => Event::Full,
         10 => Event::Withheld,
+        11 => Event::LeftUndone,
         _ => return Err(Violation::Malformed),
     })
 }

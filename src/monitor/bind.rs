@@ -98,12 +98,10 @@ fn unix_listener(path: &Path) -> io::Result<OwnedFd> {
 
 fn open(address: SocketAddr, key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
     let socket = bound(address, key)?;
-    let is_stream = key.socket_type == SocketType::Stream;
-    let socket =
-        if is_stream && address.port() == 0 { with_known_port(&socket, key)? } else { socket };
+    let socket = if address.port() == 0 { with_known_port(&socket, key)? } else { socket };
     set_options(&socket, key, options)?;
     socket.set_nonblocking(!key.is_lent)?;
-    if is_stream {
+    if key.socket_type == SocketType::Stream {
         socket::listen(&socket)?;
     } else if !key.is_lent {
         datagram::tell_destination(&socket)?;

@@ -51,6 +51,14 @@ pub(super) struct Reload {
     is_withdrawal: bool,
 }
 
+impl Reload {
+    /// A socket that its service has no more, as long as the engine may go by it.
+    #[must_use]
+    pub(super) fn replaced(&self, index: SocketIndex) -> Option<&Listener> {
+        self.replaced.iter().find(|listener| listener.index == index)
+    }
+}
+
 /// A change that can be made: with the new sockets it needs.
 enum Ready {
     Keep(ServiceIndex, Rc<Service>, Vec<Listener>),

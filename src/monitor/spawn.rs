@@ -395,6 +395,10 @@ impl Monitor {
                 "service {id}: more datagrams come than it answers in a second: the others get \
                  no answer"
             ),
+            Event::LeftUndone => tracing::error!(
+                "service {id}: its servers end without taking what they were started for; as long \
+                 as that is so the next one has to wait, a second at most"
+            ),
             Event::Full => tracing::error!(
                 "service {id}: sessions hold all descriptors that they may have: clients wait"
             ),

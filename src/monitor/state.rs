@@ -101,7 +101,12 @@ impl Monitor {
 
     fn service_state(&self, text: &mut String, index: ServiceIndex, active: &Active) {
         let service = &*active.service;
-        let state = if self.closed.contains(&index) { "Disabled" } else { "Active" };
+        let has_server = service.lends_its_socket() && self.running.of(index) > 0;
+        let state = match (self.closed.contains(&index), has_server) {
+            (true, _) => "Disabled",
+            (false, true) => "Suspended", // WAIT-1
+            (false, false) => "Active",
+        };
         let name = &service.name;
         let running = self.running.of(index) as usize + self.sessions.of(index);
         let waiting = self.retries.iter().filter(|waiting| waiting.index == index).count();

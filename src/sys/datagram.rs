@@ -1,5 +1,5 @@
-//! Datagrams: each with the address it came from and the one of ours it was sent to, and how
-//! to know one again that was only looked at.
+//! Datagrams: each with the address it came from and the one of ours it was sent to, how to
+//! know one again that was only looked at, and how to refuse them all.
 
 use nix::sys::socket::sockopt;
 use nix::sys::socket::{
@@ -11,6 +11,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
+
+use crate::sys::Errno;
 
 /// Nothing here ever waits, whatever the flags of the descriptor are.
 const AT_ONCE: MsgFlags = MsgFlags::MSG_DONTWAIT;
@@ -94,6 +96,41 @@ pub fn peek(fd: impl AsFd) -> io::Result<First> {
 /// As [`receive`].
 pub fn discard(fd: impl AsFd) -> io::Result<()> {
     recv(fd.as_fd().as_raw_fd(), &mut [], AT_ONCE)?;
+    Ok(())
+}
+
+/// Refuses datagrams, as a closed socket does, and keeps the port: a socket that is connected
+/// takes nothing from anybody but its peer, and this one's peer is itself.
+///
+/// # Errors
+/// As connect(2), for want of a route to its own address.
+pub fn refuse_all(fd: impl AsFd) -> io::Result<()> {
+    let fd = fd.as_fd();
+    let socket = SockRef::from(&fd);
+    let own = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+    let loopback = match own {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+        SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+    };
+    let ip = if own.ip().is_unspecified() { loopback } else { own.ip() };
+    socket.connect(&SocketAddr::new(ip, own.port()).into())
+}
+
+/// Takes datagrams from everybody, after [`refuse_all`], or a server that has left the socket
+/// connected (connect(2), AF_UNSPEC).
+///
+/// # Errors
+/// As connect(2).
+pub fn take_all(fd: impl AsFd) -> io::Result<()> {
+    const UNSPECIFIED: libc::sa_family_t = 0; // AF_UNSPEC
+    const SIZE: libc::socklen_t = 16;
+    if SockRef::from(&fd).peer_addr().is_err() {
+        return Ok(());
+    }
+    let nobody = libc::sockaddr { sa_family: UNSPECIFIED, sa_data: [0; 14] };
+    // SAFETY: connect reads a sockaddr of `SIZE` bytes, which `nobody` is, before it returns.
+    let result = unsafe { libc::connect(fd.as_fd().as_raw_fd(), &raw const nobody, SIZE) };
+    Errno::result(result)?;
     Ok(())
 }
 
@@ -185,6 +222,27 @@ mod tests {
         match address {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().into(),
             IpAddr::V6(_) => address,
+        }
+    }
+
+    #[test]
+    fn cps_3_a_socket_that_refuses_all_keeps_its_port_and_takes_from_all_again() {
+        for everywhere in ["0.0.0.0", "::", "127.0.0.1"] {
+            let (server, client) = pair(everywhere);
+            let own = server.local_addr().unwrap();
+            // The kernel lets go of a port that it has chosen itself.
+            drop(server);
+            let server = UdpSocket::bind(own).unwrap();
+            refuse_all(&server).unwrap();
+            client.send(b"refused").unwrap();
+            assert_eq!(client.recv(&mut []).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+            assert!(peek(&server).is_err());
+            for _twice in 0..2 {
+                take_all(&server).unwrap();
+                assert_eq!(server.local_addr().unwrap(), own, "{everywhere}");
+                client.send(b"taken").unwrap();
+                discard(&server).unwrap();
+            }
         }
     }
 

@@ -117,6 +117,27 @@ pub fn hold_port(fd: impl AsFd) -> io::Result<()> {
     stop_listening(fd)
 }
 
+/// How many connections of a listening socket nobody has accepted (tcp(7), TCP_INFO); 0 where
+/// the kernel does not say.
+#[must_use]
+pub fn backlog(fd: impl AsFd) -> u32 {
+    const UNACKED: usize = 6; // of a listening socket: sk_ack_backlog
+    let mut words = [0_u32; 16];
+    let mut size: libc::socklen_t = 64;
+    // SAFETY: getsockopt writes at most `size` bytes, which is the size of `words`, and the
+    // number of bytes that it has written.
+    unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            words.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    words.get(UNACKED).copied().unwrap_or(0)
+}
+
 /// listen(2) with the longest queue that the system allows (`net.core.somaxconn`): the
 /// original's 64 loses most of a burst of 1,000 clients (START-18).
 ///

@@ -186,16 +186,15 @@ impl Case<'_> {
         let socket_type = socket_type.unwrap_or(self.name.span);
         let tcp = service.protocol == Protocol::TCP;
         match service.socket_type {
-            SocketType::Raw | SocketType::SeqPacket => {
-                Some((socket_type, "raw and seqpacket services"))
-            }
             SocketType::Stream if !tcp => Some((socket_type, "stream services without tcp")),
             SocketType::Stream | SocketType::Dgram
                 if service.wait == Wait::Intercepted && !self.is_internal() =>
             {
                 Some((draft.flag(Flag::Intercept)?, "services with INTERCEPT"))
             }
-            SocketType::Stream | SocketType::Dgram => None,
+            SocketType::Stream | SocketType::Dgram | SocketType::Raw | SocketType::SeqPacket => {
+                None
+            }
         }
     }
 }

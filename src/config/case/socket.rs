@@ -53,13 +53,14 @@ impl Case<'_> {
 
     /// CHK-16: socket(2) would refuse it.
     fn is_spoken(&mut self, socket_type: SocketType, protocol: &NamedProtocol) {
+        let span = self.draft.socket_type.map_or(self.name.span, |at| at.span);
         let fits = match (socket_type, protocol.number) {
-            (SocketType::Stream | SocketType::SeqPacket, Protocol::UDP)
-            | (SocketType::Dgram | SocketType::SeqPacket, Protocol::TCP) => false,
-            (_, Protocol(_)) => true,
+            (SocketType::Stream, Protocol::UDP) | (SocketType::Dgram, Protocol::TCP) => false,
+            (SocketType::SeqPacket, Protocol(_)) => false,
+            (SocketType::Raw, Protocol(_)) => return self.notes.push(raw(span)),
+            (SocketType::Stream | SocketType::Dgram, Protocol(_)) => true,
         };
         if !fits {
-            let span = self.draft.socket_type.map_or(self.name.span, |at| at.span);
             let (word, name) = (socket_type.word(), &protocol.name);
             let message = format!("a {word} socket does not speak {name}");
             let note = Diagnostic::error(code::CONTRADICTION, span, message)
@@ -173,4 +174,12 @@ impl Case<'_> {
         }
         found
     }
+}
+
+/// A raw socket is for nobody in particular, so no server is started for what comes to one.
+fn raw(span: Span) -> Diagnostic {
+    let message = "raw sockets are not served: each gets every packet of its protocol";
+    Diagnostic::error(code::NOT_SUPPORTED, span, message)
+        .help("let the program open the socket itself, as a service of its own")
+        .differs("ACC-7", "refuses every packet, and starts a server for each until `cps` ends it")
 }

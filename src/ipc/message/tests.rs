@@ -101,6 +101,7 @@ fn every_event_survives_the_wire() {
         Event::Deactivated,
         Event::Activated,
         Event::Paced,
+        Event::LeftUndone,
         Event::AcceptFailed(24),
         Event::RuleFallsShort { is_allow: true, line: 7 },
         Event::RuleFallsShort { is_allow: false, line: 0 },
