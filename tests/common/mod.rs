@@ -51,12 +51,8 @@ pub(crate) fn machine() -> Table {
     }
 }
 
-/// Everything but that a kind of service is not run yet, or that a word does nothing yet.
+/// Everything but that a word has no effect.
 pub(crate) fn complaints(loaded: &Loaded) -> Vec<&Diagnostic> {
-    let told = |note: &&Diagnostic| match note.severity {
-        Severity::Error => note.code != code::NOT_SUPPORTED,
-        Severity::Warning => true,
-        Severity::Note => note.code != code::NO_EFFECT,
-    };
+    let told = |note: &&Diagnostic| note.severity != Severity::Note || note.code != code::NO_EFFECT;
     loaded.notes.iter().filter(told).collect()
 }
