@@ -289,7 +289,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::types),
         default: "none",
         summary: "the kind of service",
-        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service has no port; clients of the internal service tcpmux ask for it by its name, and with TCPMUXPLUS are told `+Go`. SPECIAL means nothing.",
+        text: "UNLISTED: the name need not be in services(5), and `port` is required. INTERNAL: the daemon answers itself: echo, discard, chargen, daytime, time, tcpmux; and services and servers, which list what is offered and what runs. RPC: the service is registered with rpcbind(8). TCPMUX, TCPMUXPLUS (with UNLISTED): the service has no port; clients of the internal service tcpmux ask for it by its name, and with TCPMUXPLUS are told `+Go`. SPECIAL means nothing.",
         spec: "ATTR-15",
         ..SCALAR
     },

@@ -6,6 +6,8 @@ mod port;
 mod socket;
 mod wait;
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::config::ast::Word;
 use crate::config::case::socket::Transport;
 use crate::config::draft::{Draft, Edits};
@@ -124,7 +126,11 @@ impl Case<'_> {
             source_prefix: draft.source_prefix.or(defaults.source_prefix).unwrap_or_default(),
             max_load: draft.max_load.or(defaults.max_load),
             hours: draft.hours.clone().unwrap_or_default(),
-            only_from: access(&draft.only_from, &defaults.only_from, &self.defaults.only_from),
+            only_from: if self.is_listing() && draft.only_from.is_empty() {
+                Some(loopback())
+            } else {
+                access(&draft.only_from, &defaults.only_from, &self.defaults.only_from)
+            },
             no_access: access(&draft.no_access, &defaults.no_access, &self.defaults.no_access),
         }
     }
@@ -206,6 +212,12 @@ impl Case<'_> {
         self.notes.push(note);
         fields.without(LogField::UserId)
     }
+}
+
+/// This machine alone: who may ask what the daemon does, unless the entry itself says more.
+fn loopback() -> AccessList {
+    let v4 = (Ipv4Addr::new(127, 0, 0, 0), Ipv4Addr::new(127, 255, 255, 255));
+    AccessList::new([v4], [(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST)])
 }
 
 /// DEF-15; the list of `defaults` is compiled once for all who only inherit it.

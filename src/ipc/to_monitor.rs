@@ -163,6 +163,7 @@ impl Message for ToMonitor {
                 BannerKind::Always => 1,
                 BannerKind::Success => 2,
                 BannerKind::Fail => 3,
+                BannerKind::Listing => 4,
             }),
             Self::Sensed { service, peer } => w.u32(service.0).address(peer),
             Self::UserId { service, part } => part.encode(w.u32(service.0)),
@@ -249,6 +250,7 @@ fn banner_kind(r: &mut Reader<'_>) -> Result<BannerKind, Violation> {
         1 => Ok(BannerKind::Always),
         2 => Ok(BannerKind::Success),
         3 => Ok(BannerKind::Fail),
+        4 => Ok(BannerKind::Listing),
         _ => Err(Violation::Malformed),
     }
 }

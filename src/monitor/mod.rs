@@ -10,6 +10,7 @@ mod end;
 mod ends;
 mod engine_process;
 mod lend;
+mod listing;
 mod news;
 mod notify;
 mod open;

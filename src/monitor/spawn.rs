@@ -418,6 +418,9 @@ impl Monitor {
     fn open_banner(&mut self, number: u64, index: ServiceIndex, kind: BannerKind) {
         let service = self.service(Kind::AskBanner, index).map(|active| Rc::clone(&active.service));
         let file = service.ok().and_then(|service| {
+            if kind == BannerKind::Listing {
+                return self.listing(&service)?.ok();
+            }
             let path = service.banners.path(kind)?;
             let file = fd::open_regular(path);
             let (id, path) = (&service.id, path.display());

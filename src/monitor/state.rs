@@ -77,6 +77,20 @@ impl Monitor {
             self.service_state(&mut text, index, active);
         }
         text.push_str("Server table dump:\n");
+        text.push_str(&self.server_table());
+        text.push_str("\nRetry table dump:\n");
+        for waiting in self.retries.iter() {
+            retry_state(&mut text, waiting);
+        }
+        text.push('\n');
+        self.totals(&mut text);
+        text.push_str("\nEND OF DUMP\n");
+        text
+    }
+
+    /// Everybody who is being served, and by which process.
+    pub(super) fn server_table(&self) -> String {
+        let mut text = String::new();
         let mut servers: Vec<_> = self.running.iter().collect();
         servers.sort_by_key(|(_, server)| server.ticket);
         for (pid, server) in servers {
@@ -89,13 +103,6 @@ impl Monitor {
             let Session { service, peer, started, .. } = session;
             server_state(&mut text, self.engine_pid(), service, *started, *peer);
         }
-        text.push_str("\nRetry table dump:\n");
-        for waiting in self.retries.iter() {
-            retry_state(&mut text, waiting);
-        }
-        text.push('\n');
-        self.totals(&mut text);
-        text.push_str("\nEND OF DUMP\n");
         text
     }
 

@@ -114,18 +114,36 @@ pub enum Internal {
     Time,
     /// RFC 1078
     Tcpmux,
+    /// What is offered; gone from the original since 2.3.12 (CHK-7).
+    Services,
+    /// What runs; as `Services`.
+    Servers,
 }
 
 impl Internal {
     /// All of them, by the name of the service (CHK-7).
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("echo", Self::Echo),
         ("discard", Self::Discard),
         ("chargen", Self::Chargen),
         ("daytime", Self::Daytime),
         ("time", Self::Time),
         ("tcpmux", Self::Tcpmux),
+        ("services", Self::Services),
+        ("servers", Self::Servers),
     ];
+
+    /// Whether it is for connections only.
+    #[must_use]
+    pub const fn needs_connection(self) -> bool {
+        matches!(self, Self::Tcpmux | Self::Services | Self::Servers)
+    }
+
+    /// Whether it tells about the daemon, which is not everybody's business.
+    #[must_use]
+    pub const fn is_listing(self) -> bool {
+        matches!(self, Self::Services | Self::Servers)
+    }
 
     /// Whether a client over a connection gets one answer and no session (INTL-1): such clients
     /// are not counted (LIM-2) and nobody is asked about them (IDENT-7).

@@ -301,12 +301,14 @@ pub struct Banners {
     pub fail: Option<PathBuf>,
 }
 
-/// Names one of the three banners of a service.
+/// Names one of the three banners of a service, or the text that an internal service shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BannerKind {
     Always,
     Success,
     Fail,
+    /// What `services` and `servers` say.
+    Listing,
 }
 
 impl Banners {
@@ -317,6 +319,7 @@ impl Banners {
             BannerKind::Always => self.always.as_ref(),
             BannerKind::Success => self.success.as_ref(),
             BannerKind::Fail => self.fail.as_ref(),
+            BannerKind::Listing => None,
         }
     }
 }

@@ -5,6 +5,7 @@ import selectors
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -332,3 +333,45 @@ class Flight:
 def kernel_drops(port):
     with open("/proc/thread-self/net/udp") as f:
         return sum(int(l.split()[-1]) for l in f if l.split()[1].endswith(":%04X" % port))
+
+
+# ------------------------------------------------------------ what is offered, and what runs
+
+@covers("CHK-7")
+def test_services_lists_what_is_offered(xd, ports):
+    a, b, c, d = ports(4)
+    xd.boot(internal("services", a), cat("one", b, id="first"), internal("echo", c, "dgram"), cat("off", d, disable="yes"),
+            service("muxed", type="TCPMUX UNLISTED", bind=None, server="/bin/cat"), up=[a, b, ("udp", c)])
+    assert ask(a, n=10000).decode().splitlines() == ["services tcp %d" % a, "one tcp %d" % b, "echo udp %d" % c, "sentinel tcp %d" % xd.sentinel]
+
+
+@covers("CHK-7")
+def test_servers_lists_who_is_served_by_which_process(xd, ports):
+    a, b, c = ports(3)
+    xd.boot(logdefaults(xd), internal("servers", a), cat("one", b), internal("echo", c), up=[a, b, c])
+    s, t = connect(b, src="127.0.0.2"), connect(c, src="127.0.0.3")
+    for one in (s, t):
+        one.sendall(b"x")
+        assert one.recv(1) == b"x"
+    text = ask(a, n=10000).decode()
+    pid = children(xd.proc.pid)
+    found = re.findall(r"(?m)^(\S+) server\npid = (\d+)\nstart_time = .*\nConnection info:\n\tservice = \1\n\tremote_address = (\S+)$", text)
+    assert [(name, peer) for name, _, peer in found] == [("one", "127.0.0.2"), ("echo-stream", "127.0.0.3"), ("servers-stream", "127.0.0.1")]
+    assert {int(p) for _, p, _ in found} == set(pid)
+    xd.wait_log("^EXIT: servers-stream status=0 ")
+
+
+@sandbox
+@covers("CHK-7")
+def test_only_this_machine_is_told_unless_the_entry_says_more(xd, ports):
+    subprocess.check_call(["ip", "addr", "add", "192.0.2.77/32", "dev", "lo"])
+    try:
+        a, b, c = ports(3)
+        xd.boot(logdefaults(xd, only_from="0.0.0.0"), internal("services", a, bind="0.0.0.0"),
+                internal("servers", b, bind="0.0.0.0", only_from="192.0.2.77"), cat("c", c, bind="0.0.0.0"), up=[a, b, c])
+        assert talk(c, b"x", src="192.0.2.77") == b"x", "as `defaults` have it"
+        assert talk(a, src="192.0.2.77") == b"" and talk(a).startswith(b"services tcp ")
+        xd.wait_log("^FAIL: services-stream address from=192.0.2.77$")
+        assert talk(b, src="192.0.2.77").startswith(b"servers-stream server\n") and talk(b) == b""
+    finally:
+        subprocess.check_call(["ip", "addr", "del", "192.0.2.77/32", "dev", "lo"])

@@ -60,6 +60,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("ATTR-40", Extra, ToldThere),
     rule("ATTR-11", Extra, ToldThere),
     rule("TIME-2", Extra, ToldThere),
+    rule("CHK-7", Extra, ToldThere),
     // Services that it reads as we do, and cannot start: we have not tried yet.
     rule("RPC-2", Extra, Said(|id| format!("pmap_set failed. service={id} "))),
     rule("LOG-8", Extra, Said(|_| "creation of default log failed".to_owned())),

@@ -57,21 +57,33 @@ impl Case<'_> {
         let found = Internal::ALL.iter().find(|(known, _)| *known == name).map(|(_, which)| *which);
         let found = found.filter(|which| match (socket_type, which) {
             (SocketType::Stream, _) => true,
-            (SocketType::Dgram, which) => *which != Internal::Tcpmux,
+            (SocketType::Dgram, which) => !which.needs_connection(),
             (SocketType::Raw | SocketType::SeqPacket, _) => false,
         });
         if found.is_none() {
             let word = socket_type.word();
             let names = Internal::ALL.iter().map(|(name, _)| *name);
             let message = format!("there is no internal {word} service `{name}`");
-            let help = "the internal services are echo, discard, chargen, daytime, time and tcpmux";
+            let help = "the internal services are echo, discard, chargen, daytime, time, tcpmux, \
+                        services and servers";
             let help = did_you_mean(&name, names).unwrap_or_else(|| help.to_owned());
             let note = Diagnostic::error(code::UNKNOWN_INTERNAL, self.name.span, message)
                 .help(help)
                 .legacy(format!("No such internal service: {name}/{word} - DISABLING"));
             self.notes.push(note);
         }
+        if found.is_some_and(Internal::is_listing) {
+            let deed = "has no such internal service since 2.3.12, and leaves it out";
+            self.notes.push(Diagnostic::difference("CHK-7", self.name.span, deed));
+        }
         found
+    }
+
+    /// Whether it is one of the internal services that tell about the daemon.
+    pub(super) fn is_listing(&self) -> bool {
+        let name = self.name.text();
+        let known = || Internal::ALL.iter().find(|(known, _)| *known == name);
+        self.draft.is(ServiceType::Internal) && known().is_some_and(|(_, which)| which.is_listing())
     }
 
     /// SRV-3, SRV-4; ATTR-49: the flag may stand before or after the words.

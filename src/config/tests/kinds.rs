@@ -66,7 +66,9 @@ fn internal_services_are_those_of_the_original() {
         ("time", "dgram", Some(Internal::Time)),
         ("tcpmux", "stream", Some(Internal::Tcpmux)),
         ("tcpmux", "dgram", None),
-        ("servers", "stream", None),
+        ("services", "stream", Some(Internal::Services)),
+        ("servers", "stream", Some(Internal::Servers)),
+        ("servers", "dgram", None),
         ("ECHO", "stream", None),
     ] {
         let lines =

@@ -70,7 +70,9 @@ impl Replies {
             Internal::Chargen => chargen::datagram(&mut self.next_line).into(),
             Internal::Daytime => time::daytime(clock::wall_seconds()).into_bytes().into(),
             Internal::Time => time::time(clock::wall_seconds()).to_vec().into(),
-            Internal::Discard | Internal::Tcpmux => return Reply::None,
+            Internal::Discard | Internal::Tcpmux | Internal::Services | Internal::Servers => {
+                return Reply::None;
+            }
         })
     }
 

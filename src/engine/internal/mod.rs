@@ -9,13 +9,17 @@ pub(super) use dgram::{Replies, Reply};
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use tokio::net::TcpStream;
 
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
+use crate::engine::banner::show;
 use crate::engine::session;
 use crate::engine::tcpmux;
 use crate::ipc::ToMonitor;
+use crate::plan::BannerKind;
 use crate::plan::Internal;
+use crate::plan::ServiceIndex;
 use crate::sys::clock;
 use crate::sys::socket;
 
@@ -33,10 +37,22 @@ pub(super) fn serve(engine: &Rc<RefCell<Engine>>, visitor: Visitor, service: Int
             let number = time::time(clock::wall_seconds());
             engine.borrow_mut().answer(&visitor, &number);
         }
+        Internal::Services | Internal::Servers => {
+            let (same, service) = (Rc::clone(engine), visitor.service);
+            session::begin(engine, visitor, |client, _| listing(same, service, client));
+        }
         Internal::Tcpmux => {
             let (same, peer) = (Rc::clone(engine), visitor.peer);
             session::begin(engine, visitor, |client, _| tcpmux::serve(same, peer, client));
         }
+    }
+}
+
+/// Shows what only the monitor knows.
+async fn listing(engine: Rc<RefCell<Engine>>, service: ServiceIndex, client: TcpStream) {
+    if let Ok(client) = client.into_std() {
+        // A client that does not read it is let go.
+        show(&engine, service, BannerKind::Listing, &client.into()).await.ok();
     }
 }
 
