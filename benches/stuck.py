@@ -76,6 +76,7 @@ def cell(program, kind):
         if reader:
             reader.close()
         peer.begin(a)
+        time.sleep(1)                                       # until buffers are full
         try:
             return alone, clients(measured)
         finally:
