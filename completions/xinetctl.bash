@@ -236,7 +236,7 @@ _xinetctl() {
                     return 0
                     ;;
                 --attribute)
-                    COMPREPLY=($(compgen -W "socket_type protocol wait user group server server_args instances log_on_success log_on_failure log_type only_from no_access access_times type rpc_version rpc_number id env port passenv flags nice redirect banner banner_success banner_fail bind per_source groups cps disable max_load rlimit_as rlimit_cpu rlimit_data rlimit_rss rlimit_stack rlimit_files v6only deny_time umask libwrap cps_action per_source_prefix peer_env stderr enabled disabled mdns" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "socket_type protocol wait user group server server_args instances log_on_success log_on_failure log_type only_from no_access access_times type rpc_version rpc_number id env port passenv flags nice redirect banner banner_success banner_fail bind per_source groups cps disable max_load rlimit_as rlimit_cpu rlimit_data rlimit_rss rlimit_stack rlimit_files v6only deny_time umask libwrap cps_action per_source_prefix peer_env stderr socket_mode socket_user socket_group enabled disabled mdns" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -130,14 +130,15 @@ fn every_code_is_drawn_once_at_least() {
 }
 
 /// Sentences of `src/config` that no picture shows: those of the files that make no
-/// diagnostics, and of what is too long, or cannot be had as root.
-const NOT_DRAWN: [&str; 7] = [
+/// diagnostics, and of what is too long, is no text, or cannot be had as root.
+const NOT_DRAWN: [&str; 8] = [
     "too many mistakes: {least}{} more are not shown",
     "files include one another more than {MOST_DEEP} deep; `{text}` is not read",
     "more than {MOST_FILES} files; `{text}` and what follows is not read",
     "longer than {} MiB{together}",
     ", together with the files before it",
     "Unable to open overlay",
+    "the path of a socket has no NUL byte",
     "(command line)",
 ];
 const NO_DIAGNOSTICS: [&str; 5] = ["attr.rs", "edit.rs", "report.rs", "tests.rs", "tests"];

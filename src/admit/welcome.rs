@@ -43,9 +43,9 @@ pub fn decide_by_name(policy: &Policy, peer: Peer, name: &ClientName) -> Result<
 }
 
 /// Who matches both lists is refused, whatever the manual says (ADDR-2). `None`: the name
-/// decides. Where nobody can say who comes the lists are not looked at (ACC-7).
+/// decides. Who has no address is on no list, and nobody looks (ACC-7).
 fn is_welcome(policy: &Policy, peer: Peer, name: Option<&ClientName>) -> Option<bool> {
-    if peer.source == Source::Unknown {
+    if peer.source.ip().is_none() {
         return Some(true);
     }
     let no_access = policy.no_access.as_ref();

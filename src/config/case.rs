@@ -4,6 +4,7 @@ mod action;
 mod kind;
 mod port;
 mod socket;
+mod unix;
 mod wait;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -43,6 +44,7 @@ impl Case<'_> {
         if let (Some(transport), Some(wait)) = (&transport, wait) {
             self.fits_together(transport, wait);
         }
+        self.unix_fits(sockets.as_deref().unwrap_or_default());
         let (rpc, mux) = (self.rpc(), self.mux());
         let action = self.action(transport.as_ref());
         let log = self.log(transport.as_ref(), port);
@@ -59,6 +61,7 @@ impl Case<'_> {
             options: SocketOptions {
                 nodelay: draft.flag(Flag::NoDelay).is_some(),
                 keepalive: draft.flag(Flag::KeepAlive).is_some(),
+                file: self.file_access(),
             },
             wait: match (wait? && !self.is_behind_tcpmux(), draft.flag(Flag::Intercept)) {
                 (false, _) => Wait::No,

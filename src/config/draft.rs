@@ -52,8 +52,12 @@ pub(super) struct Draft {
     pub port: Option<At<u16>>,
     pub rpc_versions: Option<RangeInclusive<u32>>,
     pub rpc_number: Option<u32>,
-    /// Of each word, all addresses that it has, with port 0.
-    pub bind: Option<Vec<At<Vec<SocketAddr>>>>,
+    pub bind: Option<Vec<At<Bound>>>,
+    /// Whether all words of `bind` mean sockets of unix(7), well written or not.
+    pub is_unix_only: Option<bool>,
+    pub socket_mode: Option<u32>,
+    pub socket_user: Option<u32>,
+    pub socket_group: Option<u32>,
     pub v6only: Option<bool>,
     pub instances: Option<Limit>,
     pub per_source: Option<Limit>,
@@ -81,6 +85,14 @@ pub(super) struct Draft {
     pub banner_fail: Option<PathBuf>,
     pub enabled: Option<Vec<At<String>>>,
     pub disabled: Vec<At<String>>,
+}
+
+/// What a word of `bind` stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// An address, or all of a host, with port 0; never empty.
+    Ip(Vec<SocketAddr>),
+    Unix(PathBuf),
 }
 
 /// `user`: an entry of passwd(5), or a number without one (ATTR-46).

@@ -7,7 +7,7 @@ mod log;
 mod redirect;
 
 pub(super) use access::{meaning, no_access, only_from};
-pub(super) use bind::bind;
+pub(super) use bind::{bind, socket_group, socket_mode, socket_user};
 pub(super) use hours::{access_times, max_load};
 pub(super) use log::{log_on_failure, log_on_success, log_type};
 pub(super) use redirect::{is_whole, redirect};
@@ -83,30 +83,39 @@ pub(super) fn wait(reader: &mut Reader<'_>, line: &Assignment) -> Result {
 /// ATTR-46, ATTR-47: a number takes its passwd(5) entry along, if it has one.
 pub(super) fn user(reader: &mut Reader<'_>, line: &Assignment) -> Result {
     let word = line.first();
-    reader.draft.user = Some(if is_number(reader, word) {
-        let uid = value::count(word, &ID)?;
-        let known = reader.lookup.user_by_uid(uid);
-        if known.as_ref().is_some_and(|user| user.gid != uid) {
-            let deed = format!("runs the server with group {uid}, unless there is a `group`");
-            reader.notes.push(Diagnostic::difference("ATTR-47", word.span, deed));
-        }
-        known.map_or(Account::Number(uid), Account::Known)
-    } else {
-        let known = reader.lookup.user_by_name(word.os());
-        Account::Known(known.ok_or_else(|| unknown(word, code::UNKNOWN_USER, "user"))?)
-    });
+    let account = account(reader, word)?;
+    if let Account::Known(user) = &account
+        && user.gid != user.uid
+        && is_number(reader, word)
+    {
+        let uid = user.uid;
+        let deed = format!("runs the server with group {uid}, unless there is a `group`");
+        reader.notes.push(Diagnostic::difference("ATTR-47", word.span, deed));
+    }
+    reader.draft.user = Some(account);
     Ok(())
 }
 
+fn account(reader: &Reader<'_>, word: &Word) -> Outcome<Account> {
+    if is_number(reader, word) {
+        let uid = value::count(word, &ID)?;
+        return Ok(reader.lookup.user_by_uid(uid).map_or(Account::Number(uid), Account::Known));
+    }
+    let known = reader.lookup.user_by_name(word.os());
+    Ok(Account::Known(known.ok_or_else(|| unknown(word, code::UNKNOWN_USER, "user"))?))
+}
+
 pub(super) fn group(reader: &mut Reader<'_>, line: &Assignment) -> Result {
-    let word = line.first();
-    reader.draft.group = Some(if is_number(reader, word) {
-        value::count(word, &ID)?
-    } else {
-        let known = reader.lookup.group_by_name(word.os());
-        known.ok_or_else(|| unknown(word, code::UNKNOWN_GROUP, "group"))?
-    });
+    reader.draft.group = Some(group_number(reader, line.first())?);
     Ok(())
+}
+
+fn group_number(reader: &Reader<'_>, word: &Word) -> Outcome<u32> {
+    if is_number(reader, word) {
+        return value::count(word, &ID);
+    }
+    let known = reader.lookup.group_by_name(word.os());
+    known.ok_or_else(|| unknown(word, code::UNKNOWN_GROUP, "group"))
 }
 
 /// Whether a user or group is given by number; inetd.conf has only names (INETD-2).

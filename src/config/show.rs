@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use crate::config::value;
 use crate::plan::{
-    AccessList, Action, Address, Facility, FileLog, Groups, Level, Libwrap, Limit, LogField,
-    LogFields, LogForm, LogTarget, Mux, Origin, Passed, Program, Redirect, Resource, Service,
-    SocketKey, SourcePrefix, Wait,
+    AccessList, Action, Address, Facility, FileAccess, FileLog, Groups, Level, Libwrap, Limit,
+    LogField, LogFields, LogForm, LogTarget, Mux, Origin, Passed, Program, Protocol, Redirect,
+    Resource, Service, SocketKey, SourcePrefix, Wait,
 };
 
 /// The words of a value; `None` where nothing is set.
@@ -67,7 +67,7 @@ pub(super) fn socket_type(service: &Service, _: &LogTarget) -> Words {
 }
 
 pub(super) fn protocol(service: &Service, _: &LogTarget) -> Words {
-    one(service.protocol)
+    (service.protocol != Protocol::NONE).then(|| vec![service.protocol.to_string()])
 }
 
 pub(super) fn wait(service: &Service, _: &LogTarget) -> Words {
@@ -264,8 +264,9 @@ pub(super) fn passenv(service: &Service, _: &LogTarget) -> Words {
 }
 
 pub(super) fn port(service: &Service, _: &LogTarget) -> Words {
-    let none = service.rpc.is_some() || service.mux.is_some();
-    (!none).then(|| vec![service.port().to_string()])
+    let has_one =
+        service.rpc.is_none() && service.sockets.iter().any(|socket| socket.address.ip().is_some());
+    has_one.then(|| vec![service.port().to_string()])
 }
 
 pub(super) fn nice(service: &Service, _: &LogTarget) -> Words {
@@ -301,6 +302,24 @@ pub(super) fn bind(service: &Service, _: &LogTarget) -> Words {
         })
         .collect();
     (!words.is_empty()).then_some(words)
+}
+
+/// Whether it has a socket in the file system.
+fn file(service: &Service) -> Option<FileAccess> {
+    let has_one = service.sockets.iter().any(|socket| socket.address.file().is_some());
+    has_one.then_some(service.options.file)
+}
+
+pub(super) fn socket_mode(service: &Service, _: &LogTarget) -> Words {
+    one(format!("{:04o}", file(service)?.mode))
+}
+
+pub(super) fn socket_user(service: &Service, _: &LogTarget) -> Words {
+    one(file(service)?.uid?)
+}
+
+pub(super) fn socket_group(service: &Service, _: &LogTarget) -> Words {
+    one(file(service)?.gid?)
 }
 
 pub(super) fn v6only(service: &Service, _: &LogTarget) -> Words {

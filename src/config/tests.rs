@@ -197,6 +197,10 @@ fn the_address_follows_bind_and_the_family_flags() {
         ("bind = 127.0.0.1 ::1\nflags = IPv6", None),
         ("bind = 127.0.0.1 nowhere", None),
         ("bind = ::1 0:0::1", Some("[::1]:1001")),
+        ("bind = unix:/run/a ::1", Some("unix:/run/a [::1]:1001")),
+        ("bind = unix:/run/a unix:@b\nflags = IPv4", Some("unix:/run/a unix:@b")),
+        ("bind = unix:/run/a\0b", None),
+        ("bind = unix:@", None),
         ("bind =", None),
     ] {
         let plan = loaded(&entry("a", 1001, lines)).plan;

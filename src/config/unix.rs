@@ -25,9 +25,22 @@ pub(super) fn is_meant(word: &Word) -> bool {
 pub(super) fn path(word: &Word) -> Outcome<PathBuf> {
     let path = word.bytes.strip_prefix(PREFIX).unwrap_or_default();
     let message = match path {
+        _ if path.contains(&0) => "the path of a socket has no NUL byte".to_owned(),
         [b'/', ..] if path.len() <= LONGEST => return Ok(OsStr::from_bytes(path).into()),
-        [b'/', ..] => format!("the path of a socket has at most {LONGEST} bytes"),
+        [b'/', ..] => {
+            format!("the path of a socket has at most {LONGEST} bytes, and this {}", path.len())
+        }
         _ => "the path of a socket begins with `/`".to_owned(),
     };
     Err(Box::new(Diagnostic::error(code::BAD_SOCKET_PATH, word.span, message)))
+}
+
+/// As [`path`]; or a name that is in no file system, with its `@` (unix(7): "abstract").
+pub(super) fn name(word: &Word) -> Outcome<PathBuf> {
+    match word.bytes.strip_prefix(PREFIX).unwrap_or_default() {
+        name @ [b'@', _, ..] if name.len() <= LONGEST + 1 && !name.contains(&0) => {
+            Ok(OsStr::from_bytes(name).into())
+        }
+        _ => path(word),
+    }
 }

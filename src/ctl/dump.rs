@@ -118,8 +118,8 @@ fn socket(socket: &SocketKey) -> Value {
     };
     json!({
         "address": address,
-        "port": socket.address.port(),
-        "protocol": socket.protocol.to_string(),
+        "port": socket.address.ip().map(|address| address.port()),
+        "protocol": socket.address.ip().map(|_| socket.protocol.to_string()),
         "socket_type": socket.socket_type.word(),
         "v6only": socket.v6only,
     })

@@ -1,9 +1,9 @@
 //! From a ready listener to a decision and an order.
 
-use socket2::{SockRef, Socket};
+use socket2::{SockAddr, SockRef, Socket};
 use std::cell::RefCell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -197,8 +197,8 @@ impl Engine {
             match SockRef::from(state.listener(socket)?).accept() {
                 Ok((socket, address)) => {
                     state.take_turn();
-                    let Some(address) = address.as_socket() else { continue };
-                    return Some(visitor(service, socket, address));
+                    let Some(peer) = peer(&socket, &address) else { continue };
+                    return Some(Visitor { service, socket, peer, failures: 0, greeting: b"" });
                 }
                 Err(cause) => match Trouble::of(&cause) {
                     Trouble::NobodyThere => return None,
@@ -240,15 +240,19 @@ impl Engine {
     }
 }
 
-/// An IPv4 client on an IPv6 socket becomes one on an IPv4 socket where that still works.
-fn visitor(service: ServiceIndex, socket: Socket, address: SocketAddr) -> Visitor {
+/// Who has connected. An IPv4 client on an IPv6 socket becomes one on an IPv4 socket where that
+/// still works.
+fn peer(socket: &Socket, address: &SockAddr) -> Option<Peer> {
+    let Some(address) = address.as_socket() else {
+        let source = Source::User(socket::peer_process(socket)?.uid);
+        return Some(Peer { source, mapped: false });
+    };
     let canonical = address.ip().to_canonical();
     let mapped = address.is_ipv6() && matches!(canonical, IpAddr::V4(_));
     if mapped {
-        socket::become_ipv4(&socket);
+        socket::become_ipv4(socket);
     }
-    let peer = Peer { source: Source::Ip(canonical), mapped };
-    Visitor { service, socket, peer, failures: 0, greeting: b"" }
+    Some(Peer { source: Source::Ip(canonical), mapped })
 }
 
 /// Why accept(2) brought no client.

@@ -72,6 +72,12 @@ struct Arrival {
 }
 
 impl Caller {
+    /// Somebody at a socket that a server is to have.
+    pub(super) const fn unknown(service: ServiceIndex) -> Self {
+        let peer = Peer { source: Source::Unknown, mapped: false };
+        Self { service, peer, own: None, failures: 0 }
+    }
+
     /// The sender of a datagram.
     pub(super) fn sender(service: ServiceIndex, from: SocketAddr, own: Option<IpAddr>) -> Self {
         let address = from.ip().to_canonical();

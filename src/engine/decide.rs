@@ -94,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// Whether the client's host is asked before a server starts (IDENT-1).
+    /// Whether it is asked whose connection this is before a server starts (IDENT-1).
     pub(super) fn asks_ident(&self, service: ServiceIndex) -> bool {
         self.doors.get(&service).is_some_and(|state| state.door.ident.on_success)
     }

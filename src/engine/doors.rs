@@ -22,7 +22,6 @@ use crate::plan::Policy;
 use crate::plan::RateAction;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
-use crate::plan::SocketType;
 use crate::sys::datagram;
 use crate::sys::readiness::ReadySet;
 use crate::sys::socket;
@@ -93,10 +92,10 @@ impl DoorState {
     }
 
     pub(super) const fn way(&self) -> Way {
-        match (&self.door.duty, self.door.socket_type) {
+        match (&self.door.duty, self.door.socket_type.has_connections()) {
             (Duty::Wait, _) => Way::Lend,
-            (_, SocketType::Stream) => Way::Accept,
-            (_, SocketType::Dgram | SocketType::Raw | SocketType::SeqPacket) => Way::Read,
+            (_, true) => Way::Accept,
+            (_, false) => Way::Read,
         }
     }
 
@@ -142,7 +141,7 @@ impl DoorState {
     }
 
     fn has_connections(&self) -> bool {
-        self.door.socket_type == SocketType::Stream
+        self.door.socket_type.has_connections()
     }
 
     /// The sockets that no server has.

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::admit::Peer;
 use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
@@ -20,7 +19,6 @@ use crate::ipc::ToMonitor;
 use crate::plan::Denial;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
-use crate::plan::SocketType;
 use crate::plan::Source;
 use crate::sys::datagram;
 use crate::sys::datagram::First;
@@ -118,14 +116,15 @@ impl Engine {
         }
         let state = self.doors.get(&service)?;
         let listener = state.listener(number)?;
-        if state.door.socket_type == SocketType::Stream {
-            let peer = Peer { source: Source::Unknown, mapped: false };
-            let caller = Caller { service, peer, own: None, failures: 0 };
+        if state.door.socket_type.has_connections() {
             let what = Left::Connections(socket::backlog(listener));
-            return Some(Request { socket: number, caller, what });
+            return Some(Request { socket: number, caller: Caller::unknown(service), what });
         }
         let first = datagram::peek(listener).ok()?;
-        let caller = Caller::sender(service, first.from, None);
+        let caller = match first.from {
+            Some(from) => Caller::sender(service, from, None),
+            None => Caller::unknown(service),
+        };
         Some(Request { socket: number, caller, what: Left::Datagram(first) })
     }
 
@@ -169,7 +168,10 @@ impl Engine {
         let Some(listener) = listener else { return false };
         if let Left::Datagram(first) = what {
             datagram::discard(listener).ok();
-            self.report_sender(service, first.from, why);
+            match first.from {
+                Some(from) => self.report_sender(service, from, why),
+                None => self.report(service, Source::Unknown, why),
+            }
             return true;
         }
         let was_there = accept_now(listener).is_ok();

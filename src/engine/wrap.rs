@@ -75,6 +75,8 @@ impl Engine {
         let own = caller.own.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let server = Host { address: own, name: facts.server.clone() };
         let client = match caller.peer.source {
+            // Rules are about hosts, and this is a process of our own.
+            Source::User(_) => return Ok(true),
             Source::Ip(address) => Host { address, name: facts.client.clone() },
             Source::Unknown => Host { address: NO_ADDRESS.into(), name: Some(HostName::Unknown) },
         };

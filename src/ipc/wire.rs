@@ -52,11 +52,12 @@ impl Writer {
         self.bytes(&v6.octets())
     }
 
-    /// What it is, and an address or zeros.
+    /// What it is, and an address, or a number and zeros.
     pub(super) fn source(self, source: Source) -> Self {
         match source {
             Source::Unknown => self.u8(0).bytes(&[0; 16]),
             Source::Ip(address) => self.u8(1).address(address),
+            Source::User(uid) => self.u8(2).u32(uid).bytes(&[0; 12]),
         }
     }
 
@@ -99,6 +100,11 @@ impl<'a> Reader<'a> {
         match self.u8()? {
             0 if self.array::<16>()? == [0; 16] => Ok(Source::Unknown),
             1 => Ok(Source::Ip(self.address()?)),
+            2 => {
+                let uid = self.u32()?;
+                let is_all = self.array::<12>()? == [0; 12];
+                is_all.then_some(Source::User(uid)).ok_or(Violation::Malformed)
+            }
             _ => Err(Violation::Malformed),
         }
     }

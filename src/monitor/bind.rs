@@ -5,17 +5,20 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use crate::monitor::services::Listener;
 use crate::plan;
 use crate::plan::Address;
+use crate::plan::FileAccess;
 use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
 use crate::plan::SocketType;
 use crate::sys::datagram;
 use crate::sys::socket;
+use crate::sys::socket_file::{Access, SocketFile};
 
 /// For datagrams that are read here, in bytes.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -43,6 +46,14 @@ impl Patience {
     }
 }
 
+/// A socket that is ready for clients.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// Of a socket in the file system.
+    pub file: Option<Rc<SocketFile>>,
+    pub fd: OwnedFd,
+}
+
 /// A socket that cannot be had.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -61,39 +72,54 @@ pub(super) fn bind(
     key: &SocketKey,
     options: SocketOptions,
     patience: Patience,
-) -> io::Result<OwnedFd> {
+) -> io::Result<Open> {
     let mut tries = patience.tries;
     loop {
         tries -= 1;
         match bind_once(key, options) {
-            Ok(fd) => return Ok(fd),
+            Ok(open) => return Ok(open),
             Err(cause) if tries == 0 => return Err(cause),
             Err(_) => thread::sleep(patience.pause),
         }
     }
 }
 
-fn bind_once(key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
+fn bind_once(key: &SocketKey, options: SocketOptions) -> io::Result<Open> {
     let address = match &key.address {
         Address::Ip(address) => *address,
-        Address::Unix(path) => return unix_listener(path),
+        Address::Unix(name) => return unix(name, key, options),
     };
-    match open(address, key, options) {
+    let fd = match open(address, key, options) {
         // BIND-1: a system without IPv6, and a service that did not ask for it.
         Err(cause) if key.any_family && cause.raw_os_error() == Some(NO_SUCH_FAMILY) => {
             let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            open(everywhere, key, options)
+            open(everywhere, key, options)?
         }
-        result => result,
-    }
+        result => result?,
+    };
+    Ok(Open { file: None, fd })
 }
 
-fn unix_listener(path: &Path) -> io::Result<OwnedFd> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    socket.listen(i32::MAX)?;
-    Ok(socket.into())
+/// A socket of unix(7): nobody can connect before its file has its owner and mode.
+fn unix(name: &Path, key: &SocketKey, options: SocketOptions) -> io::Result<Open> {
+    let socket = Socket::new(Domain::UNIX, kind(key.socket_type), None)?;
+    socket.set_nonblocking(!key.is_lent)?;
+    let file = match key.address.file() {
+        Some(path) => Some(Rc::new(SocketFile::bind(&socket, path, access(options))?)),
+        None => {
+            socket.bind(&socket::abstract_name(name)?)?;
+            None
+        }
+    };
+    if key.socket_type.has_connections() {
+        socket.listen(i32::MAX)?;
+    }
+    Ok(Open { file, fd: socket.into() })
+}
+
+const fn access(options: SocketOptions) -> Access {
+    let FileAccess { mode, uid, gid } = options.file;
+    Access { mode, uid, gid }
 }
 
 fn open(address: SocketAddr, key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
@@ -149,21 +175,28 @@ const fn kind(socket_type: SocketType) -> Type {
 /// # Errors
 /// As listen(2).
 pub(super) fn listen_again(listener: &Listener) -> io::Result<()> {
-    match listener.key.socket_type {
-        SocketType::Stream => socket::listen(&listener.fd),
-        SocketType::Dgram | SocketType::Raw | SocketType::SeqPacket => Ok(()),
+    match listener.key.socket_type.has_connections() {
+        true => socket::listen(&listener.fd),
+        false => Ok(()),
     }
+}
+
+/// Options for a socket that has been open for a while, with its file.
+///
+/// # Errors
+/// As setsockopt(2), chown(2) and chmod(2).
+pub(super) fn set_options_again(listener: &Listener, options: SocketOptions) -> io::Result<()> {
+    if let Some(file) = &listener.file {
+        file.change(access(options))?;
+    }
+    set_options(&listener.fd, &listener.key, options)
 }
 
 /// NODELAY and KEEPALIVE, which connections inherit (BIND-9); nothing where there is no tcp.
 ///
 /// # Errors
 /// As setsockopt(2).
-pub(super) fn set_options(
-    fd: impl AsFd,
-    key: &SocketKey,
-    options: SocketOptions,
-) -> io::Result<()> {
+fn set_options(fd: impl AsFd, key: &SocketKey, options: SocketOptions) -> io::Result<()> {
     if key.address.ip().is_none() || key.protocol != plan::Protocol::TCP {
         return Ok(());
     }
@@ -176,7 +209,7 @@ pub(super) fn set_options(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Protocol;
+    use crate::plan::{FileAccess, Protocol};
 
     #[test]
     fn start_11_the_delay_is_microseconds_up_to_half_a_second() {
@@ -194,12 +227,16 @@ mod tests {
         SocketKey { socket_type, protocol, address, is_lent, v6only, any_family }
     }
 
-    const OPTIONS: SocketOptions = SocketOptions { nodelay: true, keepalive: true };
+    const OPTIONS: SocketOptions = SocketOptions {
+        nodelay: true,
+        keepalive: true,
+        file: FileAccess { mode: 0o600, uid: None, gid: None },
+    };
 
     #[test]
     fn rpc_1_a_port_that_the_system_chose_is_the_same_after_a_pause() {
         for address in [SocketAddr::from(([0, 0, 0, 0], 0)), SocketAddr::from(([0; 16], 0))] {
-            let listener = bind(&key(address), OPTIONS, Patience::NONE).unwrap();
+            let listener = bind(&key(address), OPTIONS, Patience::NONE).unwrap().fd;
             let port = socket::local_port(&listener);
             socket::hold_port(&listener).unwrap();
             socket::listen(&listener).unwrap();
@@ -210,7 +247,7 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_an_error_after_the_last_try() {
         let mut key = key(([127, 0, 0, 1], 0).into());
-        let first = bind(&key, OPTIONS, Patience::NONE).unwrap();
+        let first = bind(&key, OPTIONS, Patience::NONE).unwrap().fd;
         let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();
         key.address = Address::Ip(address);
         let patience = Patience::from_environment(None);
@@ -221,7 +258,7 @@ mod tests {
     #[test]
     fn only_what_servers_get_is_blocking() {
         let is_nonblocking = |key: &SocketKey| {
-            let socket = bind(key, OPTIONS, Patience::NONE).unwrap();
+            let socket = bind(key, OPTIONS, Patience::NONE).unwrap().fd;
             SockRef::from(&socket).nonblocking().unwrap()
         };
         let mut key = key(([127, 0, 0, 1], 0).into());

@@ -1,11 +1,43 @@
 //! What a server is told about its connection: `REMOTE_HOST`, and with `peer_env` both ends.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 
+use crate::plan::Address;
 use crate::plan::EnvPlan;
 use crate::plan::Protocol;
+use crate::plan::SocketKey;
 use crate::plan::Source;
+use crate::sys::socket::Process;
 use crate::sys::variables::Variables;
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Tcp,
+    Udp,
+    Unix,
+}
+
+impl Over {
+    /// By a socket of this kind, for as many as are offered.
+    #[must_use]
+    pub(super) const fn of(key: &SocketKey) -> Self {
+        match (&key.address, key.protocol) {
+            (Address::Unix(_), _) => Self::Unix,
+            (Address::Ip(_), Protocol::UDP) => Self::Udp,
+            (Address::Ip(_), Protocol(_)) => Self::Tcp,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Unix => "UNIX",
+        }
+    }
+}
 
 /// A fact about a connection that a variable holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,57 +47,48 @@ enum Fact {
     RemotePort,
     LocalAddress,
     LocalPort,
+    RemoteUser,
+    RemoteGroup,
+    RemoteProcess,
 }
 
-/// The variables of UCSPI over TCP (ucspi-tcp(1)) and of systemd.exec(5).
-const OVER_TCP: [(&str, Fact); 7] = [
-    ("PROTO", Fact::Protocol),
-    ("TCPREMOTEIP", Fact::RemoteAddress),
-    ("TCPREMOTEPORT", Fact::RemotePort),
-    ("TCPLOCALIP", Fact::LocalAddress),
-    ("TCPLOCALPORT", Fact::LocalPort),
-    ("REMOTE_ADDR", Fact::RemoteAddress),
-    ("REMOTE_PORT", Fact::RemotePort),
+/// The variables of UCSPI (ucspi-tcp(1), the UNIX protocol of ucspi-unix) and of
+/// systemd.exec(5). Whom a datagram came from only its server can tell.
+const TABLE: [(Over, &str, Fact); 14] = [
+    (Over::Tcp, "PROTO", Fact::Protocol),
+    (Over::Tcp, "TCPREMOTEIP", Fact::RemoteAddress),
+    (Over::Tcp, "TCPREMOTEPORT", Fact::RemotePort),
+    (Over::Tcp, "TCPLOCALIP", Fact::LocalAddress),
+    (Over::Tcp, "TCPLOCALPORT", Fact::LocalPort),
+    (Over::Tcp, "REMOTE_ADDR", Fact::RemoteAddress),
+    (Over::Tcp, "REMOTE_PORT", Fact::RemotePort),
+    (Over::Udp, "PROTO", Fact::Protocol),
+    (Over::Udp, "UDPLOCALIP", Fact::LocalAddress),
+    (Over::Udp, "UDPLOCALPORT", Fact::LocalPort),
+    (Over::Unix, "PROTO", Fact::Protocol),
+    (Over::Unix, "UNIXREMOTEEUID", Fact::RemoteUser),
+    (Over::Unix, "UNIXREMOTEEGID", Fact::RemoteGroup),
+    (Over::Unix, "UNIXREMOTEPID", Fact::RemoteProcess),
 ];
 
-/// The same over UDP. Whom a datagram came from only its server can tell.
-const OVER_UDP: [(&str, Fact); 3] = [
-    ("PROTO", Fact::Protocol),
-    ("UDPLOCALIP", Fact::LocalAddress),
-    ("UDPLOCALPORT", Fact::LocalPort),
-];
-
-/// Names that are ours to set: none of them reaches a server from the daemon's environment.
-pub(super) const NAMES: [&str; 11] = [
-    "PROTO",
-    "TCPREMOTEIP",
-    "TCPREMOTEPORT",
-    "TCPLOCALIP",
-    "TCPLOCALPORT",
-    "UDPREMOTEIP",
-    "UDPREMOTEPORT",
-    "UDPLOCALIP",
-    "UDPLOCALPORT",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-];
+/// Whether a name is ours to set: none of them reaches a server from the daemon's environment.
+#[must_use]
+pub(super) fn is_ours(name: &OsStr) -> bool {
+    let never_told = ["UDPREMOTEIP", "UDPREMOTEPORT"];
+    TABLE.iter().map(|(_, told, _)| *told).chain(never_told).any(|told| name == told)
+}
 
 /// What the servers of one service are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told(Vec<(&'static str, Fact)>);
+pub(super) struct Told(Vec<(Over, &'static str, Fact)>);
 
 impl Told {
     /// A line of `env` wins: the configuration is trusted, and older than these names.
     #[must_use]
-    pub(super) fn new(env: &EnvPlan, protocol: Protocol) -> Self {
-        let names = match protocol {
-            _ if !env.tells_ends => &[][..],
-            Protocol::TCP => &OVER_TCP[..],
-            Protocol::UDP => &OVER_UDP[..],
-            Protocol(_) => &[],
-        };
+    pub(super) fn new(env: &EnvPlan) -> Self {
         let is_set = |name: &str| env.set.iter().any(|(own, _)| own == name);
-        Self(names.iter().copied().filter(|(name, _)| !is_set(name)).collect())
+        let told = TABLE.into_iter().filter(|(_, name, _)| env.tells_ends && !is_set(name));
+        Self(told.collect())
     }
 
     /// The variables of one server. What is not known is left out: the client's end where the
@@ -74,9 +97,9 @@ impl Told {
     pub(super) fn about(&self, ends: &Ends) -> Variables {
         let mut variables = Variables::default();
         variables.set("REMOTE_HOST", ends.host);
-        for (name, fact) in &self.0 {
+        for (_, name, fact) in self.0.iter().filter(|(over, ..)| *over == ends.over) {
             match fact {
-                Fact::Protocol => variables.set(name, ends.protocol),
+                Fact::Protocol => variables.set(name, ends.over.word()),
                 Fact::RemoteAddress => set(&mut variables, name, ends.remote.map(|end| end.ip())),
                 Fact::RemotePort => set(&mut variables, name, ends.remote.map(|end| end.port())),
                 Fact::LocalAddress => {
@@ -84,6 +107,9 @@ impl Told {
                     set(&mut variables, name, address.filter(|ip| !ip.is_unspecified()));
                 }
                 Fact::LocalPort => set(&mut variables, name, ends.local.map(|end| end.port())),
+                Fact::RemoteUser => set(&mut variables, name, ends.process.map(|peer| peer.uid)),
+                Fact::RemoteGroup => set(&mut variables, name, ends.process.map(|peer| peer.gid)),
+                Fact::RemoteProcess => set(&mut variables, name, ends.process.map(|peer| peer.pid)),
             }
         }
         variables
@@ -99,13 +125,14 @@ fn set(variables: &mut Variables, name: &str, value: Option<impl std::fmt::Displ
 /// A connection, or the socket of a `wait = yes` service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
-    /// `TCP` or `UDP`
-    pub protocol: &'static str,
+    pub over: Over,
     /// For `REMOTE_HOST` (SRV-8).
     pub host: Source,
     /// As far as the kernel knows them, IPv4 as IPv4 (BIND-11).
     pub remote: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
+    /// Who connected to a socket of unix(7).
+    pub process: Option<Process>,
 }
 
 #[cfg(test)]
@@ -113,14 +140,15 @@ mod tests {
     use super::*;
 
     const OPEN: Ends = Ends {
-        protocol: "TCP",
+        over: Over::Tcp,
         host: Source::Ip(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
         remote: None,
         local: None,
+        process: None,
     };
 
     fn told(env: &EnvPlan, ends: &Ends) -> Vec<String> {
-        Told::new(env, Protocol::TCP).about(ends).iter().collect()
+        Told::new(env).about(ends).iter().collect()
     }
 
     #[test]
@@ -170,9 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_is_told_is_ours() {
-        for (name, _) in OVER_TCP.iter().chain(&OVER_UDP) {
-            assert!(NAMES.contains(name), "{name}");
-        }
+    fn who_connected_on_this_machine_is_told_by_number() {
+        let env = EnvPlan { tells_ends: true, ..EnvPlan::default() };
+        let process = Some(Process { uid: 1000, gid: 100, pid: 7 });
+        let ends = Ends { over: Over::Unix, host: Source::User(1000), process, ..OPEN };
+        let wanted = [
+            "REMOTE_HOST=unix:uid=1000",
+            "PROTO=UNIX",
+            "UNIXREMOTEEUID=1000",
+            "UNIXREMOTEEGID=100",
+            "UNIXREMOTEPID=7",
+        ];
+        assert_eq!(told(&env, &ends), wanted);
     }
 }

@@ -9,13 +9,12 @@ use crate::ipc::Refusal;
 use crate::ipc::Ticket;
 use crate::ipc::Violation;
 use crate::monitor::Monitor;
-use crate::monitor::ends::Ends;
+use crate::monitor::ends::{Ends, Over};
 use crate::monitor::running::Server;
 use crate::monitor::spawn;
 use crate::plan::Denial;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
-use crate::plan::SocketType;
 use crate::plan::Source;
 use crate::sys::socket;
 
@@ -50,8 +49,8 @@ impl Monitor {
         }
         let fd = listener.fd.as_fd();
         SockRef::from(&fd).set_nonblocking(false).ok(); // fails only for what is no socket
-        let protocol = if service.socket_type == SocketType::Stream { "TCP" } else { "UDP" };
-        let ends = Ends { protocol, host: peer, remote: None, local: socket::local_end(fd) };
+        let (over, local) = (Over::of(&listener.key), socket::local_end(fd));
+        let ends = Ends { over, host: peer, remote: None, local, process: None };
         let mishaps = self.mishaps.1.as_fd();
         let server = Server::new(ticket, index, Rc::clone(&service), peer).with_socket(number);
         match spawn::fork(&mut self.spawner, mishaps, launch, fd, ticket, &ends) {

@@ -105,7 +105,7 @@ impl Monitor {
     /// All sockets of a service, or none: the error is that of the first that cannot be had.
     fn listen(&mut self, service: &Service, patience: Patience) -> Result<Vec<Listener>, Refused> {
         let open = |key: &SocketKey| match bind::bind(key, service.options, patience) {
-            Ok(fd) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), fd)),
+            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
             Err(cause) => Err(Refused { key: key.clone(), cause }),
         };
         service.sockets.iter().map(open).collect()

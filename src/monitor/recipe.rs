@@ -82,7 +82,7 @@ pub(super) fn environment(
     plan: &EnvPlan,
     daemon: &[(OsString, OsString)],
 ) -> Vec<(OsString, OsString)> {
-    let is_ours = |name: &OsStr| plan.tells_ends && ends::NAMES.iter().any(|told| name == *told);
+    let is_ours = |name: &OsStr| plan.tells_ends && ends::is_ours(name);
     let is_passed = |name: &OsStr| match &plan.passed {
         _ if is_ours(name) => false,
         Passed::All => !FOR_THE_DAEMON.iter().any(|ours| name == *ours),

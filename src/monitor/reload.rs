@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::discriminant;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -14,7 +13,7 @@ use crate::ipc::State;
 use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
-use crate::monitor::bind::{Patience, Refused};
+use crate::monitor::bind::{Open, Patience, Refused};
 use crate::monitor::news::News;
 use crate::monitor::notify;
 use crate::monitor::rpc::registration;
@@ -265,7 +264,7 @@ impl Monitor {
         let old = index.and_then(|index| self.services.find(index));
         let keys: Vec<_> = new_sockets(service, old).cloned().collect();
         let open = |key: SocketKey| match self.listener_for(&key, service.options, leaving) {
-            Ok(fd) => Ok(Listener::new(self.services.new_socket_index(), key, fd)),
+            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key, open)),
             Err(cause) => Err(Refused { key, cause }),
         };
         keys.into_iter().map(open).collect()
@@ -280,14 +279,18 @@ impl Monitor {
         key: &SocketKey,
         options: SocketOptions,
         leaving: &Leaving,
-    ) -> io::Result<OwnedFd> {
+    ) -> io::Result<Open> {
         let find = |&(service, socket): &(ServiceIndex, SocketIndex)| {
             self.services.find(service).and_then(|active| active.listener(socket))
         };
         if let Some(old) = leaving.dropped.get(&key.identity()).and_then(find) {
-            let listener = fd::duplicate(&old.fd)?;
-            bind::set_options(&listener, key, options)?;
-            return Ok(listener);
+            bind::set_options_again(old, options)?;
+            return Ok(Open { file: old.file.clone(), fd: fd::duplicate(&old.fd)? });
+        }
+        let of_dropped = leaving.dropped.values().filter_map(find);
+        for old in of_dropped.filter(|old| old.key.address == key.address) {
+            // Of another type, so it is of no use. In the file system its name would be taken.
+            old.file.iter().for_each(|file| file.remove());
         }
         let bind = || bind::bind(key, options, Patience::NONE);
         let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
@@ -417,7 +420,7 @@ impl Monitor {
         let stays = |listener: &Listener| service.listens_on(&listener.key);
         let (mut listeners, left_over): (Vec<_>, _) = old.listeners.into_iter().partition(stays);
         for listener in &listeners {
-            if let Err(cause) = bind::set_options(&listener.fd, &listener.key, service.options) {
+            if let Err(cause) = bind::set_options_again(listener, service.options) {
                 tracing::error!("service {}: cannot set socket options: {cause}", service.id);
             }
         }

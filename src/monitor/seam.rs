@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::cli;
 use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
 use crate::log::{DaemonLog, Destination, Look, ServiceLogs};
+use crate::monitor::bind::Open;
 use crate::monitor::consistency::Answer;
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
@@ -76,7 +77,11 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         let listener = listener();
         let key = &mut service.sockets[0];
         key.address = listener.local_addr().unwrap().into();
-        let listener = Listener::new(table.new_socket_index(), key.clone(), listener.into());
+        let listener = Listener::new(
+            table.new_socket_index(),
+            key.clone(),
+            Open { file: None, fd: listener.into() },
+        );
         let index = table.new_index();
         let active = household.activate(Rc::new(service), vec![listener]).unwrap();
         table.insert(index, active);

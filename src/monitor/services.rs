@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::log;
+use crate::monitor::bind::Open;
 use crate::monitor::ends::Told;
 use crate::monitor::recipe;
 use crate::plan::Address;
@@ -22,6 +24,7 @@ use crate::sys::fd;
 use crate::sys::recipe::Step;
 use crate::sys::recipe::{Environment, Image};
 use crate::sys::socket;
+use crate::sys::socket_file::SocketFile;
 
 /// One service that runs.
 #[derive(Debug)]
@@ -37,8 +40,8 @@ impl Active {
     /// The same once more, with descriptors of its own.
     pub(super) fn duplicate(&self) -> io::Result<Self> {
         let copy = |one: &Listener| {
-            let fd = fd::duplicate(&one.fd)?;
-            Ok(Listener { index: one.index, key: one.key.clone(), fd, port: one.port })
+            let open = Open { file: one.file.clone(), fd: fd::duplicate(&one.fd)? };
+            Ok(Listener::new(one.index, one.key.clone(), open))
         };
         let listeners = self.listeners.iter().map(copy).collect::<io::Result<_>>()?;
         Ok(Self { service: Rc::clone(&self.service), listeners, launch: self.launch.clone() })
@@ -62,16 +65,31 @@ impl Active {
 pub(super) struct Listener {
     pub index: SocketIndex,
     pub key: SocketKey,
+    /// Goes before the socket: as long as that is open, nothing else can have its inode.
+    pub file: Option<Rc<SocketFile>>,
     pub fd: OwnedFd,
     /// The port that it has; the key has none where the system was to choose one (RPC-1).
     pub port: u16,
 }
 
 impl Listener {
-    /// The socket `fd`, which has been opened for `key`.
-    pub(super) fn new(index: SocketIndex, key: SocketKey, fd: OwnedFd) -> Self {
+    /// The socket that has been opened for `key`.
+    pub(super) fn new(index: SocketIndex, key: SocketKey, open: Open) -> Self {
+        let Open { file, fd } = open;
         let port = socket::local_port(&fd);
-        Self { index, key, fd, port }
+        Self { index, key, file, fd, port }
+    }
+
+    /// Whether this is a connection of a client that has come to it, with `local` as its own end.
+    #[must_use]
+    pub(super) fn has_accepted(&self, connection: &OwnedFd, local: Option<SocketAddr>) -> bool {
+        match self.key.address {
+            Address::Ip(_) => {
+                local.is_some_and(|end| end.port() == self.port)
+                    && socket::is_tcp_connection(connection)
+            }
+            Address::Unix(_) => socket::is_unix_connection(connection, &self.fd),
+        }
     }
 }
 
@@ -143,7 +161,7 @@ impl Household {
                 Some(Rc::new(Launch {
                     steps: recipe::steps(&service, who, self.privileged),
                     image,
-                    told: Told::new(&service.env, service.protocol),
+                    told: Told::new(&service.env),
                     log: self.log_for(&service),
                 }))
             }

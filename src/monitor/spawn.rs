@@ -1,6 +1,6 @@
 //! Orders of the engine: start a server, log a refusal, open a banner.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::log;
 use crate::monitor::DEAFNESS;
 use crate::monitor::Monitor;
 use crate::monitor::consistency::Answer;
-use crate::monitor::ends::Ends;
+use crate::monitor::ends::{Ends, Over};
 use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
@@ -86,7 +86,7 @@ pub(super) fn fork(
     spawner.spawn(&recipe, mishaps)
 }
 
-/// Whether clients can come to a service by a port.
+/// Whether a connection is one of a client of a service.
 enum WayIn {
     Open,
     /// A tcpmux that is not there any more may have led to it, before a reload.
@@ -94,15 +94,22 @@ enum WayIn {
     None,
 }
 
-/// Whether clients can come to `active` by `port`: that of a socket of its own, or behind tcpmux
-/// that of any tcpmux.
-fn way_in(services: &Services, reload: Option<&Reload>, active: &Active, port: u16) -> WayIn {
-    let has_port = |active: &Active| active.listeners.iter().any(|listener| listener.port == port);
+/// Whether this connection, with its own end, has come to a socket of `active`; if that is behind
+/// tcpmux, to one of any tcpmux.
+fn way_in(
+    services: &Services,
+    reload: Option<&Reload>,
+    active: &Active,
+    (connection, local): (&OwnedFd, Option<SocketAddr>),
+) -> WayIn {
+    let has_accepted = |active: &Active| {
+        active.listeners.iter().any(|listener| listener.has_accepted(connection, local))
+    };
     if active.service.mux.is_none() {
-        return if has_port(active) { WayIn::Open } else { WayIn::None };
+        return if has_accepted(active) { WayIn::Open } else { WayIn::None };
     }
     let retired = reload.map(|reload| reload.retired.iter()).into_iter().flatten();
-    let leads = |active: &Active| active.service.action.is_tcpmux() && has_port(active);
+    let leads = |active: &Active| active.service.action.is_tcpmux() && has_accepted(active);
     if services.iter().chain(retired).any(|(_, active)| leads(active)) {
         WayIn::Open
     } else {
@@ -225,12 +232,8 @@ impl Monitor {
         let Some(launch) = active.launch.as_ref().filter(|_| !lends) else {
             return Err(Violation::Contradiction(Kind::Start, "it starts no servers for clients"));
         };
-        if !socket::is_tcp_connection(&connection) {
-            return Err(Violation::Contradiction(Kind::Start, "not a connection"));
-        }
         let (local, remote) = (socket::local_end(&connection), socket::remote_end(&connection));
-        let port = local.map_or(0, |end| end.port());
-        match way_in(&self.services, self.reload.as_ref(), active, port) {
+        match way_in(&self.services, self.reload.as_ref(), active, (&connection, local)) {
             WayIn::Open => {}
             WayIn::Gone => {
                 self.tell_engine(&ToEngine::NotStarted { ticket });
@@ -241,13 +244,19 @@ impl Monitor {
                 return Err(Violation::Contradiction(Kind::Start, what));
             }
         }
-        let peer = remote.map_or(claimed, |end| Source::Ip(end.ip()));
+        let process = if remote.is_none() { socket::peer_process(&connection) } else { None };
+        let peer = match (remote, process) {
+            (Some(end), _) => Source::Ip(end.ip()),
+            (None, Some(process)) => Source::User(process.uid),
+            (None, None) => claimed,
+        };
         let service = Rc::clone(&active.service);
         if let Some(why) = self.hard_limit(index, &service) {
             self.not_started(ticket, Refusal { service: index, why, peer });
             return Ok(());
         }
-        let ends = Ends { protocol: "TCP", host: peer, remote, local };
+        let over = if process.is_some() { Over::Unix } else { Over::Tcp };
+        let ends = Ends { over, host: peer, remote, local, process };
         let (socket, mishaps) = (connection.as_fd(), self.mishaps.1.as_fd());
         let server = Server::new(ticket, index, Rc::clone(&service), peer);
         match fork(&mut self.spawner, mishaps, launch, socket, ticket, &ends) {

@@ -16,6 +16,12 @@ pub enum SocketType {
 }
 
 impl SocketType {
+    /// Whether clients connect: it listens, and each of them has a socket of its own.
+    #[must_use]
+    pub const fn has_connections(self) -> bool {
+        matches!(self, Self::Stream | Self::SeqPacket)
+    }
+
     /// The word of xinetd.conf(5).
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -33,6 +39,8 @@ impl SocketType {
 pub struct Protocol(pub i32);
 
 impl Protocol {
+    /// What unix(7) has.
+    pub const NONE: Self = Self(0);
     /// IPPROTO_TCP
     pub const TCP: Self = Self(6);
     /// IPPROTO_UDP

@@ -27,9 +27,10 @@ pub use hours::{Hours, Interval, Load};
 pub use kind::{Action, DenyTime, Internal, Libwrap, Mux, Protocol, Rpc, SocketType, Wait};
 pub use redirect::Redirect;
 pub use service::{
-    BannerKind, Banners, Credentials, EnvPlan, Facility, FileLog, Groups, Level, Limit, LogField,
-    LogFields, LogForm, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program, RateAction,
-    RateLimit, Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix, Stderr,
+    BannerKind, Banners, Credentials, EnvPlan, Facility, FileAccess, FileLog, Groups, Level, Limit,
+    LogField, LogFields, LogForm, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program,
+    RateAction, RateLimit, Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix,
+    Stderr,
 };
 pub use socket::{Address, SocketIndex, SocketKey};
 pub use source::Source;

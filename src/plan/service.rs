@@ -99,13 +99,39 @@ pub enum Origin {
     Unlisted,
 }
 
-/// Options of the listening socket that connections inherit (BIND-9).
+/// Options of the listening socket; connections inherit the first two (BIND-9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketOptions {
     /// `TCP_NODELAY`
     pub nodelay: bool,
     /// `SO_KEEPALIVE`
     pub keepalive: bool,
+    /// For those in the file system.
+    pub file: FileAccess,
+}
+
+/// Who may connect to a socket in the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileAccess {
+    /// `socket_mode`, 0 to 0777; to connect is to write.
+    pub mode: u32,
+    /// `socket_user`; `None`: the daemon's own.
+    pub uid: Option<u32>,
+    /// `socket_group`; `None`: the daemon's own.
+    pub gid: Option<u32>,
+}
+
+impl FileAccess {
+    /// Nobody but the owner, unless the file says more.
+    pub const OWNER: u32 = 0o600;
+    /// The group, too: for who names a group.
+    pub const GROUP: u32 = 0o660;
+}
+
+impl Default for FileAccess {
+    fn default() -> Self {
+        Self { mode: Self::OWNER, uid: None, gid: None }
+    }
 }
 
 /// The server and the words it is started with; `argv[0]` included.

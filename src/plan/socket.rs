@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::plan::{Protocol, SocketType};
 
@@ -17,7 +17,7 @@ pub struct SocketIndex(pub u32);
 pub enum Address {
     /// `[::]` without `v6only` serves IPv4 too (BIND-1).
     Ip(SocketAddr),
-    /// A file of unix(7).
+    /// A file of unix(7), or a name without one (Linux), which begins with `@`.
     Unix(PathBuf),
 }
 
@@ -28,6 +28,15 @@ impl Address {
         match self {
             Self::Ip(address) => Some(*address),
             Self::Unix(_) => None,
+        }
+    }
+
+    /// The file of a socket that has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Unix(path) if path.is_absolute() => Some(path),
+            Self::Unix(_) | Self::Ip(_) => None,
         }
     }
 

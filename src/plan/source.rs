@@ -8,6 +8,8 @@ use std::net::IpAddr;
 pub enum Source {
     /// An IPv4 client is an IPv4 address, however it is connected (BIND-11).
     Ip(IpAddr),
+    /// A process of this machine, by its user's number (unix(7), SO_PEERCRED).
+    User(u32),
     /// Nobody can say: the server accepts the connections itself (WAIT-6).
     Unknown,
 }
@@ -18,7 +20,7 @@ impl Source {
     pub const fn ip(self) -> Option<IpAddr> {
         match self {
             Self::Ip(address) => Some(address),
-            Self::Unknown => None,
+            Self::User(_) | Self::Unknown => None,
         }
     }
 }
@@ -34,6 +36,8 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
+            // Nobody's address and no name of a host, whatever reads the log.
+            Self::User(uid) => write!(f, "unix:uid={uid}"),
             Self::Unknown => f.write_str("<no address>"),
         }
     }
@@ -47,5 +51,6 @@ mod tests {
     fn srv_8_who_has_no_address_is_named_so() {
         assert_eq!(Source::from(IpAddr::from([192, 0, 2, 1])).to_string(), "192.0.2.1");
         assert_eq!(Source::Unknown.to_string(), "<no address>");
+        assert_eq!(Source::User(1000).to_string(), "unix:uid=1000");
     }
 }

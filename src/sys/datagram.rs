@@ -37,8 +37,8 @@ pub struct Received {
 /// their sender and their bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct First {
-    /// As [`Received::from`].
-    pub from: SocketAddr,
+    /// As [`Received::from`]; `None`: by unix(7), where senders need no address.
+    pub from: Option<SocketAddr>,
     /// When it came in, since 1970.
     at: Duration,
 }
@@ -67,7 +67,8 @@ pub fn receive(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
     let fd = fd.as_fd().as_raw_fd();
     let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), AT_ONCE)?;
     let to = message.cmsgs().ok().and_then(|mut parts| parts.find_map(|part| destination(&part)));
-    Ok(Received { length: message.bytes, from: sender(message.address.as_ref())?, to })
+    let from = sender(message.address.as_ref()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Received { length: message.bytes, from, to })
 }
 
 /// Looks at the next datagram without taking it.
@@ -87,7 +88,7 @@ pub fn peek(fd: impl AsFd) -> io::Result<First> {
     setsockopt(&fd, sockopt::ReceiveTimestampns, &false)?;
     let message = message?;
     let at = message.cmsgs().ok().and_then(|mut parts| parts.find_map(|part| time(&part)));
-    Ok(First { from: sender(message.address.as_ref())?, at: at.unwrap_or_default() })
+    Ok(First { from: sender(message.address.as_ref()), at: at.unwrap_or_default() })
 }
 
 /// Takes the next datagram out of the queue, unread.
@@ -178,12 +179,12 @@ fn time(part: &ControlMessageOwned) -> Option<Duration> {
     Some((*at).into())
 }
 
-fn sender(address: Option<&SockaddrStorage>) -> io::Result<SocketAddr> {
+fn sender(address: Option<&SockaddrStorage>) -> Option<SocketAddr> {
     let v4 = address.and_then(SockaddrStorage::as_sockaddr_in);
     let v4 = v4.map(|of| SocketAddr::from(SocketAddrV4::from(*of)));
     let v6 = || address.and_then(SockaddrStorage::as_sockaddr_in6);
     let v6 = || v6().map(|of| SocketAddr::from(SocketAddrV6::from(*of)));
-    v4.or_else(v6).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    v4.or_else(v6)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod readiness;
 pub mod recipe;
 pub mod signal;
 pub mod socket;
+pub mod socket_file;
 pub mod spawn;
 pub mod variables;
 

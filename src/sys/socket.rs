@@ -1,12 +1,16 @@
 //! What the socket crates lack: facts about a socket that was handed over, IPV6_ADDRFORM,
 //! sending without waiting, a listener that rests.
 
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{MsgFlags, getsockopt, recv, send};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// Whether `fd` is a TCP socket that is not listening: the only thing a `nowait` server may get.
 #[must_use]
@@ -43,6 +47,58 @@ pub fn local_end(fd: impl AsFd) -> Option<SocketAddr> {
 
 fn canonical(end: SocketAddr) -> SocketAddr {
     SocketAddr::new(end.ip().to_canonical(), end.port())
+}
+
+/// A process of this machine, as it was when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub uid: u32,
+    pub gid: u32,
+    /// It may be another's by now.
+    pub pid: i32,
+}
+
+/// Who connected to a socket of unix(7); `None` for other sockets.
+#[must_use]
+pub fn peer_process(fd: impl AsFd) -> Option<Process> {
+    if !is_unix(&fd) {
+        return None;
+    }
+    let peer = getsockopt(&fd, PeerCredentials).ok()?;
+    Some(Process { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() })
+}
+
+/// The address of a name that is in no file system, as it is written: with `@` in front.
+///
+/// # Errors
+/// `EINVAL` when it is longer than 108 bytes.
+pub fn abstract_name(name: &Path) -> io::Result<SockAddr> {
+    let mut bytes = name.as_os_str().as_bytes().to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first = 0;
+    }
+    SockAddr::unix(OsStr::from_bytes(&bytes))
+}
+
+/// Whether a socket is one of unix(7).
+#[must_use]
+pub fn is_unix(fd: impl AsFd) -> bool {
+    let fd = fd.as_fd();
+    SockRef::from(&fd).domain().is_ok_and(|domain| domain == Domain::UNIX)
+}
+
+/// Whether `fd` is a connection of unix(7) of the same type as `listener`, and has come to it.
+#[must_use]
+pub fn is_unix_connection(fd: impl AsFd, listener: impl AsFd) -> bool {
+    let (fd, listener) = (fd.as_fd(), listener.as_fd());
+    let (socket, listener) = (SockRef::from(&fd), SockRef::from(&listener));
+    let (Ok(kind), Ok(own)) = (socket.r#type(), socket.local_addr()) else { return false };
+    is_unix(fd)
+        && own.is_unix()
+        && !own.is_unnamed()
+        && socket.is_listener().is_ok_and(|listens| !listens)
+        && listener.r#type().is_ok_and(|its| its == kind)
+        && listener.local_addr().is_ok_and(|its| its == own)
 }
 
 /// Whether a socket of IPv6 has an address that IPv4 clients may come to: `::`, or a mapped one.
@@ -107,12 +163,16 @@ pub fn stop_listening(fd: impl AsFd) -> io::Result<()> {
     SockRef::from(&fd).shutdown(Shutdown::Both)
 }
 
-/// As [`stop_listening`], but nobody else may have the port meanwhile.
+/// As [`stop_listening`], but nobody else may have the port meanwhile. A socket of unix(7) stays
+/// as it is, for it would never listen again: who comes there waits.
 ///
 /// # Errors
 /// `ENOTCONN` when it was not listening.
 pub fn hold_port(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
+    if is_unix(fd) {
+        return Ok(());
+    }
     SockRef::from(&fd).set_reuse_address(false)?;
     stop_listening(fd)
 }

@@ -155,7 +155,7 @@ impl Case<'_> {
                 || draft.socket_type.is_some_and(|at| at.value == SocketType::Stream),
                 |at| at.value.number == Protocol::TCP,
             );
-        if draft.flag(Flag::NoLibwrap).is_some() || rpc_over_tcp {
+        if draft.flag(Flag::NoLibwrap).is_some() || rpc_over_tcp || self.is_unix_only() {
             return Libwrap::Off;
         }
         let given = draft.libwrap.clone();

@@ -5,7 +5,7 @@ use crate::config::case::socket::Transport;
 use crate::config::code;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Mux, Protocol, Rpc, Service, SocketType, Wait};
+use crate::plan::{Mux, Protocol, Rpc, Service, SocketKey, SocketType, Wait};
 
 impl Case<'_> {
     /// `wait`, which has no default (CHK-2).
@@ -185,9 +185,13 @@ impl Case<'_> {
         let socket_type = draft.socket_type.map(|at| at.span).or(protocol);
         let socket_type = socket_type.unwrap_or(self.name.span);
         let tcp = service.protocol == Protocol::TCP;
+        let is_unix = |socket: &SocketKey| socket.address.ip().is_none();
+        let unix_only = !service.sockets.is_empty() && service.sockets.iter().all(is_unix);
         match service.socket_type {
-            SocketType::Stream if !tcp => Some((socket_type, "stream services without tcp")),
-            SocketType::Stream | SocketType::Dgram
+            SocketType::Stream if !tcp && !unix_only => {
+                Some((socket_type, "stream services without tcp"))
+            }
+            SocketType::Stream | SocketType::Dgram | SocketType::SeqPacket
                 if service.wait == Wait::Intercepted && !self.is_internal() =>
             {
                 Some((draft.flag(Flag::Intercept)?, "services with INTERCEPT"))

@@ -49,10 +49,10 @@ impl Case<'_> {
         }
     }
 
-    /// PORT-5, CHK-23: the port of an RPC service is chosen by the system, and a service
-    /// behind tcpmux has none.
+    /// PORT-5, CHK-23: the port of an RPC service is chosen by the system; a service behind
+    /// tcpmux has none, nor have sockets of unix(7).
     pub(super) fn needs_no_port(&self) -> bool {
-        self.draft.is(ServiceType::Rpc) || self.is_behind_tcpmux()
+        self.draft.is(ServiceType::Rpc) || self.is_behind_tcpmux() || self.is_unix_only()
     }
 
     /// MUX-2: tcpmux leads to it, and nothing else does.

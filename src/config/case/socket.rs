@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::case::Case;
 use crate::config::code;
-use crate::config::draft::{At, NamedProtocol};
+use crate::config::draft::{At, Bound, NamedProtocol};
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
 use crate::plan::{Address, Protocol, SocketKey, SocketType};
@@ -15,7 +15,7 @@ pub(super) struct Transport {
     pub protocol: NamedProtocol,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     /// `socket_type` and `protocol`, given or derived from one another (ATTR-1, ATTR-2).
     pub(super) fn transport(&mut self) -> Option<Transport> {
         let draft = self.draft;
@@ -37,6 +37,14 @@ impl Case<'_> {
             self.missing("socket_type");
             return None;
         };
+        if self.is_unix_only() {
+            if socket_type == SocketType::Raw {
+                let span = draft.socket_type.map_or(self.name.span, |at| at.span);
+                self.notes.push(raw(span));
+            }
+            let protocol = NamedProtocol { name: String::new(), number: Protocol::NONE };
+            return Some(Transport { socket_type, protocol });
+        }
         self.is_spoken(socket_type, &protocol);
         Some(Transport { socket_type, protocol })
     }
@@ -47,6 +55,9 @@ impl Case<'_> {
             (Some(at), _) => Some(at.value.clone()),
             (None, Some(SocketType::Stream)) => derived("tcp", Protocol::TCP),
             (None, Some(SocketType::Dgram)) => derived("udp", Protocol::UDP),
+            (None, Some(SocketType::SeqPacket)) if self.is_unix_only() => {
+                derived("", Protocol::NONE)
+            }
             (None, Some(SocketType::Raw | SocketType::SeqPacket) | None) => None,
         }
     }
@@ -76,29 +87,48 @@ impl Case<'_> {
         transport: Option<&Transport>,
         port: u16,
     ) -> Option<Vec<SocketKey>> {
-        let bind = self.draft.bind.as_ref().or(self.defaults.draft.bind.as_ref());
-        let addresses = match bind {
+        let addresses = match self.bound() {
             Some(bind) => self.addresses(bind)?,
-            None => vec![self.everywhere()],
+            None => vec![self.everywhere().into()],
         };
         let v6only = self.draft.v6only.or(self.defaults.draft.v6only);
-        let is_any = bind.is_none() && self.family().is_none() && v6only != Some(true);
-        let beside_v4 = addresses.iter().any(SocketAddr::is_ipv4);
+        let any_family = self.bound().is_none() && self.family().is_none() && v6only != Some(true);
+        let is_v4 = |address: &Address| address.ip().is_some_and(|ip| ip.is_ipv4());
+        let beside_v4 = addresses.iter().any(is_v4);
         let transport = transport?;
-        let key = |mut address: SocketAddr| {
-            let shared = beside_v4 && address.ip().is_unspecified();
-            address.set_port(port);
-            SocketKey {
-                socket_type: transport.socket_type,
-                protocol: transport.protocol.number,
-                address: Address::Ip(address),
-                is_lent: false,
-                v6only: address.is_ipv6() && v6only.unwrap_or(shared),
-                any_family: is_any,
+        let key = |address: Address| {
+            let (socket_type, protocol) = (transport.socket_type, transport.protocol.number);
+            match address.ip() {
+                None => SocketKey {
+                    socket_type,
+                    protocol: Protocol::NONE,
+                    address,
+                    is_lent: false,
+                    v6only: false,
+                    any_family: false,
+                },
+                Some(ip) => SocketKey {
+                    socket_type,
+                    protocol,
+                    is_lent: false,
+                    v6only: ip.is_ipv6() && v6only.unwrap_or(beside_v4 && address.is_everywhere()),
+                    address: Address::Ip(with_port(ip, port)),
+                    any_family,
+                },
             }
         };
         let sockets = addresses.into_iter().map(key).collect();
         Some(if self.is_behind_tcpmux() { Vec::new() } else { sockets })
+    }
+
+    /// The words of `bind`, of the service or of `defaults`.
+    fn bound(&self) -> Option<&'a [At<Bound>]> {
+        self.draft.bind.as_deref().or(self.defaults.draft.bind.as_deref())
+    }
+
+    /// Whether all its sockets are those of unix(7): it has no port, and speaks no protocol.
+    pub(super) fn is_unix_only(&self) -> bool {
+        self.draft.is_unix_only.or(self.defaults.draft.is_unix_only) == Some(true)
     }
 
     /// BIND-1, BIND-2
@@ -119,61 +149,79 @@ impl Case<'_> {
     }
 
     /// One address for each word, each once; `None` when a word has none.
-    fn addresses(&mut self, bind: &[At<Vec<SocketAddr>>]) -> Option<Vec<SocketAddr>> {
+    fn addresses(&mut self, bind: &[At<Bound>]) -> Option<Vec<Address>> {
         let found: Vec<_> = bind.iter().map(|at| (at, self.address(at))).collect();
         let mut addresses = Vec::with_capacity(found.len());
         for (at, address) in found {
             let address = address?;
             if addresses.contains(&address) {
-                let message = format!("`bind` has {} more than once", address.ip());
+                let shown = match address.ip() {
+                    Some(ip) => ip.ip().to_string(),
+                    None => address.to_string(),
+                };
+                let message = format!("`bind` has {shown} more than once");
                 self.notes.push(Diagnostic::warning(code::DUPLICATE, at.span, message));
                 continue;
             }
+            if self.draft.is(ServiceType::Rpc)
+                && addresses.iter().any(|one| is_alike(one, &address))
+            {
+                let message =
+                    "an RPC service has one address of each family: rpcbind(8) knows no other";
+                let note = Diagnostic::error(code::CONTRADICTION, at.span, message);
+                self.notes.push(note.help("remove the others"));
+            }
             addresses.push(address);
-        }
-        if let (Some(at), true) = (bind.get(1), self.draft.is(ServiceType::Rpc)) {
-            let message = "an RPC service has one address: rpcbind(8) knows it by its one port";
-            let note = Diagnostic::error(code::CONTRADICTION, at.span, message);
-            self.notes.push(note.help("remove `bind`, or all addresses but one"));
         }
         Some(addresses)
     }
 
-    /// BIND-3, BIND-6, BIND-7
-    fn address(&mut self, at: &At<Vec<SocketAddr>>) -> Option<SocketAddr> {
-        match self.family() {
-            Some((Flag::Ipv4, span)) => self.of_family(at, span, "IPv4", SocketAddr::is_ipv4),
-            Some((_, span)) => self.of_family(at, span, "IPv6", SocketAddr::is_ipv6),
-            None => {
-                let v6 = at.value.iter().find(|one| one.is_ipv6());
-                if v6.is_none() && at.value.len() > 1 {
-                    let deed = "leaves the service out: the name has several IPv4 addresses";
-                    self.notes.push(Diagnostic::difference("BIND-7", at.span, deed));
-                }
-                v6.or(at.value.first()).copied()
-            }
+    fn address(&mut self, at: &At<Bound>) -> Option<Address> {
+        match &at.value {
+            Bound::Ip(all) => self.one_of(all, at.span).map(Address::Ip),
+            Bound::Unix(path) => Some(Address::Unix(path.clone())),
         }
     }
 
-    /// BIND-4: never listen where nobody asked for.
-    fn of_family(
-        &mut self,
-        bind: &At<Vec<SocketAddr>>,
-        flag: Span,
-        family: &str,
-        fits: fn(&SocketAddr) -> bool,
-    ) -> Option<SocketAddr> {
-        let found = bind.value.iter().copied().find(fits);
-        if found.is_none() {
-            let message = format!("the flag {family} contradicts `bind`");
-            let note = Diagnostic::error(code::CONTRADICTION, flag, message)
-                .related(bind.span, format!("has no {family} address"))
-                .help("remove the flag, or bind to an address of that family")
-                .differs("BIND-4", "listens on all addresses, or on whatever it finds in memory");
-            self.notes.push(note);
+    /// BIND-3, BIND-6, BIND-7
+    fn one_of(&mut self, all: &[SocketAddr], span: Span) -> Option<SocketAddr> {
+        let (fits, family): (fn(&SocketAddr) -> bool, _) = match self.family() {
+            Some((Flag::Ipv4, flag)) => (SocketAddr::is_ipv4, Some((flag, "IPv4"))),
+            Some((_, flag)) => (SocketAddr::is_ipv6, Some((flag, "IPv6"))),
+            None => (SocketAddr::is_ipv6, None),
+        };
+        let found = all.iter().copied().find(fits);
+        if let (None, Some((flag, family))) = (found, family) {
+            self.wrong_family(flag, family, span);
+            return None;
         }
-        found
+        if found.is_none() && all.len() > 1 {
+            let deed = "leaves the service out: the name has several IPv4 addresses";
+            self.notes.push(Diagnostic::difference("BIND-7", span, deed));
+        }
+        found.or(all.first().copied())
     }
+
+    /// BIND-4: never listen where nobody asked for.
+    fn wrong_family(&mut self, flag: Span, family: &str, bound: Span) {
+        let message = format!("the flag {family} contradicts `bind`");
+        let note = Diagnostic::error(code::CONTRADICTION, flag, message)
+            .related(bound, format!("has no {family} address"))
+            .help("remove the flag, or bind to an address of that family")
+            .differs("BIND-4", "listens on all addresses, or on whatever it finds in memory");
+        self.notes.push(note);
+    }
+}
+
+/// Whether both are of one family.
+fn is_alike(one: &Address, other: &Address) -> bool {
+    one.ip().map(|ip| ip.is_ipv4()) == other.ip().map(|ip| ip.is_ipv4())
+}
+
+/// `address` with another port; a scope stays.
+const fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 /// A raw socket is for nobody in particular, so no server is started for what comes to one.

@@ -1,12 +1,15 @@
-//! `bind`: where a service listens.
+//! `bind`: where a service listens; `socket_mode` and the like: who may connect there.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::ast::{Assignment, Word};
 use crate::config::code;
+use crate::config::draft::{Account, Bound};
 use crate::config::lookup::Lookup;
 use crate::config::read::Reader;
-use crate::config::value::{COMMA, Outcome};
+use crate::config::set::{account, group_number};
+use crate::config::unix;
+use crate::config::value::{self, COMMA, Outcome};
 use crate::diag::Diagnostic;
 
 /// BIND-3, BIND-6: addresses, and host names with all that they have.
@@ -15,11 +18,37 @@ pub(in crate::config) fn bind(reader: &mut Reader<'_>, line: &Assignment) -> Out
         let deed = "takes one address: it ignores the line, and listens on all";
         reader.notes.push(Diagnostic::extension("PARSE-14", line.values_span(), deed));
     }
+    for word in line.values.iter().filter(|word| unix::is_meant(word)) {
+        let deed = "takes this for an address that it cannot read, and leaves the service out";
+        reader.notes.push(Diagnostic::extension("ATTR-26", word.span, deed));
+    }
+    reader.draft.is_unix_only = Some(line.values.iter().all(unix::is_meant));
     let lookup = reader.lookup;
-    let bound = reader.each("bind", line, |word| addresses(lookup, word));
+    let bound = reader.each("bind", line, |word| match unix::is_meant(word) {
+        true => unix::name(word).map(Bound::Unix),
+        false => addresses(lookup, word).map(Bound::Ip),
+    });
     if bound.len() == line.values.len() {
         reader.draft.bind = Some(bound);
     }
+    Ok(())
+}
+
+pub(in crate::config) fn socket_mode(reader: &mut Reader<'_>, line: &Assignment) -> Outcome<()> {
+    reader.draft.socket_mode = Some(value::umask(line.first())?);
+    Ok(())
+}
+
+pub(in crate::config) fn socket_user(reader: &mut Reader<'_>, line: &Assignment) -> Outcome<()> {
+    reader.draft.socket_user = Some(match account(reader, line.first())? {
+        Account::Known(user) => user.uid,
+        Account::Number(uid) => uid,
+    });
+    Ok(())
+}
+
+pub(in crate::config) fn socket_group(reader: &mut Reader<'_>, line: &Assignment) -> Outcome<()> {
+    reader.draft.socket_group = Some(group_number(reader, line.first())?);
     Ok(())
 }
 

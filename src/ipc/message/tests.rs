@@ -48,7 +48,7 @@ fn every_message_survives_the_wire() {
     let (service, ticket) = (ServiceIndex(7), Ticket(u64::MAX));
     let address = [192, 0, 2, 1].into();
     let peers = [address, "2001:db8::1".parse::<IpAddr>().unwrap()].map(Source::Ip);
-    for peer in peers.into_iter().chain([Source::Unknown]) {
+    for peer in peers.into_iter().chain([Source::User(1000), Source::Unknown]) {
         for why in Denial::ALL {
             let message = ToMonitor::Refused(Refusal { service, why, peer });
             assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
