@@ -64,8 +64,9 @@ pub(super) fn begin<F>(
 
 /// The connection, for tokio.
 fn stream(socket: Socket) -> io::Result<TcpStream> {
-    socket.set_nonblocking(true)?;
-    TcpStream::from_std(StdStream::from(socket))
+    let stream = StdStream::from(socket);
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
 }
 
 impl Engine {

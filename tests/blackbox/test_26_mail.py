@@ -142,3 +142,17 @@ def test_logins_are_logged(daemon, etc, syslog, alice, operator):
     line = syslog.wait(r"START: pop3 ")[0]
     assert re.search(r"<30>.*xinetd\[\d+\]: START: pop3 pid=\d+ from=(::ffff:)?127\.0\.0\.1$", line), line
     assert re.search(r"EXIT: pop3 status=0 pid=\d+ duration=\d+\(sec\)$", syslog.wait("EXIT: pop3 ")[0])
+
+
+def test_real_clients_come_through_a_redirect(mail, etc):
+    """To pop3 on this machine, by its name."""
+    port = free_port()
+    etc("xinetd.d/forward", service("forward", port, redirect="localhost pop3", bind=None))
+    mail.hup()
+    mail.wait_port(port)
+    box = poplib.POP3("127.0.0.1", port)
+    box.user("alice")
+    box.pass_("secret")
+    assert len(box.list()[1]) == 2 and b"Hello 1." in box.retr(1)[1]
+    box.quit()
+    assert "Subject: first" in curl("pop3://localhost:%d/1" % port)

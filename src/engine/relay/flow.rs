@@ -44,7 +44,7 @@ impl Workshop {
 /// How a direction came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Over {
-    /// All has been passed on, and that it is all.
+    /// All has been passed on.
     Complete,
     /// The side that is read from is gone.
     SourceLost,
@@ -85,6 +85,11 @@ pub(super) struct Flow {
 type Step = Result<usize, Over>;
 
 impl Flow {
+    /// Whether it has come to its end.
+    pub(super) const fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
     /// Moves what can be moved now, and counts what is read. Ready when it is over, and from
     /// then on.
     pub(super) fn poll(
@@ -133,9 +138,6 @@ impl Flow {
             }
         };
         count.set(count.get().saturating_add(step.map_or(0, |bytes| bytes as u64)));
-        if step == Err(Over::Complete) {
-            to.end_output();
-        }
         Poll::Ready(step)
     }
 

@@ -66,9 +66,10 @@ impl Pair<'_> {
         traffic: &Traffic,
         now: Stage,
     ) -> Poll<Stage> {
-        let Self { client, target, up, down } = self;
-        let up = up.poll(cx, client, target, workshop, &traffic.received);
-        let down = down.poll(cx, target, client, workshop, &traffic.sent);
+        let Self { client, target, .. } = self;
+        let (up_was, down_was) = (self.up.is_over(), self.down.is_over());
+        let up = self.up.poll(cx, client, target, workshop, &traffic.received);
+        let down = self.down.poll(cx, target, client, workshop, &traffic.sent);
         // Who is reset, resets; what it has been sent before arrives first.
         if up == Poll::Ready(Over::SourceLost) {
             target.reset_on_close();
@@ -79,9 +80,15 @@ impl Pair<'_> {
             return Poll::Ready(Stage::Over);
         }
         match (up, down) {
-            (Poll::Ready(_), Poll::Ready(_)) => Poll::Ready(Stage::Over),
-            (Poll::Pending, Poll::Ready(_)) if now == Stage::Open => Poll::Ready(Stage::TargetDone),
-            _ => Poll::Pending,
+            // Both are closed now, which says it, too.
+            (Poll::Ready(_), Poll::Ready(_)) => return Poll::Ready(Stage::Over),
+            (Poll::Ready(Over::Complete), Poll::Pending) if !up_was => target.end_output(),
+            (Poll::Pending, Poll::Ready(Over::Complete)) if !down_was => client.end_output(),
+            _ => {}
+        }
+        match down {
+            Poll::Ready(_) if now == Stage::Open => Poll::Ready(Stage::TargetDone),
+            Poll::Ready(_) | Poll::Pending => Poll::Pending,
         }
     }
 }
