@@ -393,7 +393,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::redirect),
         default: "none",
         summary: "another host that connections are passed on to",
-        text: "PORT is a number, or a name of services(5) for tcp. A name as HOST must be found when the file is read; it is looked up again when clients come, at most once a second. All its addresses are tried, IPv4 first; after 10 seconds the client is closed. `unix:PATH`, an extension, is a socket in the file system, which the user of the engine (`xinetd`) must be permitted to connect to. It needs `socket_type = stream`, `wait = no` and a `user`, as whom nothing runs, and no `server`. There is no time limit for a client that is silent.",
+        text: "PORT is a number, or a name of services(5) for tcp. A name as HOST must be found when the file is read; it is looked up again when clients come, at most once a second. All its addresses are tried, IPv4 first; after 10 seconds the client is closed. `unix:PATH`, an extension, is a socket in the file system, which the user of the engine (`xinetd`) must be permitted to connect to. It needs `wait = no` and a `user`, as whom nothing runs, and no `server`. A client that is silent has no time limit. With `socket_type = dgram`, another extension, datagrams are passed on: each client has a socket of its own towards HOST, and answers come from the address that it wrote to. A client is then who writes from one port, until nothing has passed for a minute or a little more; `instances`, `per_source` and `cps` count clients, not datagrams. At most 1024 are served at once: one more takes the place of one that rests.",
         spec: "ATTR-24",
         ..SCALAR
     },

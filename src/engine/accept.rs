@@ -131,7 +131,7 @@ pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
             internal::serve(engine, visitor, service);
         }
         // Gone meanwhile, or a sensor now; a door does not become one that lends.
-        Some(Duty::Wait | Duty::Reply(_) | Duty::LockOut(_)) | None => {
+        Some(Duty::Wait | Duty::Reply(_) | Duty::Forward(_) | Duty::LockOut(_)) | None => {
             inner.uncount(visitor.service, visitor.peer.source);
         }
     }
@@ -178,7 +178,7 @@ impl Engine {
         let Some(state) = self.doors.get(&service).filter(|state| state.lets_in()) else {
             return false;
         };
-        if state.door.duty.is_session() && self.sessions.len() >= self.most_sessions() {
+        if state.door.duty.keeps_connections() && self.sessions.len() >= self.most_sessions() {
             self.hold_for(service, REST, Event::Full);
             return false;
         }

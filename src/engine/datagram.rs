@@ -1,4 +1,4 @@
-//! Datagrams that are read here: those of internal services and sensors.
+//! Datagrams that are read here: those of internal and redirected services, and of sensors.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,11 +11,13 @@ use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
 use crate::engine::internal::Reply;
+use crate::engine::relay;
 use crate::engine::visit;
 use crate::ipc::Event;
 use crate::ipc::ToMonitor;
 use crate::plan::Denial;
 use crate::plan::Duty;
+use crate::plan::Internal;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::Source;
@@ -35,11 +37,20 @@ pub(super) fn read(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: 
         let mut inner = engine.borrow_mut();
         let Some(received) = inner.next_datagram(service, socket, &mut buffer) else { break };
         let bytes = buffer.get(..received.length).unwrap_or_default();
-        let at = Arrival { service, socket, received };
+        let at = Arrival { service, socket, received, is_counted: false };
+        if inner.flows.pass_on(at, bytes) {
+            continue;
+        }
         let own = received.to.map(|own| own.to_canonical());
         let caller = Caller::sender(service, received.from, own);
-        match inner.decide(caller) {
-            Some(Ok(Welcome::In)) => inner.answer_datagram(at, bytes),
+        let verdict = inner.decide(caller);
+        let is_counted = inner.doors.get(&service).is_some_and(|s| s.door.duty.is_lasting());
+        let at = Arrival { is_counted, ..at };
+        match verdict {
+            Some(Ok(Welcome::In)) => {
+                drop(inner);
+                let_in(engine, at, bytes);
+            }
             Some(Ok(Welcome::NameDecides)) => {
                 inner.begin_visit(service);
                 let engine = Rc::clone(engine);
@@ -56,19 +67,45 @@ pub(super) fn read(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: 
 async fn by_name(engine: Rc<RefCell<Engine>>, caller: Caller, at: Arrival, bytes: Vec<u8>) {
     let Arrival { service, received, .. } = at;
     match visit::ask_for_name(&engine, caller, || None).await {
-        Some(Ok(())) => engine.borrow_mut().answer_datagram(at, &bytes),
+        Some(Ok(())) => let_in(&engine, at, &bytes),
         Some(Err(why)) => engine.borrow_mut().report_sender(service, received.from, why),
         None => {}
     }
     engine.borrow_mut().end_visit(service);
 }
 
+/// What becomes of a datagram that has been let in.
+fn let_in(engine: &Rc<RefCell<Engine>>, at: Arrival, bytes: &[u8]) {
+    let mut inner = engine.borrow_mut();
+    match inner.doors.get(&at.service).map(|state| &state.door.duty) {
+        Some(&Duty::Reply(internal)) if !at.is_counted => {
+            inner.answer_datagram(at, bytes, internal);
+        }
+        Some(Duty::Forward(_)) if at.is_counted => {
+            drop(inner);
+            relay::forward(engine, at, bytes);
+        }
+        // A reload has made something else of it.
+        _ if at.is_counted => inner.uncount(at.service, at.source()),
+        _ => {}
+    }
+}
+
 /// A datagram that has been read, and where.
 #[derive(Clone, Copy, Debug)]
-struct Arrival {
-    service: ServiceIndex,
-    socket: SocketIndex,
-    received: Received,
+pub(super) struct Arrival {
+    pub(super) service: ServiceIndex,
+    pub(super) socket: SocketIndex,
+    pub(super) received: Received,
+    /// It is the first of a client that stays, and is counted.
+    pub(super) is_counted: bool,
+}
+
+impl Arrival {
+    /// Who sent it.
+    pub(super) fn source(&self) -> Source {
+        Source::Ip(self.received.from.ip().to_canonical())
+    }
 }
 
 impl Caller {
@@ -106,11 +143,10 @@ impl Engine {
 
     /// Answers a datagram that has been let in, from the address that it was sent to. What
     /// cannot be sent is lost, as on any wire.
-    fn answer_datagram(&mut self, at: Arrival, bytes: &[u8]) {
-        let Arrival { service, socket, received } = at;
+    fn answer_datagram(&mut self, at: Arrival, bytes: &[u8], internal: Internal) {
+        let Arrival { service, socket, received, .. } = at;
         let Some(state) = self.doors.get(&service) else { return };
         let Some(listener) = state.listener(socket) else { return };
-        let Duty::Reply(internal) = state.door.duty else { return };
         let Received { from, to, .. } = received;
         match self.replies.to(internal, bytes, &received, Instant::now()) {
             Reply::None => {}

@@ -59,7 +59,7 @@ use doors::{Arriving, DoorState};
 use internal::Replies;
 use lend::Loans;
 use moment::Clock;
-use relay::Workshop;
+use relay::{Flows, Workshop};
 use session::Session;
 use watch::watch;
 use wrap::WrapFiles;
@@ -95,6 +95,8 @@ struct Engine {
     descriptors: usize,
     /// Clients that are served here.
     sessions: HashMap<Ticket, Session>,
+    /// Clients whose datagrams are passed on.
+    flows: Flows,
     /// What those share that are passed on.
     workshop: Rc<Workshop>,
     process_limit: Limit,
@@ -238,6 +240,7 @@ impl Engine {
             last_ticket: Ticket(0),
             descriptors,
             sessions: HashMap::new(),
+            flows: Flows::default(),
             workshop: Workshop::new(MOST_PIPES.min(descriptors / 64)),
             process_limit: Limit::Unlimited,
             locked_out: DenyList::default(),

@@ -13,10 +13,12 @@ use tokio::task::AbortHandle;
 
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
+use crate::engine::relay::FlowKey;
 use crate::ipc::Ending;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::plan::ServiceIndex;
+use crate::plan::Source;
 
 /// A client that is being served here.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct Session {
     service: ServiceIndex,
     task: AbortHandle,
     traffic: Rc<Traffic>,
+    /// Of a client that sends datagrams: its entry in [`Engine::flows`].
+    pub(super) flow: Option<FlowKey>,
 }
 
 /// Bytes so far; what is left of them when a session is cut off is still logged.
@@ -33,6 +37,11 @@ pub(super) struct Traffic {
     pub(super) received: Cell<u64>,
     /// On its way to the client: written, or read from the target (REDIR-5).
     pub(super) sent: Cell<u64>,
+}
+
+/// Adds to one direction.
+pub(super) fn count(direction: &Cell<u64>, bytes: usize) {
+    direction.set(direction.get().saturating_add(bytes as u64));
 }
 
 /// Begins to serve a client that has been let in, and is counted, by `work`.
@@ -50,16 +59,38 @@ pub(super) fn begin<F>(
     };
     let traffic = Rc::<Traffic>::default();
     let work = work(stream, Rc::clone(&traffic));
-    let mut inner = engine.borrow_mut();
-    let ticket = inner.new_ticket(service, peer);
-    let engine = Rc::clone(engine);
-    let task = tokio::task::spawn_local(async move {
-        let how = work.await.into();
-        engine.borrow_mut().end_session(ticket, how);
-    });
-    let task = task.abort_handle();
-    inner.sessions.insert(ticket, Session { service, task, traffic });
-    inner.port.send(&ToMonitor::Began { ticket, service, peer }, None);
+    Client { service, peer, traffic, flow: None }.begin(engine, work);
+}
+
+/// Who is served.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) service: ServiceIndex,
+    pub(super) peer: Source,
+    pub(super) traffic: Rc<Traffic>,
+    /// Of one that sends datagrams: its entry in [`Engine::flows`].
+    pub(super) flow: Option<FlowKey>,
+}
+
+impl Client {
+    /// Serves it by `work` from now on.
+    pub(super) fn begin<F>(self, engine: &Rc<RefCell<Engine>>, work: F) -> Ticket
+    where
+        F: Future<Output: Into<Ending>> + 'static,
+    {
+        let Self { service, peer, traffic, flow } = self;
+        let mut inner = engine.borrow_mut();
+        let ticket = inner.new_ticket(service, peer);
+        let engine = Rc::clone(engine);
+        let task = tokio::task::spawn_local(async move {
+            let how = work.await.into();
+            engine.borrow_mut().end_session(ticket, how);
+        });
+        let task = task.abort_handle();
+        inner.sessions.insert(ticket, Session { service, task, traffic, flow });
+        inner.port.send(&ToMonitor::Began { ticket, service, peer }, None);
+        ticket
+    }
 }
 
 /// The connection, for tokio.
@@ -93,9 +124,12 @@ impl Engine {
         }
     }
 
-    fn end_session(&mut self, ticket: Ticket, how: Ending) {
+    pub(super) fn end_session(&mut self, ticket: Ticket, how: Ending) {
         let Some(session) = self.sessions.remove(&ticket) else { return };
         session.task.abort();
+        if let Some(key) = session.flow {
+            self.flows.remove(&key);
+        }
         self.forget(ticket);
         let (received, sent) = (session.traffic.received.get(), session.traffic.sent.get());
         self.port.send(&ToMonitor::Ended { ticket, how, received, sent }, None);

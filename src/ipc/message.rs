@@ -53,6 +53,8 @@ pub enum Event {
     Full,
     /// More datagrams come than are answered in a second; the others get no answer (INTL-7).
     Withheld,
+    /// So many clients are served that datagrams of others are dropped.
+    Crowded,
 }
 
 /// How a session that the engine served came to its end.

@@ -157,6 +157,7 @@ impl Message for ToMonitor {
                     Event::Full => w.u8(9),
                     Event::Withheld => w.u8(10),
                     Event::LeftUndone => w.u8(11),
+                    Event::Crowded => w.u8(12),
                 }
             }
             Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
@@ -284,6 +285,7 @@ fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
         9 => Event::Full,
         10 => Event::Withheld,
         11 => Event::LeftUndone,
+        12 => Event::Crowded,
         _ => return Err(Violation::Malformed),
     })
 }

@@ -389,16 +389,7 @@ impl Monitor {
                 );
             }
             Event::NotReached { address, errno } => {
-                let target = match (address, &service.action) {
-                    (Some(address), _) => format!("remote host {address}"),
-                    (None, Action::Redirect { target, .. }) => target.to_string(),
-                    (None, _) => "its target".to_owned(),
-                };
-                let why = not_reached(errno);
-                self.complain(
-                    Trouble::Target(index, errno),
-                    format!("service {id}: can't connect to {target}: {why}"),
-                );
+                self.log_not_reached(index, &service, address, errno);
             }
             Event::Withheld => tracing::warn!(
                 "service {id}: more datagrams come than it answers in a second: the others get \
@@ -411,6 +402,10 @@ impl Monitor {
             Event::Full => tracing::error!(
                 "service {id}: sessions hold all descriptors that they may have: clients wait"
             ),
+            Event::Crowded => tracing::error!(
+                "service {id}: as many clients are passed on as there may be: datagrams of others \
+                 are dropped"
+            ),
             Event::RuleFallsShort { is_allow, line } => {
                 let file = if is_allow { "/etc/hosts.allow" } else { "/etc/hosts.deny" };
                 // For every client the same: once is enough.
@@ -420,6 +415,24 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// REDIR-3: the target of a redirected service cannot be had.
+    fn log_not_reached(
+        &mut self,
+        index: ServiceIndex,
+        service: &Service,
+        address: Option<IpAddr>,
+        errno: i32,
+    ) {
+        let target = match (address, &service.action) {
+            (Some(address), _) => format!("remote host {address}"),
+            (None, Action::Redirect { target, .. }) => target.to_string(),
+            (None, _) => "its target".to_owned(),
+        };
+        let (id, why) = (&service.id, not_reached(errno));
+        let text = format!("service {id}: can't connect to {target}: {why}");
+        self.complain(Trouble::Target(index, errno), text);
     }
 
     /// The banner's path stays here; the engine gets the open file, if it is one. A banner or a

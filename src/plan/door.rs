@@ -56,6 +56,8 @@ pub enum Duty {
     Reply(Internal),
     /// It passes the client's bytes on (REDIR-1).
     Relay(Relay),
+    /// It passes the client's datagrams on; an extension.
+    Forward(Redirect),
     /// Nobody is let in, and who comes is locked out of everything (SENS-1).
     LockOut(DenyTime),
 }
@@ -100,17 +102,17 @@ impl Duty {
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
         match self {
-            Self::HandOver | Self::Wait | Self::Relay(_) => true,
+            Self::HandOver | Self::Wait | Self::Relay(_) | Self::Forward(_) => true,
             Self::Answer(service) => !service.is_brief(),
             Self::Reply(_) => false,
             Self::LockOut(_) => false,
         }
     }
 
-    /// Whether they stay with the engine.
+    /// Whether each has a connection that stays with the engine.
     #[must_use]
-    pub const fn is_session(&self) -> bool {
-        self.is_lasting() && !matches!(self, Self::HandOver | Self::Wait)
+    pub const fn keeps_connections(&self) -> bool {
+        self.is_lasting() && !matches!(self, Self::HandOver | Self::Wait | Self::Forward(_))
     }
 }
 
@@ -123,6 +125,7 @@ impl Door {
             Action::Sensor { deny, .. } => Duty::LockOut(*deny),
             Action::Internal { service, .. } if is_dgram => Duty::Reply(*service),
             Action::Internal { service, .. } => Duty::Answer(*service),
+            Action::Redirect { target, .. } if is_dgram => Duty::Forward(target.clone()),
             Action::Redirect { target, .. } => {
                 let (to, keepalive) = (target.clone(), service.options.keepalive);
                 Duty::Relay(Relay { to, keepalive })
@@ -132,7 +135,7 @@ impl Door {
         };
         let is_logged = service.log.target != LogTarget::None;
         // IDENT-1, IDENT-7
-        let has_clients = duty.is_lasting() && duty != Duty::Wait;
+        let has_clients = duty.is_lasting() && duty != Duty::Wait && !is_dgram;
         let asks = |wishes: LogFields| has_clients && wishes.has(LogField::UserId);
         Self {
             index,

@@ -38,6 +38,7 @@ mod tests {
                 to: Redirect::Host { name: "mail".into(), port: 110, addresses },
                 keepalive: true,
             }),
+            Duty::Forward(Redirect::Unix("/run/y".into())),
             Duty::Relay(Relay { to: Redirect::Unix("/run/x".into()), keepalive: false }),
         ];
         let doors: Vec<_> = duties.into_iter().map(door).collect();

@@ -5,7 +5,7 @@ use crate::config::case::socket::Transport;
 use crate::config::code;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Mux, Protocol, Rpc, Service, SocketKey, SocketType, Wait};
+use crate::plan::{Mux, Protocol, Redirect, Rpc, Service, SocketKey, SocketType, Wait};
 
 impl Case<'_> {
     /// `wait`, which has no default (CHK-2).
@@ -67,10 +67,11 @@ impl Case<'_> {
         let or_name = |span: Option<Span>| span.unwrap_or(self.name.span);
         let socket_type = draft.socket_type.map(|at| at.span);
         let mut found = Vec::new();
-        if transport.socket_type != SocketType::Stream {
+        let is_dgram = transport.socket_type == SocketType::Dgram;
+        if transport.socket_type != SocketType::Stream && !is_dgram {
             found.push((
                 or_name(socket_type.or(draft.place("protocol"))),
-                "`redirect` is for stream services over tcp".to_owned(),
+                "`redirect` passes on connections and datagrams, and nothing else".to_owned(),
                 format!("Only tcp sockets are supported for redirected service {name}"),
             ));
         }
@@ -87,6 +88,21 @@ impl Case<'_> {
                 "NAMEINARGS is for servers, and a redirected service starts none".to_owned(),
                 format!("Redirected service {name} should not have NAMEINARGS flag set"),
             ));
+        }
+        if is_dgram {
+            let span = or_name(socket_type.or(draft.place("protocol")));
+            let deed = "leaves the service out: it passes on connections of tcp only";
+            self.notes.push(Diagnostic::extension("CHK-9", span, deed));
+            let unix = matches!(draft.redirect, Some(Redirect::Unix(_)));
+            if let Some(span) = draft.place("redirect").filter(|_| unix) {
+                let message =
+                    "datagrams are passed on to a host, not to a socket in the file system";
+                self.notes.push(Diagnostic::error(code::CONTRADICTION, span, message));
+            }
+            if let Some(span) = draft.flag(Flag::IdOnly) {
+                let message = "IDONLY has nobody to ask: who sends a datagram cannot be named";
+                self.notes.push(Diagnostic::error(code::CONTRADICTION, span, message));
+            }
         }
         self.notes.extend(found.into_iter().map(|(span, message, legacy)| {
             Diagnostic::error(code::CONTRADICTION, span, message).legacy(legacy)

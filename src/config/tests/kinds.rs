@@ -91,7 +91,8 @@ fn what_cannot_stand_together_is_left_out() {
     for (id, lines) in [
         ("CHK-8", "type = TCPMUX\nsocket_type = stream\nwait = no"),
         ("CHK-8", "type = TCPMUX UNLISTED\nsocket_type = dgram\nwait = yes"),
-        ("CHK-9", "redirect = dual 80\nsocket_type = dgram\nwait = no"),
+        ("CHK-9", "redirect = dual 80\nsocket_type = dgram\nwait = yes"),
+        ("CHK-9", "redirect = unix:/x\nsocket_type = dgram\nwait = no"),
         ("CHK-9", "redirect = dual 80\nsocket_type = stream\nwait = yes"),
         (
             "CHK-9",

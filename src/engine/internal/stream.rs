@@ -1,13 +1,12 @@
 //! Internal services over a connection.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 
 use crate::engine::internal::chargen;
-use crate::engine::session::Traffic;
+use crate::engine::session::{Traffic, count};
 
 /// Bytes read at once.
 const BUFFER: usize = 8192;
@@ -48,9 +47,4 @@ async fn read<'b>(
     let length = client.read(buffer).await.ok().filter(|length| *length > 0)?;
     count(&traffic.received, length);
     buffer.get(..length)
-}
-
-/// Adds to one direction of the traffic.
-fn count(direction: &Cell<u64>, bytes: usize) {
-    direction.set(direction.get().saturating_add(bytes as u64));
 }

@@ -80,7 +80,7 @@ pub(super) async fn to_socket(path: &Path) -> Result<End, Failure> {
 
 impl Failure {
     /// There was no address to try.
-    fn nowhere() -> Self {
+    pub(super) fn nowhere() -> Self {
         Self { address: None, cause: Errno::EADDRNOTAVAIL.into() }
     }
 }

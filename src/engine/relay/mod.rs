@@ -3,13 +3,15 @@
 //! No process belongs to a session, and no memory while nothing moves.
 
 mod connect;
+mod direction;
 mod end;
-mod flow;
+mod forward;
 mod pair;
 mod pipes;
 mod target;
 
-pub(super) use flow::Workshop;
+pub(super) use direction::Workshop;
+pub(super) use forward::{FlowKey, Flows, forward};
 pub(super) use target::Target;
 
 use std::cell::RefCell;
@@ -80,7 +82,7 @@ async fn connect(
     own: Option<SocketAddr>,
 ) -> Result<End, Failure> {
     loop {
-        let connected = match &target.relay.to {
+        let connected = match &target.to {
             Redirect::Unix(path) => to_socket(path).await,
             Redirect::Host { .. } => {
                 let turns = Arc::clone(&engine.borrow().lookups);
@@ -88,7 +90,7 @@ async fn connect(
                 match own.filter(|own| addresses.contains(&canonical(*own))) {
                     // A client of its own: without end.
                     Some(own) => Err(Failure { address: Some(own), cause: Errno::ELOOP.into() }),
-                    None => to_host(&addresses, target.relay.keepalive).await,
+                    None => to_host(&addresses, target.keepalive).await,
                 }
             }
         };

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 
+use super::direction::{Direction, Over, Workshop};
 use super::end::End;
-use super::flow::{Flow, Over, Workshop};
 use crate::engine::session::Traffic;
 
 /// Passes bytes on in both directions, until both are over or one side is gone. When the target
@@ -18,7 +18,7 @@ pub(super) async fn join(
     traffic: &Traffic,
     patience: Duration,
 ) {
-    let mut pair = Pair { client, target, up: Flow::default(), down: Flow::default() };
+    let mut pair = Pair { client, target, up: Direction::default(), down: Direction::default() };
     let both = async {
         let mut stage = poll_fn(|cx| pair.poll(cx, workshop, traffic, Stage::Open)).await;
         while stage == Stage::TargetDone {
@@ -52,9 +52,9 @@ struct Pair<'s> {
     client: &'s End,
     target: &'s End,
     /// From the client.
-    up: Flow,
+    up: Direction,
     /// To the client.
-    down: Flow,
+    down: Direction,
 }
 
 impl Pair<'_> {

@@ -25,7 +25,8 @@ const LOST: Duration = Duration::from_secs(60);
 /// The target of one service.
 #[derive(Debug)]
 pub(in crate::engine) struct Target {
-    pub(super) relay: Relay,
+    pub(super) to: Redirect,
+    pub(super) keepalive: bool,
     book: RefCell<Book>,
     answered: Notify,
 }
@@ -42,20 +43,26 @@ struct Book {
 impl Target {
     /// That of a door, if its clients are passed on.
     pub(in crate::engine) fn of(duty: &Duty) -> Option<Rc<Self>> {
-        let Duty::Relay(relay) = duty else { return None };
-        let addresses = match &relay.to {
+        let (to, keepalive) = match duty {
+            Duty::Relay(Relay { to, keepalive }) => (to.clone(), *keepalive),
+            Duty::Forward(to) => (to.clone(), false),
+            Duty::HandOver | Duty::Wait | Duty::Answer(_) | Duty::Reply(_) | Duty::LockOut(_) => {
+                return None;
+            }
+        };
+        let addresses = match &to {
             Redirect::Host { addresses, .. } => addresses.as_slice().into(),
             Redirect::Unix(_) => Rc::default(),
         };
         let book = RefCell::new(Book { addresses, answered: None, asked: None });
-        Some(Rc::new(Self { relay: relay.clone(), book, answered: Notify::new() }))
+        Some(Rc::new(Self { to, keepalive, book, answered: Notify::new() }))
     }
 
     /// The addresses to try, in order. A name is looked up again when the last answer is not
     /// fresh, once for all who come meanwhile. Without a new answer the last one holds.
     pub(super) async fn addresses(self: &Rc<Self>, turns: &Arc<Semaphore>) -> Rc<[SocketAddr]> {
-        if let Redirect::Host { name, port, .. } = &self.relay.to
-            && self.relay.to.has_name()
+        if let Redirect::Host { name, port, .. } = &self.to
+            && self.to.has_name()
             && !self.is_fresh()
         {
             let asked = self.book.borrow().asked;

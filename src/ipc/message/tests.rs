@@ -109,6 +109,7 @@ fn every_event_survives_the_wire() {
         Event::NotReached { address: None, errno: 2 },
         Event::Full,
         Event::Withheld,
+        Event::Crowded,
     ] {
         let message = ToMonitor::Noticed { service: ServiceIndex(7), event };
         assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));

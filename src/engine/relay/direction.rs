@@ -12,6 +12,7 @@ use tokio::io::Interest;
 
 use super::end::End;
 use super::pipes::{Loan, Pipes};
+use crate::engine::session;
 use crate::sys::Errno;
 use crate::sys::socket;
 
@@ -75,7 +76,7 @@ enum Way {
 
 /// One direction.
 #[derive(Debug, Default)]
-pub(super) struct Flow {
+pub(super) struct Direction {
     held: Held,
     way: Way,
     over: Option<Over>,
@@ -84,7 +85,7 @@ pub(super) struct Flow {
 /// So many bytes have been moved, or it is over.
 type Step = Result<usize, Over>;
 
-impl Flow {
+impl Direction {
     /// Whether it has come to its end.
     pub(super) const fn is_over(&self) -> bool {
         self.over.is_some()
@@ -137,7 +138,7 @@ impl Flow {
                 ready!(self.copy(cx, from, to, &mut buffer))
             }
         };
-        count.set(count.get().saturating_add(step.map_or(0, |bytes| bytes as u64)));
+        session::count(count, step.unwrap_or(0));
         Poll::Ready(step)
     }
 
