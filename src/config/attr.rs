@@ -370,7 +370,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(set::flags),
         default: "none",
         summary: "options of the service",
-        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on; with IPv6 clients of IPv4 are served too, unless `v6only` says otherwise. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. NOLIBWRAP: the files hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY: a server that cannot be forked is not tried again. INTERCEPT: nothing with `wait = no`. LABELED: the service is left out: there are no SELinux labels. REUSE: nothing.",
+        text: "NAMEINARGS: the first word of `server_args` is the name of the program. NODELAY, KEEPALIVE: the socket options. IPv4, IPv6: the family to listen on; with IPv6 clients of IPv4 are served too, unless `v6only` says otherwise. SENSOR: clients are refused and locked out of every service for `deny_time`; no `server` is needed. NOLIBWRAP: the files hosts.allow and hosts.deny are not asked. IDONLY: with USERID in `log_on_success`, who is not named by its host is refused. NORETRY: a server that cannot be forked is not tried again. INTERCEPT: with `wait = yes`, clients whom `only_from`, `no_access` or `access_times` refuse never reach the server; there must be no names on the lists. With `wait = no` nothing. LABELED: the service is left out: there are no SELinux labels. REUSE: nothing.",
         spec: "ATTR-22",
         ..SCALAR
     },

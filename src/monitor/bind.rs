@@ -9,10 +9,12 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use crate::monitor::intercept;
 use crate::monitor::services::Listener;
 use crate::plan;
 use crate::plan::Address;
 use crate::plan::FileAccess;
+use crate::plan::Service;
 use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
 use crate::plan::SocketType;
@@ -68,15 +70,11 @@ pub(super) struct Refused {
 ///
 /// # Errors
 /// Those of socket(2), bind(2) and listen(2), of the last try.
-pub(super) fn bind(
-    key: &SocketKey,
-    options: SocketOptions,
-    patience: Patience,
-) -> io::Result<Open> {
+pub(super) fn bind(key: &SocketKey, service: &Service, patience: Patience) -> io::Result<Open> {
     let mut tries = patience.tries;
     loop {
         tries -= 1;
-        match bind_once(key, options) {
+        match bind_once(key, service) {
             Ok(open) => return Ok(open),
             Err(cause) if tries == 0 => return Err(cause),
             Err(_) => thread::sleep(patience.pause),
@@ -84,16 +82,16 @@ pub(super) fn bind(
     }
 }
 
-fn bind_once(key: &SocketKey, options: SocketOptions) -> io::Result<Open> {
+fn bind_once(key: &SocketKey, service: &Service) -> io::Result<Open> {
     let address = match &key.address {
         Address::Ip(address) => *address,
-        Address::Unix(name) => return unix(name, key, options),
+        Address::Unix(name) => return unix(name, key, service.options),
     };
-    let fd = match open(address, key, options) {
+    let fd = match open(address, key, service) {
         // BIND-1: a system without IPv6, and a service that did not ask for it.
         Err(cause) if key.any_family && cause.raw_os_error() == Some(NO_SUCH_FAMILY) => {
             let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            open(everywhere, key, options)?
+            open(everywhere, key, service)?
         }
         result => result?,
     };
@@ -122,10 +120,10 @@ const fn access(options: SocketOptions) -> Access {
     Access { mode, uid, gid }
 }
 
-fn open(address: SocketAddr, key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
-    let socket = bound(address, key)?;
-    let socket = if address.port() == 0 { with_known_port(&socket, key)? } else { socket };
-    set_options(&socket, key, options)?;
+fn open(address: SocketAddr, key: &SocketKey, service: &Service) -> io::Result<OwnedFd> {
+    let socket = bound(address, key, service)?;
+    let socket = if address.port() == 0 { with_known_port(&socket, key, service)? } else { socket };
+    set_options(&socket, key, service.options)?;
     socket.set_nonblocking(!key.is_lent)?;
     if key.socket_type == SocketType::Stream {
         socket::listen(&socket)?;
@@ -142,12 +140,16 @@ fn open(address: SocketAddr, key: &SocketKey, options: SocketOptions) -> io::Res
     Ok(socket.into())
 }
 
-fn bound(address: SocketAddr, key: &SocketKey) -> io::Result<Socket> {
+fn bound(address: SocketAddr, key: &SocketKey, service: &Service) -> io::Result<Socket> {
     let protocol = Some(Protocol::from(key.protocol.0));
     let socket = Socket::new(Domain::for_address(address), kind(key.socket_type), protocol)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(key.v6only)?;
+    }
+    if intercept::is_wanted(service) {
+        // Before anything can come.
+        intercept::guard(&socket, &service.policy)?;
     }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
@@ -156,9 +158,9 @@ fn bound(address: SocketAddr, key: &SocketKey) -> io::Result<Socket> {
 /// Another socket for the address of `chosen`, whose port the system has chosen. Of such a port
 /// the kernel lets go when the socket stops listening, as it does while `cps` keeps the service
 /// closed; a port that was asked for stays.
-fn with_known_port(chosen: &Socket, key: &SocketKey) -> io::Result<Socket> {
+fn with_known_port(chosen: &Socket, key: &SocketKey, service: &Service) -> io::Result<Socket> {
     let address = chosen.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-    bound(address, key)
+    bound(address, key, service)
 }
 
 const fn kind(socket_type: SocketType) -> Type {
@@ -209,7 +211,8 @@ fn set_options(fd: impl AsFd, key: &SocketKey, options: SocketOptions) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{FileAccess, Protocol};
+    use crate::monitor::recipe::tests::service;
+    use crate::plan::Protocol;
 
     #[test]
     fn start_11_the_delay_is_microseconds_up_to_half_a_second() {
@@ -227,16 +230,10 @@ mod tests {
         SocketKey { socket_type, protocol, address, is_lent, v6only, any_family }
     }
 
-    const OPTIONS: SocketOptions = SocketOptions {
-        nodelay: true,
-        keepalive: true,
-        file: FileAccess { mode: 0o600, uid: None, gid: None },
-    };
-
     #[test]
     fn rpc_1_a_port_that_the_system_chose_is_the_same_after_a_pause() {
         for address in [SocketAddr::from(([0, 0, 0, 0], 0)), SocketAddr::from(([0; 16], 0))] {
-            let listener = bind(&key(address), OPTIONS, Patience::NONE).unwrap().fd;
+            let listener = bind(&key(address), &service(), Patience::NONE).unwrap().fd;
             let port = socket::local_port(&listener);
             socket::hold_port(&listener).unwrap();
             socket::listen(&listener).unwrap();
@@ -247,18 +244,18 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_an_error_after_the_last_try() {
         let mut key = key(([127, 0, 0, 1], 0).into());
-        let first = bind(&key, OPTIONS, Patience::NONE).unwrap().fd;
+        let first = bind(&key, &service(), Patience::NONE).unwrap().fd;
         let address = SockRef::from(&first).local_addr().unwrap().as_socket().unwrap();
         key.address = Address::Ip(address);
         let patience = Patience::from_environment(None);
-        let cause = bind(&key, OPTIONS, patience).unwrap_err();
+        let cause = bind(&key, &service(), patience).unwrap_err();
         assert_eq!(cause.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn only_what_servers_get_is_blocking() {
         let is_nonblocking = |key: &SocketKey| {
-            let socket = bind(key, OPTIONS, Patience::NONE).unwrap().fd;
+            let socket = bind(key, &service(), Patience::NONE).unwrap().fd;
             SockRef::from(&socket).nonblocking().unwrap()
         };
         let mut key = key(([127, 0, 0, 1], 0).into());

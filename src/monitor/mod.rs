@@ -9,6 +9,7 @@ mod consistency;
 mod end;
 mod ends;
 mod engine_process;
+mod intercept;
 mod lend;
 mod listing;
 mod news;
@@ -134,6 +135,8 @@ pub struct Monitor {
     engine_due: Option<Instant>,
     /// The engine has been asked whether its tables are sound.
     question: Option<Question>,
+    /// For which minute of the day the filters of INTERCEPT are; `None`: for any.
+    guarded_at: Option<u16>,
     /// Set by `-cc`.
     next_check: Option<Instant>,
     pid_file: Option<PidFile>,
@@ -191,6 +194,7 @@ impl Monitor {
             deaf_until: None,
             engine_due: None,
             question: None,
+            guarded_at: None,
             next_check: None,
             pid_file: given.pid_file,
         }
@@ -244,6 +248,7 @@ impl Monitor {
             self.next_retry(),
             stop_at,
             self.next_check,
+            self.next_guard(),
             self.registrar.deadline(),
             self.troubles.next(),
             self.deaf_until,
@@ -258,6 +263,7 @@ impl Monitor {
         let now = Instant::now();
         self.running.kill_overdue(now);
         self.retry_due(now);
+        self.guard_in_time();
         self.say_what_is_over(now);
         self.hear_again(now);
         self.start_engine_again(now);

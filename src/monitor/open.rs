@@ -95,6 +95,7 @@ impl Monitor {
             }
         }
         self.logs = logs;
+        self.note_guards();
         if self.services.available() == 0 && !self.options.stay_alive {
             tracing::error!(critical = true, "no services. Exiting...");
             return Err(None);
@@ -104,7 +105,7 @@ impl Monitor {
 
     /// All sockets of a service, or none: the error is that of the first that cannot be had.
     fn listen(&mut self, service: &Service, patience: Patience) -> Result<Vec<Listener>, Refused> {
-        let open = |key: &SocketKey| match bind::bind(key, service.options, patience) {
+        let open = |key: &SocketKey| match bind::bind(key, service, patience) {
             Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
             Err(cause) => Err(Refused { key: key.clone(), cause }),
         };

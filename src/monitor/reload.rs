@@ -14,6 +14,7 @@ use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::{Open, Patience, Refused};
+use crate::monitor::intercept;
 use crate::monitor::news::News;
 use crate::monitor::notify;
 use crate::monitor::rpc::registration;
@@ -25,7 +26,6 @@ use crate::plan::ServiceId;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
-use crate::plan::SocketOptions;
 use crate::plan::SocketType;
 use crate::sys::clock;
 use crate::sys::fd;
@@ -263,7 +263,7 @@ impl Monitor {
     ) -> Result<Vec<Listener>, Refused> {
         let old = index.and_then(|index| self.services.find(index));
         let keys: Vec<_> = new_sockets(service, old).cloned().collect();
-        let open = |key: SocketKey| match self.listener_for(&key, service.options, leaving) {
+        let open = |key: SocketKey| match self.listener_for(&key, service, leaving) {
             Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key, open)),
             Err(cause) => Err(Refused { key, cause }),
         };
@@ -277,14 +277,16 @@ impl Monitor {
     fn listener_for(
         &self,
         key: &SocketKey,
-        options: SocketOptions,
+        service: &Service,
         leaving: &Leaving,
     ) -> io::Result<Open> {
         let find = |&(service, socket): &(ServiceIndex, SocketIndex)| {
             self.services.find(service).and_then(|active| active.listener(socket))
         };
-        if let Some(old) = leaving.dropped.get(&key.identity()).and_then(find) {
-            bind::set_options_again(old, options)?;
+        // Nobody has checked who waits in the socket of another service.
+        let heir = leaving.dropped.get(&key.identity()).filter(|_| !intercept::is_wanted(service));
+        if let Some(old) = heir.and_then(find) {
+            bind::set_options_again(old, service.options)?;
             return Ok(Open { file: old.file.clone(), fd: fd::duplicate(&old.fd)? });
         }
         let of_dropped = leaving.dropped.values().filter_map(find);
@@ -292,7 +294,7 @@ impl Monitor {
             // Of another type, so it is of no use. In the file system its name would be taken.
             old.file.iter().for_each(|file| file.remove());
         }
-        let bind = || bind::bind(key, options, Patience::NONE);
+        let bind = || bind::bind(key, service, Patience::NONE);
         let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
         bind().or_else(|cause| {
             let same_port = leaving.by_port.get(&key.address.port());
@@ -352,6 +354,7 @@ impl Monitor {
         }
         logs.succeed(&mut self.logs);
         self.logs = logs;
+        self.note_guards();
         self.offer(reload, fresh);
     }
 
@@ -422,6 +425,11 @@ impl Monitor {
         for listener in &listeners {
             if let Err(cause) = bind::set_options_again(listener, service.options) {
                 tracing::error!("service {}: cannot set socket options: {cause}", service.id);
+            }
+            let is_guarded = intercept::is_wanted(&service);
+            if is_guarded && let Err(cause) = intercept::guard(&listener.fd, &service.policy) {
+                // The filter of its old lists stays.
+                tracing::error!("service {}: {cause}; its old lists hold", service.id);
             }
         }
         listeners.extend(new);

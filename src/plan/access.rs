@@ -73,6 +73,25 @@ impl AccessList {
         v4.chain(v6)
     }
 
+    /// The IPv4 addresses on it, as inclusive ranges; with `mapped` also those of which the mapped
+    /// form is (ADDR-12).
+    #[must_use]
+    pub fn v4_ranges(&self, mapped: bool) -> Vec<(u32, u32)> {
+        const FIRST: u128 = 0xffff_0000_0000;
+        const LAST: u128 = 0xffff_ffff_ffff;
+        let v4 = |address: u128| u32::try_from(address & 0xffff_ffff).unwrap_or_default();
+        let of_v6 =
+            self.v6.iter().filter(|(first, last)| mapped && *first <= LAST && *last >= FIRST);
+        let of_v6 = of_v6.map(|(first, last)| (v4((*first).max(FIRST)), v4((*last).min(LAST))));
+        self.v4.iter().copied().chain(of_v6).collect()
+    }
+
+    /// The IPv6 addresses on it, as address and length of each prefix.
+    #[must_use]
+    pub fn v6_prefixes(&self) -> Vec<(u128, u32)> {
+        self.v6.iter().flat_map(|(first, last)| cover(*first, *last, 128)).collect()
+    }
+
     /// Whether `address` is on the list. `mapped` says that an IPv4 client came
     /// in through an IPv6 socket.
     #[must_use]

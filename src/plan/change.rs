@@ -73,9 +73,10 @@ fn pair<'r>(
     left.into_iter().collect()
 }
 
-/// RELOAD-2: id, UNLISTED, INTERNAL, `wait`, protocol, socket type, and port; of an RPC
+/// RELOAD-2: id, UNLISTED, INTERNAL, `wait` (a socket with INTERCEPT never takes over what one
+/// without it has let in), protocol, socket type, and port; of an RPC
 /// service the program number instead.
-type Identity<'a> = (&'a ServiceId, Origin, bool, bool, Protocol, SocketType, (bool, u32));
+type Identity<'a> = (&'a ServiceId, Origin, bool, Wait, Protocol, SocketType, (bool, u32));
 
 fn identity(service: &Service) -> Identity<'_> {
     let internal = matches!(service.action, Action::Internal { .. } | Action::Sensor { .. });
@@ -84,6 +85,5 @@ fn identity(service: &Service) -> Identity<'_> {
         None => (false, service.port().into()),
     };
     let (protocol, socket_type) = (service.protocol, service.socket_type);
-    let waits = service.wait != Wait::No;
-    (&service.id, service.origin, internal, waits, protocol, socket_type, port)
+    (&service.id, service.origin, internal, service.wait, protocol, socket_type, port)
 }

@@ -5,7 +5,7 @@ use crate::config::case::socket::Transport;
 use crate::config::code;
 use crate::config::value::{Flag, ServiceType};
 use crate::diag::{Diagnostic, Span};
-use crate::plan::{Mux, Protocol, Redirect, Rpc, Service, SocketKey, SocketType, Wait};
+use crate::plan::{Mux, Protocol, Redirect, Rpc, Service, SocketKey, SocketType};
 
 impl Case<'_> {
     /// `wait`, which has no default (CHK-2).
@@ -206,11 +206,6 @@ impl Case<'_> {
         match service.socket_type {
             SocketType::Stream if !tcp && !unix_only => {
                 Some((socket_type, "stream services without tcp"))
-            }
-            SocketType::Stream | SocketType::Dgram | SocketType::SeqPacket
-                if service.wait == Wait::Intercepted && !self.is_internal() =>
-            {
-                Some((draft.flag(Flag::Intercept)?, "services with INTERCEPT"))
             }
             SocketType::Stream | SocketType::Dgram | SocketType::Raw | SocketType::SeqPacket => {
                 None

@@ -18,7 +18,8 @@ impl Case<'_> {
         match (service.socket_type, service.wait == Wait::Intercepted) {
             (SocketType::Stream, false) => self.nobody_is_checked(service),
             (SocketType::Dgram, false) => self.the_first_is_checked(service),
-            _ => {}
+            (_, true) => self.only_addresses_are_checked(service),
+            (SocketType::Raw | SocketType::SeqPacket, false) => {}
         }
         self.nothing_is_shown(service);
         let asks = service.log.on_success.has(LogField::UserId);
@@ -69,6 +70,27 @@ impl Case<'_> {
             );
             let note = Diagnostic::note(code::NO_EFFECT, span, message);
             self.notes.push(note.help(INTERCEPT));
+        }
+    }
+
+    /// INT-1: the kernel checks, and it knows no names.
+    fn only_addresses_are_checked(&mut self, service: &Service) {
+        if service.sockets.iter().any(|socket| socket.address.ip().is_none())
+            && let Some(span) = self.draft.flag(Flag::Intercept)
+        {
+            let message = "INTERCEPT checks addresses, and clients of a unix socket have none";
+            self.notes.push(Diagnostic::error(code::CONTRADICTION, span, message));
+        }
+        let lists =
+            [("only_from", &service.policy.only_from), ("no_access", &service.policy.no_access)];
+        for (attribute, list) in lists {
+            let Some(name) = list.as_ref().and_then(|list| list.names().first()) else { continue };
+            let span = self.draft.place(attribute).unwrap_or(self.name.span);
+            let message =
+                format!("INTERCEPT checks addresses only, and `{name}` of `{attribute}` is a name");
+            let note = Diagnostic::error(code::CONTRADICTION, span, message)
+                .help("write the addresses or networks that it stands for");
+            self.notes.push(note);
         }
     }
 
