@@ -19,6 +19,7 @@ use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
 use crate::plan::SocketType;
 use crate::sys::datagram;
+use crate::sys::fd;
 use crate::sys::socket;
 use crate::sys::socket_file::{Access, SocketFile};
 
@@ -113,6 +114,27 @@ fn unix(name: &Path, key: &SocketKey, options: SocketOptions) -> io::Result<Open
         socket.listen(i32::MAX)?;
     }
     Ok(Open { file, fd: socket.into() })
+}
+
+/// A duplicate of a socket that somebody else has bound, made ready for `key`.
+///
+/// # Errors
+/// As fcntl(2), setsockopt(2) and listen(2).
+pub(super) fn adopt(
+    passed: &OwnedFd,
+    key: &SocketKey,
+    options: SocketOptions,
+) -> io::Result<OwnedFd> {
+    let fd = fd::duplicate(passed)?;
+    let socket = SockRef::from(&fd);
+    set_options(&fd, key, options)?;
+    socket.set_nonblocking(!key.is_lent)?;
+    if key.socket_type.has_connections() {
+        socket::listen(&fd)?;
+    } else if !key.is_lent && key.address.ip().is_some() {
+        datagram::tell_destination(&fd)?;
+    }
+    Ok(fd)
 }
 
 const fn access(options: SocketOptions) -> Access {

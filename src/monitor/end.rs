@@ -330,6 +330,7 @@ impl Monitor {
             self.running.kill_ending();
         }
         self.unregister_all();
+        self.passed.listen(None);
         drop(self.pid_file.take());
         if exit == Exit::NoServices {
             tracing::error!(critical = true, "No available services. Exiting");

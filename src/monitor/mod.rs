@@ -15,6 +15,7 @@ mod listing;
 mod news;
 mod notify;
 mod open;
+mod passed;
 mod pid_file;
 mod recipe;
 mod reload;
@@ -59,6 +60,7 @@ use consistency::Question;
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
 use news::News;
+use passed::Passed;
 use pid_file::PidFile;
 use reload::Reload;
 use retry::Retries;
@@ -140,6 +142,8 @@ pub struct Monitor {
     /// Set by `-cc`.
     next_check: Option<Instant>,
     pid_file: Option<PidFile>,
+    /// Sockets of the service manager's.
+    passed: Passed,
 }
 
 /// What a monitor is given before it knows any service.
@@ -155,6 +159,7 @@ struct Given {
     mishaps: (OwnedFd, OwnedFd),
     logs: ServiceLogs,
     pid_file: Option<PidFile>,
+    passed: Passed,
 }
 
 impl Monitor {
@@ -197,6 +202,7 @@ impl Monitor {
             guarded_at: None,
             next_check: None,
             pid_file: given.pid_file,
+            passed: given.passed,
         }
     }
 

@@ -78,7 +78,9 @@ impl Monitor {
         let delay = env::var("XINETD_BIND_DELAY").ok();
         let patience = Patience::from_environment(delay.as_deref());
         let (mut logs, unusable) = self.logs.next(&loaded.plan.common_log);
-        for service in loaded.plan.services {
+        let mut services = loaded.plan.services;
+        self.passed.rename(&mut services);
+        for service in services {
             if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
                 self.say_not_started(&service, &io::Error::other(log.to_string()));
                 continue;
@@ -96,6 +98,7 @@ impl Monitor {
         }
         self.logs = logs;
         self.note_guards();
+        self.passed.say_unused(&self.services);
         if self.services.available() == 0 && !self.options.stay_alive {
             tracing::error!(critical = true, "no services. Exiting...");
             return Err(None);
@@ -105,7 +108,11 @@ impl Monitor {
 
     /// All sockets of a service, or none: the error is that of the first that cannot be had.
     fn listen(&mut self, service: &Service, patience: Patience) -> Result<Vec<Listener>, Refused> {
-        let open = |key: &SocketKey| match bind::bind(key, service, patience) {
+        let bind = |key: &SocketKey| {
+            let passed = self.passed.open(service, key);
+            passed.unwrap_or_else(|| bind::bind(key, service, patience))
+        };
+        let open = |key: &SocketKey| match bind(key) {
             Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
             Err(cause) => Err(Refused { key: key.clone(), cause }),
         };
@@ -145,7 +152,7 @@ impl Monitor {
 
     /// Whether so many sockets and logs leave us what we need ourselves (START-15).
     pub(super) fn has_room_for(&self, descriptors: usize) -> bool {
-        let taken = descriptors + self.retries.count();
+        let taken = descriptors + self.retries.count() + self.passed.count();
         taken as u64 <= self.descriptors.saturating_sub(RESERVED)
     }
 

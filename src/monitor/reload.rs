@@ -116,6 +116,7 @@ impl Monitor {
             return Err(log.to_string());
         }
         let mut wanted = loaded.plan.services;
+        self.passed.rename(&mut wanted);
         let changes = self.changes_to(&mut wanted, &loaded.faulty);
         self.check_room(&changes, &wanted, &logs)?;
         let leaving = self.leaving(&changes, &wanted);
@@ -289,6 +290,9 @@ impl Monitor {
             bind::set_options_again(old, service.options)?;
             return Ok(Open { file: old.file.clone(), fd: fd::duplicate(&old.fd)? });
         }
+        if let Some(open) = self.passed.open(service, key) {
+            return open;
+        }
         let of_dropped = leaving.dropped.values().filter_map(find);
         for old in of_dropped.filter(|old| old.key.address == key.address) {
             // Of another type, so it is of no use. In the file system its name would be taken.
@@ -453,6 +457,8 @@ impl Monitor {
             self.running.end(*index, now);
             self.give_up_retries_of(*index);
         }
+        self.passed.listen(Some(&self.services));
+        self.passed.say_unused(&self.services);
         self.household.tidy();
         if !reload.is_withdrawal {
             self.not_in_force.clear();

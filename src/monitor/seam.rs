@@ -19,6 +19,7 @@ use crate::monitor::bind::Open;
 use crate::monitor::consistency::Answer;
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
+use crate::monitor::passed::Passed;
 use crate::monitor::recipe::tests::service;
 use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
@@ -101,6 +102,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         mishaps: process::mishap_pipe().unwrap(),
         logs: ServiceLogs::new("xinetd", streams),
         pid_file: None,
+        passed: Passed::default(),
     });
     monitor.services = table;
     monitor.engine = Some(EngineProcess::for_test(Port::new(ours), state));

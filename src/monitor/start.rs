@@ -14,6 +14,7 @@ use crate::diag::wants_colour;
 use crate::log::{DaemonLog, Destination, Look, SYSLOG_SOCKET, ServiceLogs};
 use crate::monitor::end::FAREWELL;
 use crate::monitor::engine_process::Account;
+use crate::monitor::passed::Passed;
 use crate::monitor::pid_file::PidFile;
 use crate::monitor::services::{Household, ServerLog};
 use crate::monitor::{Given, Monitor};
@@ -34,6 +35,7 @@ struct Begun {
     start_directory: PathBuf,
     streams: Streams,
     daemon_log: Arc<DaemonLog>,
+    passed: Passed,
 }
 
 /// Runs the daemon until it ends.
@@ -66,7 +68,7 @@ fn early(what: &str, cause: &dyn std::fmt::Display) -> String {
 
 /// The first half of START-1: descriptors and log.
 fn begin(mut options: Options) -> Result<Begun, String> {
-    fd::close_from(3).map_err(|e| early("cannot close inherited descriptors", &e))?;
+    let passed = Passed::take().map_err(|e| early("cannot settle inherited descriptors", &e))?;
     let streams = match options.stage {
         Stage::Background => Streams::default(),
         Stage::Foreground | Stage::Debug => {
@@ -78,13 +80,13 @@ fn begin(mut options: Options) -> Result<Begun, String> {
     let start_directory = env::current_dir().unwrap_or_else(|_| "/".into());
     make_paths_absolute(&mut options);
     let daemon_log = open_log(&options, &streams)?;
-    Ok(Begun { options, descriptors, start_directory, streams, daemon_log })
+    Ok(Begun { options, descriptors, start_directory, streams, daemon_log, passed })
 }
 
 /// The second half of START-1: signals, environment, umask, detach, pid file, configuration,
 /// sockets, working directory, engine. An error has been logged, unless it comes with a text.
 fn start(begun: Begun) -> Result<Monitor, Option<String>> {
-    let Begun { options, descriptors, start_directory, streams, daemon_log } = begun;
+    let Begun { options, descriptors, start_directory, streams, daemon_log, passed } = begun;
     let early = |what: &str, cause: &dyn std::fmt::Display| Some(early(what, cause));
     let signals = Signals::take_over().map_err(|e| early("cannot take over signals", &e))?;
     let environment = env::vars_os().collect();
@@ -111,6 +113,7 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
         spawner: Spawner::new(!privileged || privilege::has(Capability::Kill)),
         mishaps,
         pid_file,
+        passed,
     });
     monitor.open_all()?;
     env::set_current_dir("/").ok(); // START-9; it is there

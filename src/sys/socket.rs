@@ -10,7 +10,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Whether `fd` is a TCP socket that is not listening: the only thing a `nowait` server may get.
 #[must_use]
@@ -78,6 +78,18 @@ pub fn abstract_name(name: &Path) -> io::Result<SockAddr> {
         *first = 0;
     }
     SockAddr::unix(OsStr::from_bytes(&bytes))
+}
+
+/// The path of a socket of unix(7), or its name with `@` in front; `None` for other sockets, and
+/// for one that has none.
+#[must_use]
+pub fn unix_name(fd: impl AsFd) -> Option<PathBuf> {
+    let fd = fd.as_fd();
+    let address = SockRef::from(&fd).local_addr().ok()?;
+    if let Some(name) = address.as_abstract_namespace() {
+        return Some(OsStr::from_bytes(&[b"@", name].concat()).into());
+    }
+    address.as_pathname().map(Path::to_owned)
 }
 
 /// Whether a socket is one of unix(7).
