@@ -31,7 +31,7 @@ complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "dump" -d 'Print t
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "convert" -d 'Make entries of xinetd.conf out of an inetd.conf, as itox does'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "enable" -d 'Switch services on, in their files'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "disable" -d 'Switch services off, in their files'
-complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "demo" -d 'Run the daemon with four mail services on 127.0.0.1, to see it at work'
+complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "demo" -d 'Run the daemon with mail services and others on 127.0.0.1, to see it at work'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "explain" -d 'Say what a service is, value by value, and where each value comes from'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand check" -l inetd-compat -d 'Read FILE too, /etc/inetd.conf unless named, as `xinetd -inetd_compat` does' -r -F
@@ -118,6 +118,6 @@ complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_s
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "convert" -d 'Make entries of xinetd.conf out of an inetd.conf, as itox does'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "enable" -d 'Switch services on, in their files'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "disable" -d 'Switch services off, in their files'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "demo" -d 'Run the daemon with four mail services on 127.0.0.1, to see it at work'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "demo" -d 'Run the daemon with mail services and others on 127.0.0.1, to see it at work'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "explain" -d 'Say what a service is, value by value, and where each value comes from'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -24,7 +24,7 @@ use stage::Stage;
 
 use super::DemoArgs;
 
-/// How long the daemon may take until all four services listen.
+/// How long the daemon may take until all services listen.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// How often we look whether they do.
 const START_STEP: Duration = Duration::from_millis(20);

@@ -2,7 +2,7 @@
 //!
 //! `check` says what the daemon would say about its files; `enable` and `disable` switch
 //! services in them; `convert`, also called `itox`, makes them out of an inetd.conf.
-//! `demo` shows the daemon at work with four mail services;
+//! `demo` shows the daemon at work with mail services and others;
 //! `demo-server`, hidden, is the mail server that those services start.
 
 mod check;
@@ -64,7 +64,7 @@ enum Command {
     Enable(SwitchArgs),
     /// Switch services off, in their files
     Disable(SwitchArgs),
-    /// Run the daemon with four mail services on 127.0.0.1, to see it at work
+    /// Run the daemon with mail services and others on 127.0.0.1, to see it at work
     Demo(DemoArgs),
     /// The mail server behind the demo: one session on standard input and output
     #[command(hide = true)]

@@ -54,7 +54,7 @@ class Demo:
         self.wait_for(r"^Ready\. Ctrl-C")
         self.header = self.text
         self.addresses = {name: (ip, int(port)) for name, ip, port in
-                          re.findall(r"^  (pop3s?|imap4s?) +([0-9.]+):(\d+)", self.header, re.M)}
+                          re.findall(r"^  (pop3s?|imap4s?|echo|daytime|forward) +([0-9.]+):(\d+)", self.header, re.M)}
         self.certificate = re.search(r"^  certificate .*: (/.*)$", self.header, re.M)[1]
         self.tls = ssl.create_default_context(cafile=self.certificate)
 
@@ -140,9 +140,9 @@ def shell(line):
 
 
 def test_the_header_says_what_listens_where_and_how_to_log_in(demo):
-    assert set(demo.addresses) == {"pop3", "pop3s", "imap4", "imap4s"}
+    assert set(demo.addresses) == {"pop3", "pop3s", "imap4", "imap4s", "echo", "daytime", "forward"}
     assert "user demo, password demo" in demo.header
-    assert len(demo.to_try("curl")) >= 5 and len(demo.to_try("python3")) == 2
+    assert len(demo.to_try("curl")) >= 5 and len(demo.to_try("python3")) == 4
 
 
 def test_every_line_to_try_works_as_printed(demo):
@@ -153,7 +153,7 @@ def test_every_line_to_try_works_as_printed(demo):
     for line in demo.to_try("python3"):
         result = shell(line)
         assert result.returncode == 0, line + result.stderr
-        assert "3" in result.stdout, line + result.stdout
+        assert re.search(r"3|b'hello'|b'.*:\d\d ", result.stdout), line + result.stdout
 
 
 @pytest.mark.parametrize("service", ["pop3", "pop3s"])
@@ -228,6 +228,27 @@ def test_the_log_is_shown_while_it_is_written(demo):
     pid = demo.wait_for(r"^  \| .*START: pop3 pid=(\d+) from=\S*127\.0\.0\.1$")[1]
     client.quit()
     demo.wait_for(r"^  \| .*EXIT: pop3 status=0 pid=%s duration=\d+\(sec\)$" % pid)
+
+
+def test_echo_and_daytime_are_answered_without_a_server(demo):
+    with socket.create_connection(demo.addresses["echo"], PATIENCE) as c:
+        c.sendall(b"hello\n")
+        c.shutdown(socket.SHUT_WR)
+        assert c.makefile("rb").read() == b"hello\n"
+    with socket.create_connection(demo.addresses["daytime"], PATIENCE) as c:
+        assert re.fullmatch(rb"\d+ [A-Z]{3} \d{4} \d\d:\d\d:\d\d \S+\r\n", c.makefile("rb").read())
+    demo.wait_for(r"^  \| .*EXIT: echo status=0 ")
+
+
+def test_a_connection_is_passed_on(demo):
+    client = poplib.POP3(*demo.addresses["forward"], timeout=PATIENCE)
+    client.user("demo")
+    client.pass_("demo")
+    assert client.stat()[0] == 3
+    client.quit()
+    demo.wait_for(r"^  \| .*START: forward pid=\d+ from=\S*127\.0\.0\.1$")
+    demo.wait_for(r"^  \| .*TRAFFIC: forward in=\d\d\(bytes\) out=\d+\(bytes\)$")
+    demo.wait_for(r"^  \| .*EXIT: pop3 status=0 ")
 
 
 def test_a_taken_port_is_replaced_and_said(start):

@@ -1,4 +1,4 @@
-//! The four services of the demo, and a port on 127.0.0.1 for each.
+//! The services of the demo, and a port on 127.0.0.1 for each.
 
 use std::{
     fs,
@@ -15,11 +15,24 @@ pub(super) struct Service {
     pub(super) name: &'static str,
     /// The well-known port, which is added to the base.
     well_known: u16,
-    /// What `demo-server` calls the protocol.
-    pub(super) protocol: &'static str,
-    /// The scheme of its URLs.
-    pub(super) scheme: &'static str,
-    pub(super) security: Security,
+    pub(super) kind: Kind,
+}
+
+/// What answers at a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A server for each connection.
+    Mail {
+        /// What `demo-server` calls the protocol.
+        protocol: &'static str,
+        /// The scheme of its URLs.
+        scheme: &'static str,
+        security: Security,
+    },
+    /// The daemon itself.
+    Internal,
+    /// Another door, [`TARGET`].
+    Redirect,
 }
 
 /// Whether the service speaks TLS from the first byte.
@@ -29,23 +42,29 @@ pub(super) enum Security {
     Tls,
 }
 
-/// The mission of xinetd-rs, in four lines.
-const SERVICES: [Service; 4] = [
-    Service::new("pop3", 110, "pop3", "pop3", Security::Plain),
-    Service::new("pop3s", 995, "pop3", "pop3s", Security::Tls),
-    Service::new("imap4", 143, "imap4", "imap", Security::Plain),
-    Service::new("imap4s", 993, "imap4", "imaps", Security::Tls),
+/// The service that connections are passed on to.
+pub(super) const TARGET: &str = "pop3";
+
+/// The mission of xinetd-rs, in four lines, and what it does without a server.
+const SERVICES: [Service; 7] = [
+    Service::mail("pop3", 110, "pop3", "pop3", Security::Plain),
+    Service::mail("pop3s", 995, "pop3", "pop3s", Security::Tls),
+    Service::mail("imap4", 143, "imap4", "imap", Security::Plain),
+    Service::mail("imap4s", 993, "imap4", "imaps", Security::Tls),
+    Service { name: "echo", well_known: 7, kind: Kind::Internal },
+    Service { name: "daytime", well_known: 13, kind: Kind::Internal },
+    Service { name: "forward", well_known: 810, kind: Kind::Redirect },
 ];
 
 impl Service {
-    const fn new(
+    const fn mail(
         name: &'static str,
         well_known: u16,
         protocol: &'static str,
         scheme: &'static str,
         security: Security,
     ) -> Self {
-        Self { name, well_known, protocol, scheme, security }
+        Self { name, well_known, kind: Kind::Mail { protocol, scheme, security } }
     }
 }
 
@@ -127,7 +146,7 @@ mod tests {
         let mut ports: Vec<u16> = doors.iter().map(|door| door.address.port()).collect();
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), 4);
+        assert_eq!(ports.len(), SERVICES.len());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 
 use crate::ctl::demo_server::{CERTIFICATE_FILE, KEY_FILE};
 
-use super::door::{Door, Security};
+use super::door::{Door, Kind, Security, TARGET};
 
 /// A private directory, removed when the demo is over.
 #[derive(Debug)]
@@ -106,26 +106,36 @@ fn user() -> io::Result<String> {
 /// The configuration in the form of xinetd.conf(5).
 fn configuration(doors: &[Door], directory: &Path, server: &str, user: &str) -> String {
     let directory = directory.display();
+    let target = doors.iter().find(|door| door.service.name == TARGET);
+    let target = target.map_or(0, |door| door.address.port());
     let services = doors.iter().map(|door| {
-        let args = match door.service.security {
-            Security::Plain => format!("demo-server {}", door.service.protocol),
-            Security::Tls => format!("demo-server {} --tls {directory}", door.service.protocol),
-        };
-        section(
-            &format!("service {}", door.service.name),
-            &[
+        let (ip, port) = (door.address.ip(), door.address.port());
+        let target = format!("{ip} {target}");
+        let args = server_args(door, &directory);
+        let mut lines: Vec<(&str, &dyn fmt::Display)> = vec![
+            ("flags", &"IPv4"),
+            ("socket_type", &"stream"),
+            ("protocol", &"tcp"),
+            ("wait", &"no"),
+            ("bind", ip),
+            ("port", &port),
+        ];
+        lines.extend::<Vec<(&str, &dyn fmt::Display)>>(match door.service.kind {
+            Kind::Mail { .. } => vec![
                 ("type", &"UNLISTED"),
-                ("flags", &"IPv4"),
-                ("socket_type", &"stream"),
-                ("protocol", &"tcp"),
-                ("wait", &"no"),
-                ("bind", door.address.ip()),
-                ("port", &door.address.port()),
                 ("user", &user),
                 ("server", &server),
                 ("server_args", &args),
             ],
-        )
+            Kind::Internal => vec![("type", &"INTERNAL UNLISTED")],
+            Kind::Redirect => vec![
+                ("type", &"UNLISTED"),
+                ("user", &user),
+                ("redirect", &target),
+                ("log_on_success", &"PID HOST EXIT DURATION TRAFFIC"),
+            ],
+        });
+        section(&format!("service {}", door.service.name), &lines)
     });
     let defaults = section(
         "defaults",
@@ -137,6 +147,17 @@ fn configuration(doors: &[Door], directory: &Path, server: &str, user: &str) -> 
         ],
     );
     [defaults].into_iter().chain(services).collect::<Vec<_>>().join("\n")
+}
+
+/// What the server of a door is told; the other kinds have none.
+fn server_args(door: &Door, directory: &dyn fmt::Display) -> String {
+    match door.service.kind {
+        Kind::Mail { protocol, security: Security::Plain, .. } => format!("demo-server {protocol}"),
+        Kind::Mail { protocol, security: Security::Tls, .. } => {
+            format!("demo-server {protocol} --tls {directory}")
+        }
+        Kind::Internal | Kind::Redirect => String::new(),
+    }
 }
 
 fn section(title: &str, attributes: &[(&str, &dyn fmt::Display)]) -> String {
@@ -172,6 +193,10 @@ mod tests {
         }
         assert!(text.contains("= demo-server imap4 --tls /tmp/x\n"));
         assert!(text.contains("= demo-server pop3\n"));
+        assert!(text.contains("= INTERNAL UNLISTED\n"));
+        assert!(
+            text.contains(&format!("redirect       = 127.0.0.1 {}\n", doors[0].address.port()))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::ctl::demo_server::{PASSWORD, USER};
 
-use super::door::{Door, Security};
+use super::door::{Door, Kind, Security, TARGET};
 use super::stage::Stage;
 
 /// Before each line of the daemon's.
@@ -12,13 +12,16 @@ pub(super) const LOG_MARK: &str = "  | ";
 
 /// What listens where, what to try, and that all is ready.
 pub(super) fn header(out: &mut dyn Write, doors: &[Door], stage: &Stage) -> io::Result<()> {
-    writeln!(out, "xinetd-rs: four mail services, each started for a connection at a time\n")?;
+    writeln!(out, "xinetd-rs: four mail services, each started for a connection at a time,")?;
+    writeln!(out, "and three without a process\n")?;
     for Door { service, address, refused } in doors {
-        let security = match service.security {
-            Security::Plain => "",
-            Security::Tls => "  TLS",
+        let remark = match service.kind {
+            Kind::Mail { security: Security::Plain, .. } => String::new(),
+            Kind::Mail { security: Security::Tls, .. } => "  TLS".to_owned(),
+            Kind::Internal => "  built in".to_owned(),
+            Kind::Redirect => format!("  passed on to {TARGET}"),
         };
-        let line = format!("{:<8}{address:<17}{security}", service.name);
+        let line = format!("{:<8}{address:<17}{remark}", service.name);
         write!(out, "  {}", line.trim_end())?;
         match refused {
             Some((port, reason)) => writeln!(out, "  (port {port} {reason})")?,
@@ -37,28 +40,37 @@ pub(super) fn header(out: &mut dyn Write, doors: &[Door], stage: &Stage) -> io::
 
 /// The lines for one service, to be pasted into a shell.
 fn lines_to_try(Door { service, address, .. }: &Door) -> Vec<String> {
-    let (ip, port, scheme) = (address.ip(), address.port(), service.scheme);
-    let curl = |option: &str, path: &str| {
+    let (ip, port) = (address.ip(), address.port());
+    let curl = |option: &str, scheme: &str, path: &str| {
         format!("curl {option}-u {USER}:{PASSWORD} '{scheme}://{address}/{path}'")
     };
-    match (service.protocol, service.security) {
-        ("pop3", Security::Plain) => vec![
-            curl("", ""),
-            curl("", "1"),
+    match service.kind {
+        Kind::Mail { protocol: "pop3", scheme, security: Security::Plain } => vec![
+            curl("", scheme, ""),
+            curl("", scheme, "1"),
             format!(
                 "python3 -c 'import poplib; c = poplib.POP3(\"{ip}\", {port}); \
                  c.user(\"{USER}\"); c.pass_(\"{PASSWORD}\"); print(c.list())'"
             ),
         ],
-        ("pop3", Security::Tls) => vec![curl("-k ", "3")],
-        (_, Security::Plain) => vec![
-            curl("", "INBOX;MAILINDEX=1"),
+        Kind::Mail { protocol: "pop3", scheme, security: Security::Tls } => {
+            vec![curl("-k ", scheme, "3")]
+        }
+        Kind::Mail { scheme, security: Security::Plain, .. } => vec![
+            curl("", scheme, "INBOX;MAILINDEX=1"),
             format!(
                 "python3 -c 'import imaplib; c = imaplib.IMAP4(\"{ip}\", {port}); \
                  c.login(\"{USER}\", \"{PASSWORD}\"); print(c.select()); print(c.search(None, \"ALL\"))'"
             ),
         ],
-        (_, Security::Tls) => vec![curl("-k ", "INBOX;MAILINDEX=2")],
+        Kind::Mail { scheme, security: Security::Tls, .. } => {
+            vec![curl("-k ", scheme, "INBOX;MAILINDEX=2")]
+        }
+        Kind::Internal => vec![format!(
+            "python3 -c 'import socket; c = socket.create_connection((\"{ip}\", {port})); \
+             c.sendall(b\"hello\"); print(c.recv(99))'"
+        )],
+        Kind::Redirect => vec![curl("", "pop3", "2")],
     }
 }
 
@@ -90,7 +102,9 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         for door in &doors {
             assert!(text.contains(&format!("  {:<8}{}", door.service.name, door.address)));
-            assert!(text.contains(&format!("'{}://{}/", door.service.scheme, door.address)));
+            let (url, pair) =
+                (format!("://{}/", door.address), format!(", {})", door.address.port()));
+            assert!(text.contains(&url) || text.contains(&pair));
         }
         assert!(text.contains("user demo, password demo") && text.contains("Ctrl-C stops it"));
     }
