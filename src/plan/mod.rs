@@ -12,6 +12,8 @@ mod door;
 mod encode;
 mod hours;
 mod kind;
+mod log;
+mod policy;
 mod redirect;
 mod service;
 mod socket;
@@ -25,12 +27,12 @@ pub use door::{Behind, Door, DoorBanners, Duty, Ident, Relay, ServiceIndex};
 pub use encode::{decode_doors, encode_doors};
 pub use hours::{Hours, Interval, Load};
 pub use kind::{Action, DenyTime, Internal, Libwrap, Mux, Protocol, Rpc, SocketType, Wait};
+pub use log::{Facility, FileLog, Level, LogField, LogFields, LogForm, LogTarget, LogWishes};
+pub use policy::{Limit, Policy, RateAction, RateLimit, SourcePrefix};
 pub use redirect::Redirect;
 pub use service::{
-    BannerKind, Banners, Credentials, EnvPlan, Facility, FileAccess, FileLog, Groups, Level, Limit,
-    LogField, LogFields, LogForm, LogTarget, LogWishes, Origin, Passed, Place, Policy, Program,
-    RateAction, RateLimit, Resource, Rlimit, Service, ServiceId, SocketOptions, SourcePrefix,
-    Stderr,
+    BannerKind, Banners, Credentials, EnvPlan, FileAccess, Groups, Origin, Passed, Place, Program,
+    Resource, Rlimit, Service, ServiceId, SocketOptions, Stderr,
 };
 pub use socket::{Address, SocketIndex, SocketKey};
 pub use source::Source;
