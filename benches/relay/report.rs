@@ -28,8 +28,9 @@ impl Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (figure, unit, cpu) = (Figure(self.figure), self.load.unit(), Figure(self.cpu()));
-        write!(f, "{:<14} {:<11} {figure} {unit}, {cpu} ms cpu", self.peer, self.load)
+        let (figure, unit, cpu) = (Figure(self.figure), self.load.unit(), self.cpu());
+        write!(f, "{:<14} {:<11} {figure} {unit}", self.peer, self.load)?;
+        if cpu.is_nan() { Ok(()) } else { write!(f, ", {} ms cpu", Figure(cpu)) }
     }
 }
 
