@@ -61,7 +61,8 @@ def pytest_runtest_logreport(report):
 
 def pytest_sessionfinish(session):
     """One line per test for whoever counts, if TEST_RESULTS names a file."""
-    if os.environ.get("TEST_RESULTS"):
+    is_worker = hasattr(session.config, "workerinput")          # of xdist: who started it hears of its tests
+    if os.environ.get("TEST_RESULTS") and not is_worker:
         with open(os.environ["TEST_RESULTS"], "w") as f:
             f.writelines("%s\t%s\n" % (o, n) for n, o in OUTCOMES.items())
 
