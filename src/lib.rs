@@ -9,11 +9,12 @@
 //!                      |                                 |
 //!    +-----------------v------------------+   +----------v-----------------+
 //!    | monitor            uid 0, 1 thread |   | engine   uid xinetd, tokio |
-//!    | parse, bind, spawn, reap, log      |   | accept, admit, banner      |
+//!    | parse, bind, spawn, reap, log      |   | accept, admit, banner,     |
+//!    |                                    |   | internal, relay, tcpmux    |
 //!    |  Plan, listeners  --------------------->                            |
-//!    |                   <--------------------- Start + socket             |
+//!    |                   <--------------------- Start + socket, Serve      |
 //!    |  NotStarted, Exited  ------------------>                            |
-//!    |                   <--------------------- Refused                    |
+//!    |                   <--------------------- Refused, Began, Ended      |
 //!    +-------+----------------------------+   +----------------------------+
 //!            | fork, Recipe, exec
 //!            v
