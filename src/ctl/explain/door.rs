@@ -7,7 +7,7 @@ use crate::config::attr;
 use crate::config::lookup::Lookup;
 use crate::config::{self, Declared, Loaded};
 use crate::diag::Span;
-use crate::plan::{AccessList, Action, Denial, Limit, Service};
+use crate::plan::{AccessList, Action, Denial, Limit, Service, SocketType, Wait};
 
 use super::client::Client;
 use super::origin::{Origin, operator, places};
@@ -63,6 +63,13 @@ impl Check<'_> {
             let _infallible =
                 fact(&mut text, "verdict", "refused (address): a SENSOR lets nobody in");
             return (false, text);
+        }
+        // ACC-7; what cannot be in force is said when the file is read.
+        if self.service.wait == Wait::Yes && self.service.socket_type == SocketType::Stream {
+            let unseen = "let in, whoever it is: with `wait = yes` the server accepts connections \
+                          itself, and no address is checked";
+            let _infallible = fact(&mut text, "verdict", unseen);
+            return (true, text);
         }
         let policy = &self.service.policy;
         let free = Processes { running: 0, limit: Limit::Unlimited };
@@ -232,7 +239,11 @@ no_access += 10.7.0.0/16
 ";
 
     fn judged(from: &str, minute: u16, load: i64) -> (bool, String) {
-        let (loaded, lookup) = (loaded(RULES), machine());
+        judged_by(RULES, from, minute, load)
+    }
+
+    fn judged_by(rules: &str, from: &str, minute: u16, load: i64) -> (bool, String) {
+        let (loaded, lookup) = (loaded(rules), machine());
         let declared = loaded.declared.first().unwrap();
         let service = loaded.service(declared).unwrap();
         let moment = Moment { seconds: 1, minute, load: Some(Load(load)) };
@@ -280,5 +291,15 @@ no_access += 10.7.0.0/16
                 assert!(text.contains(wanted), "{wanted}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn acc_7_a_server_that_accepts_by_itself_sees_everybody_unless_it_is_intercepted() {
+        let waits = RULES.replace("wait = no", "wait = yes");
+        let (is_in, text) = judged_by(&waits, "192.0.2.1", 600, 0);
+        assert!(is_in && text.contains("the server accepts connections itself"), "{text}");
+        let intercepted = waits.replace("wait = yes", "wait = yes\nflags = INTERCEPT");
+        let (is_in, text) = judged_by(&intercepted, "192.0.2.1", 600, 0);
+        assert!(!is_in && text.contains("refused by only_from"), "{text}");
     }
 }
