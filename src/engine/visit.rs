@@ -212,7 +212,7 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let answer = match wanted {
         Some(Ident { on_success: true, .. }) => {
             let turns = Arc::clone(&engine.borrow().ident_turns);
-            Some(ask_about(&visitor, &turns).await)
+            Some(whose(&visitor, &turns).await)
         }
         _ => None,
     };
@@ -238,9 +238,10 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
 pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let turns = engine.borrow().refused_turns.clone();
     let Some(turns) = turns else { return };
+    let whose = whose(&visitor, &turns);
     // For the client it is over; as long as the socket is here its host knows the connection.
     visitor.socket.shutdown(Shutdown::Write).ok();
-    if let Ok(text) = ask_about(&visitor, &turns).await {
+    if let Ok(text) = whose.await {
         let mut engine = engine.borrow_mut();
         if engine.doors.contains_key(&visitor.service) {
             engine.name_user(visitor.service, &text);
@@ -250,11 +251,18 @@ pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) 
 }
 
 /// Whose connection it is: the kernel knows of a process of this machine, the client's host of
-/// others. The words are those of RFC 1413.
-async fn ask_about(visitor: &Visitor, turns: &Arc<Semaphore>) -> Result<String, NoId> {
-    match visitor.peer.source {
-        Source::User(uid) => Ok(format!("UNIX : {uid}")),
-        Source::Ip(_) | Source::Unknown => ask_host(ends(visitor), turns, ident::PATIENCE).await,
+/// others. The words are those of RFC 1413. Both ends are looked at when this is called: once
+/// a connection is closed the kernel has forgotten them.
+fn whose(
+    visitor: &Visitor,
+    turns: &Arc<Semaphore>,
+) -> impl Future<Output = Result<String, NoId>> + use<> {
+    let (source, ends, turns) = (visitor.peer.source, ends(visitor), Arc::clone(turns));
+    async move {
+        match source {
+            Source::User(uid) => Ok(format!("UNIX : {uid}")),
+            Source::Ip(_) | Source::Unknown => ask_host(ends, &turns, ident::PATIENCE).await,
+        }
     }
 }
 
