@@ -54,6 +54,11 @@ def rss(pid):
     return int(field(pid, "VmRSS")[0])
 
 
+def anonymous(pid):
+    """Memory of its own in KiB, without the pages of the program."""
+    return int(field(pid, "RssAnon")[0])
+
+
 def fds(pid):
     """{number: what it is}."""
     out = {}
