@@ -152,15 +152,16 @@ impl Monitor {
 
     /// Puts the filters of this minute in place, if it is another one.
     pub(super) fn guard_in_time(&mut self) {
+        let Some(at) = self.guarded_at else { return };
         let minute = clock::minute_of_day();
-        if self.guarded_at.is_some_and(|at| at != minute) {
-            self.guarded_at = Some(minute);
-            for (_, active) in self.services.iter().filter(|(_, active)| is_wanted(&active.service))
-            {
-                for listener in &active.listeners {
-                    if let Err(cause) = guard(&listener.fd, &active.service.policy) {
-                        tracing::error!("service {}: {cause}", active.service.id);
-                    }
+        if at == minute {
+            return;
+        }
+        self.guarded_at = Some(minute);
+        for (_, active) in self.services.iter().filter(|(_, active)| is_wanted(&active.service)) {
+            for listener in &active.listeners {
+                if let Err(cause) = guard(&listener.fd, &active.service.policy) {
+                    tracing::error!("service {}: {cause}", active.service.id);
                 }
             }
         }
