@@ -12,7 +12,7 @@ use crate::admit::Peer;
 use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::datagram;
-use crate::engine::decide::Caller;
+use crate::engine::decide::{Caller, Means};
 use crate::engine::doors::Way;
 use crate::engine::internal;
 use crate::engine::lend;
@@ -47,11 +47,9 @@ pub(super) struct Visitor {
 
 impl Visitor {
     /// What is decided by.
-    pub(super) fn caller(&self) -> Caller {
-        let own = self.socket.local_addr().ok().and_then(|address| address.as_socket());
-        let own = own.map(|address| address.ip().to_canonical());
+    pub(super) fn caller(&self) -> Caller<'_> {
         let Self { service, peer, failures, .. } = *self;
-        Caller { service, peer, own, failures }
+        Caller { service, peer, means: Means::Connection(&self.socket), failures }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::admit::Peer;
 use crate::admit::Welcome;
 use crate::engine::Engine;
-use crate::engine::decide::Caller;
+use crate::engine::decide::{Caller, Means};
 use crate::engine::internal::Reply;
 use crate::engine::relay;
 use crate::engine::visit;
@@ -64,9 +64,14 @@ pub(super) fn read(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: 
 }
 
 /// A datagram whose sender's name decides.
-async fn by_name(engine: Rc<RefCell<Engine>>, caller: Caller, at: Arrival, bytes: Vec<u8>) {
+async fn by_name(
+    engine: Rc<RefCell<Engine>>,
+    caller: Caller<'static>,
+    at: Arrival,
+    bytes: Vec<u8>,
+) {
     let Arrival { service, received, .. } = at;
-    match visit::ask_for_name(&engine, caller, || None).await {
+    match visit::ask_for_name(&engine, caller).await {
         Some(Ok(())) => let_in(&engine, at, &bytes),
         Some(Err(why)) => engine.borrow_mut().report_sender(service, received.from, why),
         None => {}
@@ -108,19 +113,19 @@ impl Arrival {
     }
 }
 
-impl Caller {
+impl Caller<'static> {
     /// Somebody at a socket that a server is to have.
     pub(super) const fn unknown(service: ServiceIndex) -> Self {
         let peer = Peer { source: Source::Unknown, mapped: false };
-        Self { service, peer, own: None, failures: 0 }
+        Self { service, peer, means: Means::Unseen, failures: 0 }
     }
 
     /// The sender of a datagram.
-    pub(super) fn sender(service: ServiceIndex, from: SocketAddr, own: Option<IpAddr>) -> Self {
+    pub(super) fn sender(service: ServiceIndex, from: SocketAddr, to: Option<IpAddr>) -> Self {
         let address = from.ip().to_canonical();
         let mapped = from.is_ipv6() && address.is_ipv4();
         let peer = Peer { source: Source::Ip(address), mapped };
-        Self { service, peer, own, failures: 0 }
+        Self { service, peer, means: Means::Datagram(to), failures: 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! May this caller in? The verdict, what it is counted by, and who hears of a refusal.
 
-use std::net::IpAddr;
+use socket2::Socket;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::admit;
@@ -17,21 +18,58 @@ use crate::plan::Door;
 use crate::plan::Duty;
 use crate::plan::ServiceIndex;
 use crate::plan::Source;
+use crate::sys::socket;
 
 /// All that is decided by: who asks, and at which door.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caller {
+pub(super) struct Caller<'c> {
     pub(super) service: ServiceIndex,
     pub(super) peer: Peer,
-    /// The address of ours that was called; `None`: nobody can say.
-    pub(super) own: Option<IpAddr>,
+    pub(super) means: Means<'c>,
     /// How often its server could not be forked (RETRY-1).
     pub(super) failures: u8,
 }
 
+/// What a caller came by. Most rules do not ask, so the kernel is asked only by those that do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Means<'c> {
+    Connection(&'c Socket),
+    /// To this address of ours; `None`: nobody can say.
+    Datagram(Option<IpAddr>),
+    /// Only the server that gets the socket is going to see.
+    Unseen,
+}
+
+/// Both ends of a connection: the client's and ours. `None`: the client has gone, or there is
+/// no connection.
+pub(super) type Ends = Option<(SocketAddr, SocketAddr)>;
+
+/// Both ends of this connection.
+pub(super) fn ends(connection: &Socket) -> Ends {
+    Some((socket::remote_end(connection)?, socket::local_end(connection)?))
+}
+
+impl Caller<'_> {
+    /// The address of ours that was called; `None`: nobody can say.
+    pub(super) fn own(self) -> Option<IpAddr> {
+        match self.means {
+            Means::Connection(connection) => socket::local_end(connection).map(|end| end.ip()),
+            Means::Datagram(to) => to,
+            Means::Unseen => None,
+        }
+    }
+
+    pub(super) fn ends(self) -> Ends {
+        match self.means {
+            Means::Connection(connection) => ends(connection),
+            Means::Datagram(_) | Means::Unseen => None,
+        }
+    }
+}
+
 impl Engine {
     /// May this caller in? `None` when its door is gone. Who may, and stays, is counted from now on.
-    pub(super) fn decide(&mut self, caller: Caller) -> Option<Result<Welcome, Denial>> {
+    pub(super) fn decide(&mut self, caller: Caller<'_>) -> Option<Result<Welcome, Denial>> {
         let mut verdict = self.decide_by_rules(caller)?;
         if verdict == Ok(Welcome::In) {
             verdict = self.decide_by_wrappers(caller);
@@ -46,7 +84,7 @@ impl Engine {
     }
 
     /// One caller more who stays (LIM-2).
-    fn count(&mut self, caller: Caller) {
+    fn count(&mut self, caller: Caller<'_>) {
         let Caller { service, peer, .. } = caller;
         if self.doors.get(&service).is_some_and(|state| state.door.duty.is_lasting()) {
             self.counts.entry(service).or_default().add(peer.source);
@@ -55,7 +93,7 @@ impl Engine {
     }
 
     /// By what the configuration says, and by who came to a sensor.
-    fn decide_by_rules(&mut self, caller: Caller) -> Option<Result<Welcome, Denial>> {
+    fn decide_by_rules(&mut self, caller: Caller<'_>) -> Option<Result<Welcome, Denial>> {
         let Caller { service, peer, failures, .. } = caller;
         let processes = Processes { running: self.running, limit: self.process_limit };
         let state = self.doors.get_mut(&service)?;
@@ -74,7 +112,7 @@ impl Engine {
     }
 
     /// By hosts.allow and hosts.deny, as far as that goes without asking anybody.
-    fn decide_by_wrappers(&mut self, caller: Caller) -> Result<Welcome, Denial> {
+    fn decide_by_wrappers(&mut self, caller: Caller<'_>) -> Result<Welcome, Denial> {
         match self.wrap(caller, &Facts::default()) {
             Ok(true) => Ok(Welcome::In),
             Ok(false) => Err(Denial::Libwrap),
@@ -83,7 +121,7 @@ impl Engine {
     }
 
     /// SENS-1: at a sensor, whoever comes is locked out of everything.
-    fn sense(&mut self, caller: Caller) {
+    fn sense(&mut self, caller: Caller<'_>) {
         let service = caller.service;
         let duty = self.doors.get(&service).map(|state| &state.door.duty);
         let (Some(&Duty::LockOut(time)), Source::Ip(peer)) = (duty, caller.peer.source) else {

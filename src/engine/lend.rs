@@ -69,7 +69,7 @@ enum Left {
 #[derive(Clone, Copy, Debug)]
 struct Request {
     socket: SocketIndex,
-    caller: Caller,
+    caller: Caller<'static>,
     what: Left,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn lend(engine: &Rc<RefCell<Engine>>, service: ServiceIndex, socket: 
 /// A first datagram whose sender's name decides. The socket is left alone meanwhile.
 async fn by_name(engine: Rc<RefCell<Engine>>, request: Request) {
     let Request { socket, caller, .. } = request;
-    let verdict = visit::ask_for_name(&engine, caller, || None).await;
+    let verdict = visit::ask_for_name(&engine, caller).await;
     let mut engine = engine.borrow_mut();
     engine.loans.remove(&socket);
     match verdict {

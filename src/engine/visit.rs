@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::admit::{self, ClientName, Welcome};
 use crate::engine::Engine;
 use crate::engine::accept::{Visitor, enter};
 use crate::engine::banner::{say, show};
-use crate::engine::decide::Caller;
+use crate::engine::decide::{Caller, Ends, ends};
 use crate::engine::ident;
 use crate::engine::names;
 use crate::engine::wrap::Facts;
@@ -107,10 +107,7 @@ async fn decided(
     verdict: Result<Welcome, Denial>,
 ) -> Option<Visitor> {
     let verdict = match verdict {
-        Ok(Welcome::NameDecides) => {
-            let ends = || ends(&visitor);
-            ask_for_name(engine, visitor.caller(), ends).await
-        }
+        Ok(Welcome::NameDecides) => ask_for_name(engine, visitor.caller()).await,
         Ok(Welcome::In) => Some(Ok(())),
         Err(why) => Some(Err(why)),
     };
@@ -127,8 +124,7 @@ async fn decided(
 /// Decides by the name. Who is not let in is not counted any more; `None`: the door is gone.
 pub(super) async fn ask_for_name(
     engine: &Rc<RefCell<Engine>>,
-    caller: Caller,
-    ends: impl Fn() -> Ends,
+    caller: Caller<'_>,
 ) -> Option<Result<(), Denial>> {
     let Caller { service, peer, .. } = caller;
     let turns = Arc::clone(&engine.borrow().lookups);
@@ -141,7 +137,7 @@ pub(super) async fn ask_for_name(
         state.map(|state| admit::decide_by_name(&state.door.policy, peer, &name))
     };
     let mut verdict = decide(&engine.borrow());
-    if verdict == Some(Ok(())) && !ask_wrappers(engine, caller, name, ends).await {
+    if verdict == Some(Ok(())) && !ask_wrappers(engine, caller, name).await {
         verdict = Some(Err(Denial::Libwrap));
     }
     if verdict != Some(Ok(())) {
@@ -152,12 +148,7 @@ pub(super) async fn ask_for_name(
 
 /// Whether hosts.allow and hosts.deny let the client in; what they ask about is found out,
 /// one thing at a time.
-async fn ask_wrappers(
-    engine: &Rc<RefCell<Engine>>,
-    caller: Caller,
-    name: ClientName,
-    ends: impl Fn() -> Ends,
-) -> bool {
+async fn ask_wrappers(engine: &Rc<RefCell<Engine>>, caller: Caller<'_>, name: ClientName) -> bool {
     let turns = Arc::clone(&engine.borrow().lookups);
     let mut facts = Facts::default();
     let mut name = Some(name);
@@ -171,13 +162,13 @@ async fn ask_wrappers(
                 facts.client = Some(names::verified(name, address, Arc::clone(&turns)).await);
             }
             Err(Need::ServerName) if facts.server.is_none() => {
-                let Some(address) = caller.own else { return false };
+                let Some(address) = caller.own() else { return false };
                 let name = names::name_of(address, Arc::clone(&turns), names::PATIENCE).await;
                 facts.server = Some(names::verified(name, address, Arc::clone(&turns)).await);
             }
             Err(Need::User) if facts.user.is_none() => {
                 let turns = Arc::clone(&engine.borrow().ident_turns);
-                let answer = ask_host(ends(), &turns, ident::WRAPPERS_PATIENCE).await;
+                let answer = ask_host(caller.ends(), &turns, ident::WRAPPERS_PATIENCE).await;
                 let user = answer.as_deref().map_or("unknown", ident::user).to_owned();
                 facts.user = Some(user);
             }
@@ -257,25 +248,13 @@ fn whose(
     visitor: &Visitor,
     turns: &Arc<Semaphore>,
 ) -> impl Future<Output = Result<String, NoId>> + use<> {
-    let (source, ends, turns) = (visitor.peer.source, ends(visitor), Arc::clone(turns));
+    let (source, ends, turns) = (visitor.peer.source, ends(&visitor.socket), Arc::clone(turns));
     async move {
         match source {
             Source::User(uid) => Ok(format!("UNIX : {uid}")),
             Source::Ip(_) | Source::Unknown => ask_host(ends, &turns, ident::PATIENCE).await,
         }
     }
-}
-
-/// Both ends of a connection: the client's and ours. `None`: the client has gone, or there is
-/// no connection.
-pub(super) type Ends = Option<(SocketAddr, SocketAddr)>;
-
-fn ends(visitor: &Visitor) -> Ends {
-    let end = |address: io::Result<socket2::SockAddr>| {
-        let address = address.ok()?.as_socket()?;
-        Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
-    };
-    Some((end(visitor.socket.peer_addr())?, end(visitor.socket.local_addr())?))
 }
 
 /// Asks the client's host, unless too many are being asked.

@@ -63,7 +63,7 @@ fn stamp(path: &str) -> Stamp {
 impl Engine {
     /// Whether hosts.allow and hosts.deny let this caller in, as far as `facts` go; they do
     /// where they are not asked. Of a caller without an address they say what they say of UNKNOWN.
-    pub(super) fn wrap(&mut self, caller: Caller, facts: &Facts) -> Result<bool, Need> {
+    pub(super) fn wrap(&mut self, caller: Caller<'_>, facts: &Facts) -> Result<bool, Need> {
         let state = self.doors.get(&caller.service);
         let Some(daemon) = state.and_then(|state| state.door.wrap.as_deref()) else {
             return Ok(true);
@@ -72,7 +72,7 @@ impl Engine {
         if tables.are_empty() {
             return Ok(true);
         }
-        let own = caller.own.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let own = caller.own().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let server = Host { address: own, name: facts.server.clone() };
         let client = match caller.peer.source {
             // Rules are about hosts, and this is a process of our own.
