@@ -28,29 +28,22 @@ pub(super) async fn with_banners(
     banners: DoorBanners,
 ) {
     let service = visitor.service;
-    let mut entered = None;
+    let mut verdict = None;
     if !banners.always || show(&engine, service, BannerKind::Always, &visitor.socket).await.is_ok()
     {
-        let verdict = engine.borrow_mut().decide(visitor.caller());
+        verdict = engine.borrow_mut().decide(visitor.caller());
         // A client too many may have closed the door for a while.
         engine.borrow().wake.notify_one();
-        if let Some(verdict) = verdict {
-            entered = decided(&engine, visitor, banners, verdict).await;
-        }
     }
-    engine.borrow_mut().end_visit(service);
-    if let Some(visitor) = entered {
+    if let Some(visitor) = end(&engine, visitor, banners, verdict).await {
         identify(engine, visitor).await;
     }
 }
 
 /// A client of a service without banners whose name decides.
 pub(super) async fn by_name(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
-    let service = visitor.service;
-    let verdict = Ok(Welcome::NameDecides);
-    let entered = decided(&engine, visitor, DoorBanners::default(), verdict).await;
-    engine.borrow_mut().end_visit(service);
-    if let Some(visitor) = entered {
+    let verdict = Some(Ok(Welcome::NameDecides));
+    if let Some(visitor) = end(&engine, visitor, DoorBanners::default(), verdict).await {
         identify(engine, visitor).await;
     }
 }
@@ -69,15 +62,9 @@ pub(super) async fn through_tcpmux(engine: Rc<RefCell<Engine>>, visitor: Visitor
         let Some(wait) = turn else { break };
         sleep(wait).await;
     }
-    let banners = engine.borrow().doors.get(&service).map(|state| state.door.banners);
+    let banners = banners(&engine, service);
     let verdict = engine.borrow_mut().decide(visitor.caller());
-    let mut entered = None;
-    if let (Some(banners), Some(verdict)) = (banners, verdict) {
-        let left = DoorBanners { always: false, ..banners };
-        entered = decided(&engine, visitor, left, verdict).await;
-    }
-    engine.borrow_mut().end_visit(service);
-    if let Some(visitor) = entered {
+    if let Some(visitor) = end(&engine, visitor, banners, verdict).await {
         identify(engine, visitor).await;
     }
 }
@@ -85,40 +72,44 @@ pub(super) async fn through_tcpmux(engine: Rc<RefCell<Engine>>, visitor: Visitor
 /// A client whose server could not be forked: all is decided anew, but what it has been shown or
 /// asked already is not repeated (RETRY-1).
 pub(super) async fn again(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
-    let service = visitor.service;
-    let banners = engine.borrow().doors.get(&service).map(|state| state.door.banners);
+    let left = DoorBanners { success: false, ..banners(&engine, visitor.service) };
     let verdict = engine.borrow_mut().decide(visitor.caller());
-    let mut entered = None;
-    if let (Some(banners), Some(verdict)) = (banners, verdict) {
-        let left = DoorBanners { always: false, success: false, fail: banners.fail };
-        entered = decided(&engine, visitor, left, verdict).await;
-    }
-    engine.borrow_mut().end_visit(service);
-    if let Some(visitor) = entered {
+    if let Some(visitor) = end(&engine, visitor, left, verdict).await {
         enter(&engine, visitor);
     }
 }
 
-/// What is left of a visit after the decision: who is let in comes back.
-async fn decided(
+/// The banners of a door; none if it is gone.
+fn banners(engine: &Rc<RefCell<Engine>>, service: ServiceIndex) -> DoorBanners {
+    let engine = engine.borrow();
+    engine.doors.get(&service).map(|state| state.door.banners).unwrap_or_default()
+}
+
+/// The end of a visit: who is let in comes back. Without a verdict the door is gone, or the
+/// client.
+async fn end(
     engine: &Rc<RefCell<Engine>>,
     visitor: Visitor,
     banners: DoorBanners,
-    verdict: Result<Welcome, Denial>,
+    verdict: Option<Result<Welcome, Denial>>,
 ) -> Option<Visitor> {
-    let verdict = match verdict {
-        Ok(Welcome::NameDecides) => ask_for_name(engine, visitor.caller()).await,
-        Ok(Welcome::In) => Some(Ok(())),
-        Err(why) => Some(Err(why)),
+    let service = visitor.service;
+    let decided = match verdict {
+        Some(Ok(Welcome::NameDecides)) => ask_for_name(engine, visitor.caller()).await,
+        Some(Ok(Welcome::In)) => Some(Ok(())),
+        Some(Err(why)) => Some(Err(why)),
+        None => None,
     };
-    match verdict {
+    let entered = match decided {
         Some(Ok(())) => let_in(engine, visitor, banners).await,
         Some(Err(why)) => {
             turn_away(engine, visitor, banners, why).await;
             None
         }
         None => None,
-    }
+    };
+    engine.borrow_mut().end_visit(service);
+    entered
 }
 
 /// Decides by the name. Who is not let in is not counted any more; `None`: the door is gone.
