@@ -109,7 +109,7 @@ pub(super) struct Arrival {
 impl Arrival {
     /// Who sent it.
     pub(super) fn source(&self) -> Source {
-        Source::Ip(self.received.from.ip().to_canonical())
+        self.received.from.ip().into()
     }
 }
 
@@ -162,8 +162,7 @@ impl Engine {
             Reply::Withhold => return self.say_once_a_minute(service, Event::Withheld),
         }
         if state.door.reports_answers {
-            let peer = Source::Ip(from.ip().to_canonical());
-            self.port.send(&ToMonitor::Answered { service, peer }, None);
+            self.port.send(&ToMonitor::Answered { service, peer: at.source() }, None);
         }
     }
 
@@ -173,7 +172,7 @@ impl Engine {
         if why == Denial::Address && !self.told.is_news(service, from, Instant::now()) {
             return;
         }
-        self.report(service, Source::Ip(from.ip().to_canonical()), why);
+        self.report(service, from.ip().into(), why);
     }
 }
 

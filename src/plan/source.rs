@@ -26,8 +26,9 @@ impl Source {
 }
 
 impl From<IpAddr> for Source {
+    /// An IPv4 address in its mapped form is one (BIND-11).
     fn from(address: IpAddr) -> Self {
-        Self::Ip(address)
+        Self::Ip(address.to_canonical())
     }
 }
 
@@ -46,10 +47,13 @@ impl fmt::Display for Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn srv_8_who_has_no_address_is_named_so() {
         assert_eq!(Source::from(IpAddr::from([192, 0, 2, 1])).to_string(), "192.0.2.1");
+        let mapped = Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped();
+        assert_eq!(Source::from(IpAddr::V6(mapped)).to_string(), "192.0.2.1");
         assert_eq!(Source::Unknown.to_string(), "<no address>");
         assert_eq!(Source::User(1000).to_string(), "unix:uid=1000");
     }

@@ -118,7 +118,7 @@ impl Budget {
         if self.spent >= Self::ALL {
             return false;
         }
-        let network = Self::PREFIX.of(Source::Ip(to.to_canonical()));
+        let network = Self::PREFIX.of(to.into());
         let of_network = self.by_network.entry(network).or_default();
         if *of_network >= Self::NETWORK {
             return false;

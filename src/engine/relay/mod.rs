@@ -29,6 +29,7 @@ use crate::ipc::{Ending, Event, ToMonitor};
 use crate::plan::Redirect;
 use crate::plan::ServiceIndex;
 use crate::sys::Errno;
+use crate::sys::socket;
 use connect::{Failure, PATIENCE, to_host, to_socket};
 use end::End;
 
@@ -59,7 +60,7 @@ async fn pass_on(
 ) -> Ending {
     // A connection that is gone already says so when it is read.
     client.set_nodelay(true).ok();
-    let own = client.local_addr().ok();
+    let own = socket::local_end(&client);
     match timeout(PATIENCE, connect(&engine, &target, own)).await {
         Ok(Ok(end)) => {
             let workshop = Rc::clone(&engine.borrow().workshop);
@@ -87,7 +88,7 @@ async fn connect(
             Redirect::Host { .. } => {
                 let turns = Arc::clone(&engine.borrow().lookups);
                 let addresses = target.addresses(&turns).await;
-                match own.filter(|own| addresses.contains(&canonical(*own))) {
+                match own.filter(|own| addresses.contains(own)) {
                     // A client of its own: without end.
                     Some(own) => Err(Failure { address: Some(own), cause: Errno::ELOOP.into() }),
                     None => to_host(&addresses, target.keepalive).await,
@@ -102,11 +103,6 @@ async fn connect(
             other => return other,
         }
     }
-}
-
-/// An IPv4 address on an IPv6 socket is one.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl Engine {
