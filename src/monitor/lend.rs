@@ -10,6 +10,7 @@ use crate::ipc::Ticket;
 use crate::ipc::Violation;
 use crate::monitor::Monitor;
 use crate::monitor::ends::{Ends, Over};
+use crate::monitor::orders;
 use crate::monitor::running::Server;
 use crate::monitor::spawn;
 use crate::plan::Denial;
@@ -31,7 +32,7 @@ impl Monitor {
         peer: Source,
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Serve, ticket)?;
-        let active = spawn::service(&self.services, self.reload.as_ref(), Kind::Serve, index)?;
+        let active = orders::service(&self.services, self.reload.as_ref(), Kind::Serve, index)?;
         let service = Rc::clone(&active.service);
         let Some(launch) = active.launch.as_ref().filter(|_| service.lends_its_socket()) else {
             return Err(Violation::Contradiction(Kind::Serve, "it lends no socket"));
