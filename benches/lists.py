@@ -5,20 +5,11 @@
 
 Every client is refused, because nobody is on the list; so all of it is looked through.
 """
-import argparse
-import os
-import shutil
 import statistics
-import sys
-import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [ROOT + "/tests/compat", ROOT + "/tests/blackbox"]
-sys.dont_write_bytecode = True
-os.umask(0o022)
-
-import harness  # noqa: E402
-from procs import cpu, daemon_processes, rss  # noqa: E402
+import peers
+import harness
+from procs import cpu, daemon_processes, rss
 
 LENGTHS = [10, 1000, 100_000]
 CLIENTS = 10_000
@@ -32,10 +23,8 @@ def prefixes(n):
 
 def cell(program, n):
     """Microseconds of processor time for each connection, children included; KiB of all processes."""
-    directory = tempfile.mkdtemp(prefix="xinetd-bench-")
-    os.chmod(directory, 0o755)
-    xd, port = harness.Xinetd(directory, program), harness.free_port()
-    try:
+    port = harness.free_port()
+    with peers.daemon(program) as xd:
         xd.boot(harness.cat("a", port, cps="0 0", instances="UNLIMITED", only_from=prefixes(n)), up=[port], timeout=60)
         pids = daemon_processes(xd.proc.pid)
         for count in (CLIENTS // 10, CLIENTS):
@@ -43,21 +32,12 @@ def cell(program, n):
             for _ in range(count):
                 assert harness.talk(port) == b""
         return (sum(cpu(pid, children=True) for pid in pids) - before) / CLIENTS * 1e6, sum(rss(pid) for pid in pids)
-    finally:
-        xd.stop()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--ours", default=ROOT + "/target/release/xinetd")
-    options.add_argument("--original", default="/usr/sbin/xinetd")
-    options = options.parse_args()
-    harness.enter_sandbox()
-    programs = {name: path for name, path in (("ours", options.ours), ("original", options.original)) if os.access(path, os.X_OK)}
+    rounds, programs = peers.begin(__doc__, rounds=3)
     cells = {(name, n): [] for name in programs for n in LENGTHS}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for n in LENGTHS:
             for name, program in programs.items():
                 cells[name, n].append(cell(program, n))

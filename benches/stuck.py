@@ -5,21 +5,12 @@
 
 Root and util-linux are needed, for namespaces; nothing outside them is touched.
 """
-import argparse
-import os
-import shutil
 import statistics
-import sys
-import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [ROOT + "/tests/compat", ROOT + "/tests/blackbox"]
-sys.dont_write_bytecode = True
-os.umask(0o022)
-
-import harness  # noqa: E402
-import stuck  # noqa: E402
+import peers
+import harness
+import stuck
 
 CLIENTS = 200
 GIVEN_UP = 2.0                          # seconds, for a client that is not served
@@ -64,11 +55,9 @@ class Plain:
 
 def cell(program, kind):
     """Latencies before and beside, of one daemon."""
-    directory = tempfile.mkdtemp(prefix="xinetd-bench-")
-    os.chmod(directory, 0o755)
-    xd, peer, a, b = harness.Xinetd(directory, program), kind(), harness.free_port(), harness.free_port()
+    peer, a, b = kind(), harness.free_port(), harness.free_port()
     measured = a if kind is stuck.Syslog else b             # who logs there
-    try:
+    with peers.daemon(program) as xd:
         xd.boot(harness.logdefaults(xd, **ENDLESS), peer.entry(xd, a), harness.cat("b", b), up=[a, b])
         reader = harness.Syslog() if kind is stuck.Syslog else None
         clients(measured)
@@ -81,9 +70,6 @@ def cell(program, kind):
             return alone, clients(measured)
         finally:
             peer.end()
-    finally:
-        xd.stop()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def ratio(alone, beside, share):
@@ -93,28 +79,20 @@ def ratio(alone, beside, share):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--ours", default=ROOT + "/target/release/xinetd")
-    options.add_argument("--original", default="/usr/sbin/xinetd")
-    options = options.parse_args()
-    harness.enter_sandbox()
-    assert harness.SANDBOXED, "needs root and namespaces"
-    programs = {"ours": options.ours, "original": options.original}
-    programs = {name: path for name, path in programs.items() if os.access(path, os.X_OK)}
+    rounds, programs = peers.begin(__doc__, rounds=5)
     kinds = [Plain] + stuck.ALL
     cells = {(name, kind): [] for name in programs for kind in kinds}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for kind in kinds:
             for name, program in programs.items():
                 cells[name, kind].append(cell(program, kind))
     print("%-10s %-10s %22s %22s %s" % ("stuck", "", "p50, beside/alone", "p99, beside/alone", "not served"))
-    for (name, kind), rounds in sorted(cells.items(), key=lambda item: kinds.index(item[0][1])):
+    for (name, kind), found in sorted(cells.items(), key=lambda item: kinds.index(item[0][1])):
         columns = []
         for share in (0.5, 0.99):
-            ratios = [r for r in (ratio(alone, beside, share) for alone, beside in rounds) if r is not None]
+            ratios = [r for r in (ratio(alone, beside, share) for alone, beside in found) if r is not None]
             columns.append("%.2f [%.2f-%.2f]" % (statistics.median(ratios), min(ratios), max(ratios)) if ratios else "-")
-        lost = sum(beside.count(None) for _, beside in rounds)
+        lost = sum(beside.count(None) for _, beside in found)
         print("%-10s %-10s %22s %22s %s" % (kind.name, name, *columns, lost or ""))
 
 

@@ -9,6 +9,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench starts daemons, not servers")]
 
+#[path = "../spawn/begin.rs"]
+mod begin;
 mod daemon;
 mod shape;
 
@@ -52,17 +54,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if !args.bench {
-        println!("nothing is measured unless `cargo bench` (or --bench) asks for it");
-        return ExitCode::SUCCESS;
-    }
-    match side_by_side(&args).and_then(|()| growth(&args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("load bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    begin::begin("load", args.bench, || side_by_side(&args).and_then(|()| growth(&args)))
 }
 
 /// Start and reload of both daemons; the order within a round turns.

@@ -8,6 +8,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench starts daemons, and plays the target")]
 
+#[path = "../spawn/begin.rs"]
+mod begin;
 mod load;
 mod peer;
 #[path = "../spawn/process.rs"]
@@ -68,17 +70,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if !args.bench {
-        println!("nothing is measured unless `cargo bench` (or --bench) asks for it");
-        return ExitCode::SUCCESS;
-    }
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("relay bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    begin::begin("relay", args.bench, || run(&args))
 }
 
 fn run(args: &Args) -> Result<()> {

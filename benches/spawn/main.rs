@@ -14,6 +14,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 mod args;
+mod begin;
 mod config;
 mod held;
 mod host;
@@ -45,17 +46,7 @@ const REST: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if !args.bench {
-        println!("nothing is measured unless `cargo bench` (or --bench) asks for it");
-        return ExitCode::SUCCESS;
-    }
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("spawn bench: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    begin::begin("spawn", args.bench, || run(&args))
 }
 
 fn run(args: &Args) -> Result<()> {

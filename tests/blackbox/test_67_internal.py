@@ -161,7 +161,7 @@ def test_clients_of_chargen_that_do_not_read_or_read_all_the_time_cost_others_no
 def answered(port, data, **kw):
     """Asks until there is an answer: while the original looks away datagrams are lost (WAIT-5).
     Not too soon: chargen goes on from an answer that comes late, too."""
-    answer = wait_until(lambda: udp_ask(port, data, timeout=2.0, **kw) or None, 10)
+    answer = wait_until(lambda: udp_ask(port, data, timeout=1.0, **kw) or None, 10)
     assert answer is not None, "no answer"
     return answer
 
