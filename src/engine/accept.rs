@@ -87,6 +87,7 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
         Some(banners) if banners == crate::plan::DoorBanners::default() => {
             match inner.decide(visitor.caller()) {
                 Some(Ok(Welcome::In)) if inner.asks_ident(visitor.service) => {
+                    drop(inner);
                     tokio::task::spawn_local(visit::identify(Rc::clone(engine), visitor));
                 }
                 Some(Ok(Welcome::In)) => {

@@ -124,6 +124,8 @@ struct Engine {
     /// Connections that wait for a banner or a name, and how many may.
     pending: usize,
     most_pending: usize,
+    /// Connections that have been let in, and whose hosts are asked for the user first.
+    identifying: usize,
     /// Doors closed by `cps`, and until when; nearly always none.
     paused: Vec<(Instant, ServiceIndex)>,
     /// Out of descriptors or memory: nothing is accepted until then.
@@ -256,6 +258,7 @@ impl Engine {
             ident_turns: Arc::new(Semaphore::new(MOST_ASKED.min(descriptors / 8).max(1))),
             refused_turns: None,
             pending: 0,
+            identifying: 0,
             most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),
             resting_until: None,
@@ -284,7 +287,8 @@ impl Engine {
 
     /// After [`crate::ipc::ToEngine::Stop`]: says so when everything has been handed over.
     fn finish_stop(&mut self) {
-        if self.stop == Stop::Draining && self.pending == 0 && self.port.is_clear() {
+        let is_waited_for = self.pending + self.identifying > 0;
+        if self.stop == Stop::Draining && !is_waited_for && self.port.is_clear() {
             self.port.send(&ToMonitor::Stopped, None);
             self.stop = Stop::Drained;
         }

@@ -188,7 +188,21 @@ async fn let_in(
 }
 
 /// Asks whose connection it is, if that is wanted, and hands the client over (IDENT-1, IDENT-4).
-pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
+/// From the call on it is known that there is somebody to hand over.
+pub(super) fn identify(
+    engine: Rc<RefCell<Engine>>,
+    visitor: Visitor,
+) -> impl Future<Output = ()> + use<> {
+    engine.borrow_mut().identifying += 1;
+    async move {
+        ask_and_enter(&engine, visitor).await;
+        let mut engine = engine.borrow_mut();
+        engine.identifying -= 1;
+        engine.wake.notify_one();
+    }
+}
+
+async fn ask_and_enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     let (service, peer) = (visitor.service, visitor.peer.source);
     let wanted = engine.borrow().doors.get(&service).map(|state| state.door.ident);
     let answer = match wanted {
@@ -209,11 +223,10 @@ pub(super) async fn identify(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
         }
         Some(Ok(text)) => {
             engine.borrow_mut().name_user(service, &text);
-            enter(&engine, visitor);
+            enter(engine, visitor);
         }
-        Some(Err(_)) | None => enter(&engine, visitor),
+        Some(Err(_)) | None => enter(engine, visitor),
     }
-    engine.borrow().wake.notify_one();
 }
 
 /// IDENT-6: a client that was refused is named, unless enough hosts are being asked (CLI-11).
