@@ -12,6 +12,7 @@ complete -c xinetd -o log-format -x -a 'text json' -d 'text or json: how message
 complete -c xinetd -o limit -x -d 'run at most N servers at once, over all services'
 complete -c xinetd -o logprocs -x -d 'ask at most N hosts of refused clients at once'
 complete -c xinetd -o cc -x -d 'check the daemon'\''s own tables every so many seconds'
+complete -c xinetd -o drain -x -d 'after SIGTERM, give sessions so long to end by themselves'
 complete -c xinetd -o inetd_compat -d 'read /etc/inetd.conf too, after the configuration'
 complete -c xinetd -s t -d 'check the files, say what is wrong, and run nothing'
 complete -c xinetd -o version -d 'print the version on standard error'

@@ -44,6 +44,8 @@ pub struct Options {
     pub log_processes: u64,
     /// `-cc`, seconds between consistency checks; 0 is never.
     pub check_interval: u64,
+    /// `-drain`, seconds; `None`: as the daemon stands.
+    pub drain: Option<u32>,
     /// `-inetd_compat` (CLI-14)
     pub inetd_compat: bool,
     /// Words with a dash that are no options: ignored, with a warning (CLI-17).
@@ -163,6 +165,7 @@ impl Options {
             process_limit: Limit::Unlimited,
             log_processes: 15,
             check_interval: 0,
+            drain: None,
             inetd_compat: false,
             unknown: Vec::new(),
         }

@@ -169,6 +169,17 @@ pub const TABLE: &[Row] = &[
         ..WORD
     },
     Row {
+        name: "-drain",
+        argument: Some("SECONDS"),
+        summary: "after SIGTERM, give sessions so long to end by themselves",
+        text: "Nobody is let in meanwhile. Whoever is left gets SIGTERM then, SIGKILL four seconds later, and the daemon ends when all have. Without this option that is so for process 1 of a container, with 4 seconds; any other daemon ends at once, and servers run on.",
+        extension: true,
+        effect: Effect::Argument(|draft, word| {
+            draft.options.drain = Some(u32::try_from(number(word)?).ok()?);
+            Some(())
+        }),
+    },
+    Row {
         name: "-inetd_compat",
         summary: "read /etc/inetd.conf too, after the configuration",
         text: "See xinetd.conf(5).",

@@ -280,7 +280,7 @@ impl Engine {
     fn open_new(&mut self, state: &mut DoorState) {
         if !state.is_open() {
             state.close(&self.loans);
-        } else if state.listen(&self.loans).is_err() {
+        } else if self.stop == Stop::NotAsked && state.listen(&self.loans).is_err() {
             state.pause = Some(Pause::Closed);
             self.paused.push((Instant::now() + RETRY, state.door.index));
         }
@@ -341,11 +341,11 @@ impl Engine {
         self.begin_pause(index, Pause::Closed, RETRY);
     }
 
-    /// False if there is a pause already.
+    /// False if there is a pause already, or all doors have been closed for good.
     fn begin_pause(&mut self, index: ServiceIndex, pause: Pause, time: Duration) -> bool {
-        let Some(state) = self.doors.get_mut(&index).filter(|state| state.pause.is_none()) else {
-            return false;
-        };
+        let is_over = self.stop != Stop::NotAsked;
+        let state = self.doors.get_mut(&index).filter(|state| !is_over && state.pause.is_none());
+        let Some(state) = state else { return false };
         state.pause = Some(pause);
         self.paused.push((Instant::now() + time, index));
         self.settle(index);

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
-use crate::engine::Stop;
 use crate::engine::doors::{Arriving, Way};
 use crate::ipc::Incoming;
 use crate::ipc::Kind;
@@ -118,9 +117,12 @@ impl Engine {
             }
             (ToEngine::Check, _) => self.answer_check(),
             (ToEngine::Stop, _) => {
-                self.stop = Stop::Draining;
-                self.close_all();
+                self.begin_stop();
                 self.cut_off_all();
+            }
+            (ToEngine::Drain, _) => {
+                self.begin_stop();
+                self.cut_off_flows();
             }
             (ToEngine::Plan { .. } | ToEngine::Listener { .. } | ToEngine::Again { .. }, None) => {
                 return Err(Violation::Descriptor(kind));

@@ -285,7 +285,14 @@ impl Engine {
         self.paused.iter().map(|(at, _)| *at).chain(self.resting_until).min()
     }
 
-    /// After [`crate::ipc::ToEngine::Stop`]: says so when everything has been handed over.
+    /// Nobody is let in any more, and no door opens again.
+    fn begin_stop(&mut self) {
+        self.stop = Stop::Draining;
+        self.paused.clear();
+        self.close_all();
+    }
+
+    /// After [`Self::begin_stop`]: says so when everything has been handed over.
     fn finish_stop(&mut self) {
         let is_waited_for = self.pending + self.identifying > 0;
         if self.stop == Stop::Draining && !is_waited_for && self.port.is_clear() {

@@ -109,16 +109,22 @@ impl Engine {
 
     /// Cuts off every session of a service that is gone, or that listens elsewhere now.
     pub(super) fn cut_off(&mut self, service: ServiceIndex) {
-        let sessions = self.sessions.iter().filter(|(_, session)| session.service == service);
-        let tickets: Vec<_> = sessions.map(|(ticket, _)| *ticket).collect();
-        for ticket in tickets {
-            self.end_session(ticket, Ending::CutOff);
-        }
+        self.cut_off_those(|session| session.service == service);
     }
 
     /// Cuts off every session.
     pub(super) fn cut_off_all(&mut self) {
-        let tickets: Vec<_> = self.sessions.keys().copied().collect();
+        self.cut_off_those(|_| true);
+    }
+
+    /// Cuts off whose datagrams are passed on: nothing more of theirs is read.
+    pub(super) fn cut_off_flows(&mut self) {
+        self.cut_off_those(|session| session.flow.is_some());
+    }
+
+    fn cut_off_those(&mut self, which: impl Fn(&Session) -> bool) {
+        let sessions = self.sessions.iter().filter(|(_, session)| which(session));
+        let tickets: Vec<_> = sessions.map(|(ticket, _)| *ticket).collect();
         for ticket in tickets {
             self.end_session(ticket, Ending::CutOff);
         }

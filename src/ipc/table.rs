@@ -32,10 +32,11 @@ pub enum Kind {
     Banner,
     Check,
     Stop,
+    Drain,
 }
 
 impl Kind {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -62,6 +63,7 @@ impl Kind {
         Self::Banner,
         Self::Check,
         Self::Stop,
+        Self::Drain,
     ];
 
     /// The kind with this number.
@@ -96,7 +98,8 @@ impl Kind {
             | Self::NotStarted
             | Self::Exited
             | Self::Check
-            | Self::Stop => Carries::None,
+            | Self::Stop
+            | Self::Drain => Carries::None,
         }
     }
 }
@@ -156,7 +159,8 @@ impl State {
             | Kind::Exited
             | Kind::Banner
             | Kind::Check
-            | Kind::Stop => false,
+            | Kind::Stop
+            | Kind::Drain => false,
         }
     }
 }
@@ -172,7 +176,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(27), None);
+        assert_eq!(Kind::from_number(28), None);
     }
 
     #[test]

@@ -46,8 +46,11 @@ pub enum ToEngine {
     Banner { number: u64 },
     /// Look at your tables; answered by `ToMonitor::Checked`.
     Check,
-    /// Accept nothing more, hand over what is accepted, say `ToMonitor::Stopped`.
+    /// Accept nothing more, cut off who is served here, hand over what is accepted, say
+    /// `ToMonitor::Stopped`.
     Stop,
+    /// The same, but connections that are served here go on to their ends, or to [`Self::Stop`].
+    Drain,
 }
 
 impl ToEngine {
@@ -72,6 +75,7 @@ impl Message for ToEngine {
             Self::Banner { .. } => Kind::Banner,
             Self::Check => Kind::Check,
             Self::Stop => Kind::Stop,
+            Self::Drain => Kind::Drain,
         }
     }
 
@@ -95,7 +99,7 @@ impl Message for ToEngine {
             Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
             Self::Again { ticket, failures } => w.u64(ticket.0).u8(failures),
             Self::Banner { number } => w.u64(number),
-            Self::Check | Self::Stop => w,
+            Self::Check | Self::Stop | Self::Drain => w,
         }
         .packet()
     }
@@ -124,6 +128,7 @@ impl Message for ToEngine {
             Kind::Banner => Self::Banner { number: r.u64()? },
             Kind::Check => Self::Check,
             Kind::Stop => Self::Stop,
+            Kind::Drain => Self::Drain,
             Kind::Hello
             | Kind::Adopted
             | Kind::Start

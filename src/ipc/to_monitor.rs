@@ -231,7 +231,8 @@ impl Message for ToMonitor {
             | Kind::Exited
             | Kind::Banner
             | Kind::Check
-            | Kind::Stop => return Err(Violation::Malformed),
+            | Kind::Stop
+            | Kind::Drain => return Err(Violation::Malformed),
         };
         r.end()?;
         Ok(message)

@@ -85,6 +85,7 @@ impl Monitor {
             Name::SIGTERM => self.begin_stop(),
             Name::SIGQUIT => return Err(Exit::Done),
             Name::SIGINT if self.options.stage == Stage::Debug => return Err(Exit::Interrupted),
+            Name::SIGINT if self.takes_servers_along() => self.begin_stop(),
             Name::SIGABRT => self.check_consistency(true),
             Name::SIGUSR1 => self.dump_state(),
             _ => {}
@@ -93,7 +94,7 @@ impl Monitor {
     }
 
     /// Collects every child that has ended. Failed starts come first: they explain an exit.
-    fn reap(&mut self) -> Result<(), Exit> {
+    pub(super) fn reap(&mut self) -> Result<(), Exit> {
         while let Some((pid, end)) = process::reap() {
             self.explain_mishaps();
             if self.engine.as_ref().is_some_and(|engine| engine.pid == pid) {
@@ -113,8 +114,10 @@ impl Monitor {
 
     pub(super) fn server_ended(&mut self, pid: i32, end: End) {
         let Some(server) = self.running.remove(pid) else {
-            // As process 1 of a container the daemon inherits other people's children.
-            tracing::trace!("unknown child process {pid} died");
+            // Process 1 of a container gets other people's children, and many of them.
+            if !process::is_first() {
+                tracing::trace!("unknown child process {pid} died");
+            }
             return;
         };
         // First the engine: who reads the line and comes back finds the place free.
@@ -127,7 +130,12 @@ impl Monitor {
         }
         match self.stop_at {
             Some((_, Exit::NoServices)) => self.leave_when_quiet(),
-            Some(_) => self.leave_when_drained(),
+            Some(_) => {
+                if self.drain.is_some() && server.lent.is_some() {
+                    self.refuse_newcomers();
+                }
+                self.leave_when_drained();
+            }
             None => {}
         }
     }
@@ -196,6 +204,11 @@ impl Monitor {
         self.sessions_lost(Some(end));
         self.engine = None;
         self.forget_question();
+        if self.drain.is_some() {
+            // Its clients are lost, those of servers are not.
+            self.drained();
+            return Ok(());
+        }
         if let Some((_, exit)) = self.stop_at {
             return Err(exit);
         }
@@ -278,9 +291,12 @@ impl Monitor {
     /// SIGTERM: nothing new is accepted, what is accepted still gets its server (SIG-2).
     fn begin_stop(&mut self) {
         if self.stop_at.is_some() {
-            return;
+            return self.begin_last_minute(Instant::now());
         }
         notify::stopping();
+        if let Some(patience) = self.patience() {
+            return self.begin_drain(patience);
+        }
         let drain = if self.engine.is_some() { DRAIN } else { Duration::ZERO };
         self.stop_at = Some((Instant::now() + drain, Exit::Done));
         self.tell_engine(&ToEngine::Stop);
@@ -298,11 +314,18 @@ impl Monitor {
     /// is left (SIG-2).
     pub(super) fn drained(&mut self) {
         self.is_drained = true;
+        if self.drain.is_some() {
+            self.refuse_newcomers();
+        }
         self.leave_when_drained();
     }
 
-    fn leave_when_drained(&mut self) {
-        if self.is_drained && self.running.next_kill().is_none() {
+    pub(super) fn leave_when_drained(&mut self) {
+        let is_quiet = match self.drain {
+            Some(_) => self.running.count() == 0 && self.sessions.is_empty(),
+            None => self.running.next_kill().is_none(),
+        };
+        if self.is_drained && is_quiet {
             self.leave(Exit::Done);
         }
     }
@@ -319,14 +342,17 @@ impl Monitor {
         self.stop_at = Some((Instant::now(), exit));
     }
 
-    /// Closes what is open; servers keep running. When this returns the ports are free.
+    /// Closes what is open; servers keep running, where they can. When this returns the ports are
+    /// free.
     pub(super) fn finish(mut self, exit: Exit) -> ExitCode {
         self.sessions_lost(None);
         self.give_up_retries();
         if let Some(engine) = self.engine.take() {
             engine.kill();
         }
-        if self.stop_at.is_some_and(|(_, exit)| exit == Exit::Done) {
+        if self.takes_servers_along() {
+            self.take_servers_along();
+        } else if self.stop_at.is_some_and(|(_, exit)| exit == Exit::Done) {
             self.running.kill_ending();
         }
         self.unregister_all();

@@ -6,6 +6,7 @@
 mod bind;
 mod check;
 mod consistency;
+mod drain;
 mod end;
 mod ends;
 mod engine_process;
@@ -59,6 +60,7 @@ use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 
 use consistency::Question;
+use drain::Drain;
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
 use news::News;
@@ -125,6 +127,8 @@ pub struct Monitor {
     stop_at: Option<(Instant, Exit)>,
     /// The engine has handed over all that it had accepted.
     is_drained: bool,
+    /// Sessions that do not outlive the daemon are being waited for.
+    drain: Option<Drain>,
     /// Limits that a service's servers cannot have, and that this has been said.
     not_in_force: HashSet<(ServiceIndex, u32)>,
     /// Rules of hosts.allow (else hosts.deny) that this version cannot follow, by their line,
@@ -195,6 +199,7 @@ impl Monitor {
             registrar: Registrar::default(),
             stop_at: None,
             is_drained: false,
+            drain: None,
             not_in_force: HashSet::new(),
             rules_told: HashSet::new(),
             troubles: Troubles::default(),
@@ -255,6 +260,7 @@ impl Monitor {
             self.running.next_kill(),
             self.next_retry(),
             stop_at,
+            self.patient_until(),
             self.next_check,
             self.next_guard(),
             self.registrar.deadline(),
@@ -269,6 +275,7 @@ impl Monitor {
 
     fn meet_deadlines(&mut self) -> Result<(), Exit> {
         let now = Instant::now();
+        self.lose_patience(now);
         self.running.kill_overdue(now);
         self.retry_due(now);
         self.guard_in_time();
@@ -321,9 +328,10 @@ impl Monitor {
 
     /// A forbidden or malformed message is never answered and never followed by a new engine.
     fn broken_promise(&self, violation: Violation) -> Exit {
+        let fate = if self.takes_servers_along() { "servers too" } else { "servers keep running" };
         tracing::error!(
             critical = true,
-            "the engine broke the protocol: {violation}; stopping, servers keep running"
+            "the engine broke the protocol: {violation}; stopping, {fate}"
         );
         Exit::Violation
     }

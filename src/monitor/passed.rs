@@ -109,6 +109,12 @@ impl Passed {
         Some(bind::adopt(&one.fd, key, service.options).map(|fd| Open { file: None, fd }))
     }
 
+    /// Whether one of them has this address.
+    #[must_use]
+    pub(super) fn has(&self, key: &SocketKey) -> bool {
+        self.0.iter().any(|one| one.is_for(key))
+    }
+
     /// Says which are of no use to any service; whoever connects to one of them waits.
     pub(super) fn say_unused(&self, services: &Services) {
         for one in self.unused(services) {

@@ -12,7 +12,7 @@ use crate::plan::Source;
 use crate::sys::signal;
 
 /// How long a server has between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(4);
+pub(super) const GRACE: Duration = Duration::from_secs(4);
 
 /// One server process.
 #[derive(Clone, Debug)]
@@ -130,8 +130,17 @@ impl Running {
     /// Asks the servers of a service to end: SIGTERM now, SIGKILL if that does not help
     /// within four seconds (RELOAD-4). Nobody waits meanwhile.
     pub(super) fn end(&mut self, index: ServiceIndex, now: Instant) {
+        self.end_those(|server| server.index == index, now);
+    }
+
+    /// The same for all that have not been asked yet.
+    pub(super) fn end_all(&mut self, now: Instant) {
+        self.end_those(|_| true, now);
+    }
+
+    fn end_those(&mut self, which: impl Fn(&Server) -> bool, now: Instant) {
         for (pid, server) in &mut self.by_pid {
-            if server.index == index && server.kill_at.is_none() {
+            if which(server) && !server.was_told_to_end() {
                 tracing::info!("Sending signal 15 to {} server {pid}", server.service.id);
                 let _ = signal::send(*pid, signal::Name::SIGTERM);
                 server.kill_at = Some(now + GRACE);
@@ -173,7 +182,17 @@ impl Running {
 
     /// Sends SIGKILL to those that have been asked to end: there is no more time.
     pub(super) fn kill_ending(&self) {
-        for (pid, server) in self.by_pid.iter().filter(|(_, server)| server.kill_at.is_some()) {
+        self.kill_those(|server| server.kill_at.is_some());
+    }
+
+    /// Sends SIGKILL to every server.
+    pub(super) fn kill_all(&self) {
+        self.kill_those(|_| true);
+    }
+
+    fn kill_those(&self, which: impl Fn(&Server) -> bool) {
+        let alive = self.by_pid.iter().filter(|(_, server)| !server.was_killed && which(server));
+        for (pid, server) in alive {
             tracing::info!("Sending signal 9 to {} server {pid}", server.service.id);
             let _ = signal::send(*pid, signal::Name::SIGKILL);
         }

@@ -45,6 +45,11 @@ impl Sessions {
         self.0.iter().map(|(ticket, session)| (*ticket, session))
     }
 
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Sessions of one service.
     #[must_use]
     pub(super) fn of(&self, index: ServiceIndex) -> usize {
@@ -117,6 +122,9 @@ impl Monitor {
             Ending::CutOff => CUT_OFF,
         };
         self.log_session_end(&session, end);
+        if self.drain.is_some() {
+            self.leave_when_drained();
+        }
         Ok(())
     }
 

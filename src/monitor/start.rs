@@ -68,6 +68,12 @@ fn early(what: &str, cause: &dyn std::fmt::Display) -> String {
 
 /// The first half of START-1: descriptors and log.
 fn begin(mut options: Options) -> Result<Begun, String> {
+    // If process 1 left the work to a child, its end would be the end of the container.
+    let must_stay = options.stage == Stage::Background && process::is_first();
+    if must_stay {
+        options.stage = Stage::Foreground;
+        options.stay_alive = true;
+    }
     let passed = Passed::take().map_err(|e| early("cannot settle inherited descriptors", &e))?;
     let streams = match options.stage {
         Stage::Background => Streams::default(),
@@ -80,6 +86,9 @@ fn begin(mut options: Options) -> Result<Begun, String> {
     let start_directory = env::current_dir().unwrap_or_else(|_| "/".into());
     make_paths_absolute(&mut options);
     let daemon_log = open_log(&options, &streams)?;
+    if must_stay {
+        tracing::info!("process 1 stays in the foreground, as with -dontfork");
+    }
     Ok(Begun { options, descriptors, start_directory, streams, daemon_log, passed })
 }
 

@@ -16,6 +16,13 @@ pub fn widen_umask() {
     umask(inherited | Mode::from_bits_truncate(0o022));
 }
 
+/// Whether this is process 1 of a PID namespace: when it ends, the kernel ends all others with
+/// SIGKILL (pid_namespaces(7)).
+#[must_use]
+pub fn is_first() -> bool {
+    std::process::id() == 1
+}
+
 /// Threads of this process, from `/proc/self/task`.
 #[must_use]
 pub fn thread_count() -> usize {

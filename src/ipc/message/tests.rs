@@ -88,6 +88,7 @@ fn every_message_survives_the_wire() {
             ToEngine::Banner { number: 1 },
             ToEngine::Check,
             ToEngine::Stop,
+            ToEngine::Drain,
         ] {
             assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
         }
