@@ -24,6 +24,7 @@ use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::encode_doors;
+use crate::sys::Errno;
 use crate::sys::channel::Channel;
 use crate::sys::fd;
 use crate::sys::poll::Interest;
@@ -115,8 +116,15 @@ impl EngineProcess {
             log: None,
             ticket: ENGINE_TICKET,
         };
+        let mut spawn = || spawner.spawn(&recipe, mishaps);
+        // One that was too slow has been killed: the machine is busy. The next one is forked, and
+        // has all the time it takes.
+        let patiently = || match spawn() {
+            Err(Errno::ETIMEDOUT) => spawn(),
+            outcome => outcome,
+        };
         // What leaves room for one daemon and no server leaves room for both of its processes.
-        let started = process::up_to_the_hard_limit(|| spawner.spawn(&recipe, mishaps))?;
+        let started = process::up_to_the_hard_limit(patiently)?;
         Ok(Self {
             pid: started.pid,
             port: Port::new(ours),
