@@ -40,6 +40,12 @@ _xinetctl() {
             xinetctl,help)
                 cmd="xinetctl__subcmd__help"
                 ;;
+            xinetctl,reload)
+                cmd="xinetctl__subcmd__reload"
+                ;;
+            xinetctl,status)
+                cmd="xinetctl__subcmd__status"
+                ;;
             xinetctl__subcmd__help,check)
                 cmd="xinetctl__subcmd__help__subcmd__check"
                 ;;
@@ -64,6 +70,12 @@ _xinetctl() {
             xinetctl__subcmd__help,help)
                 cmd="xinetctl__subcmd__help__subcmd__help"
                 ;;
+            xinetctl__subcmd__help,reload)
+                cmd="xinetctl__subcmd__help__subcmd__reload"
+                ;;
+            xinetctl__subcmd__help,status)
+                cmd="xinetctl__subcmd__help__subcmd__status"
+                ;;
             *)
                 ;;
         esac
@@ -71,7 +83,7 @@ _xinetctl() {
 
     case "${cmd}" in
         xinetctl)
-            opts="-h -V --help --version check dump convert enable disable demo explain help"
+            opts="-h -V --help --version check dump status reload convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -247,7 +259,7 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help)
-            opts="check dump convert enable disable demo explain help"
+            opts="check dump status reload convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +377,78 @@ _xinetctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__reload)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__reload)
+            opts="-h --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__status)
+            opts="-w -h --socket --watch --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

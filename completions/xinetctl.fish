@@ -28,6 +28,8 @@ complete -c xinetctl -n "__fish_xinetctl_needs_command" -s h -l help -d 'Print h
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -s V -l version -d 'Print version'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "check" -d 'Say what is wrong with configuration files, and what would start'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "dump" -d 'Print the configuration as it was understood, as JSON (docs/dump.md)'
+complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "status" -d 'Say what the daemon is doing: services, sessions, who was refused, what is left out'
+complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "reload" -d 'Have the daemon read its files again, and say what came of it'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "convert" -d 'Make entries of xinetd.conf out of an inetd.conf, as itox does'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "enable" -d 'Switch services on, in their files'
 complete -c xinetctl -n "__fish_xinetctl_needs_command" -f -a "disable" -d 'Switch services off, in their files'
@@ -47,6 +49,12 @@ complete -c xinetctl -n "__fish_xinetctl_using_subcommand check" -l portable -d 
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand check" -s h -l help -d 'Print help'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand dump" -l inetd-compat -d 'Read FILE too, /etc/inetd.conf unless named, as `xinetd -inetd_compat` does' -r -F
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand dump" -s h -l help -d 'Print help'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand status" -l socket -d 'The control socket of the daemon to ask (its option -control)' -r -F
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand status" -s w -l watch -d 'Go on, with a new picture every so many seconds; q or Ctrl-C ends it' -r
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand status" -l json -d 'For programs (docs/control.md)'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand status" -s h -l help -d 'Print help'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand reload" -l socket -d 'The control socket of the daemon to ask (its option -control)' -r -F
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand convert" -l daemon-dir -d 'Where the programs are that lines start through tcpd, without a path' -r
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand convert" -s h -l help -d 'Print help'
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand enable" -s f -l file -d 'The main file; it and what it includes is searched' -r -F
@@ -113,11 +121,13 @@ enabled\t''
 disabled\t''
 mdns\t''"
 complete -c xinetctl -n "__fish_xinetctl_using_subcommand explain" -s h -l help -d 'Print help'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "check" -d 'Say what is wrong with configuration files, and what would start'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "dump" -d 'Print the configuration as it was understood, as JSON (docs/dump.md)'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "convert" -d 'Make entries of xinetd.conf out of an inetd.conf, as itox does'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "enable" -d 'Switch services on, in their files'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "disable" -d 'Switch services off, in their files'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "demo" -d 'Run the daemon with mail services and others on 127.0.0.1, to see it at work'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "explain" -d 'Say what a service is, value by value, and where each value comes from'
-complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump convert enable disable demo explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "check" -d 'Say what is wrong with configuration files, and what would start'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "dump" -d 'Print the configuration as it was understood, as JSON (docs/dump.md)'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "status" -d 'Say what the daemon is doing: services, sessions, who was refused, what is left out'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "reload" -d 'Have the daemon read its files again, and say what came of it'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "convert" -d 'Make entries of xinetd.conf out of an inetd.conf, as itox does'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "enable" -d 'Switch services on, in their files'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "disable" -d 'Switch services off, in their files'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "demo" -d 'Run the daemon with mail services and others on 127.0.0.1, to see it at work'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "explain" -d 'Say what a service is, value by value, and where each value comes from'
+complete -c xinetctl -n "__fish_xinetctl_using_subcommand help; and not __fish_seen_subcommand_from check dump status reload convert enable disable demo explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -9,6 +9,7 @@ complete -c xinetd -o pidfile -r -F -d 'write the process id to FILE; it is remo
 complete -c xinetd -o filelog -r -F -d 'append the daemon'\''s own messages to FILE'
 complete -c xinetd -o syslog -x -a 'daemon auth authpriv user mail lpr news uucp ftp local0 local1 local2 local3 local4 local5 local6 local7' -d 'send the daemon'\''s own messages to this facility of syslog'
 complete -c xinetd -o log-format -x -a 'text json' -d 'text or json: how messages look on stderr and in -filelog'
+complete -c xinetd -o control -x -d 'the socket that xinetctl asks, or `none`'
 complete -c xinetd -o limit -x -d 'run at most N servers at once, over all services'
 complete -c xinetd -o logprocs -x -d 'ask at most N hosts of refused clients at once'
 complete -c xinetd -o cc -x -d 'check the daemon'\''s own tables every so many seconds'

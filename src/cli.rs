@@ -5,6 +5,7 @@ mod table;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::control;
 use crate::plan::Limit;
 
 use table::{Draft, Effect};
@@ -38,6 +39,8 @@ pub struct Options {
     /// `-log-format`: how messages look on stderr and in the file of `-filelog`.
     pub log_format: Option<LogFormat>,
     pub pid_file: Option<PathBuf>,
+    /// `-control`: where xinetctl asks; `None`: nowhere.
+    pub control: Option<PathBuf>,
     /// `-limit`; 0 is none (CLI-9).
     pub process_limit: Limit,
     /// `-logprocs`: concurrent USERID look-ups (CLI-11).
@@ -162,6 +165,7 @@ impl Options {
             messages: Messages::Default,
             log_format: None,
             pid_file: None,
+            control: Some(control::SOCKET.into()),
             process_limit: Limit::Unlimited,
             log_processes: 15,
             check_interval: 0,

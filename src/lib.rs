@@ -24,6 +24,7 @@
 pub mod admit;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod ctl;
 pub mod daemon;
 pub mod diag;

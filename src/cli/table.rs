@@ -136,6 +136,17 @@ pub const TABLE: &[Row] = &[
         }),
     },
     Row {
+        name: "-control",
+        argument: Some("PATH"),
+        summary: "the socket that xinetctl asks, or `none`",
+        text: "It is `/run/xinetd/control` unless given, for root and for whoever the daemon runs as. See xinetctl(8).",
+        extension: true,
+        effect: Effect::Argument(|draft, word| {
+            draft.options.control = (word != "none").then(|| word.into());
+            Some(())
+        }),
+    },
+    Row {
         name: "-limit",
         argument: Some("N"),
         summary: "run at most N servers at once, over all services",

@@ -5,20 +5,26 @@
 //! `demo` shows the daemon at work with mail services and others;
 //! `demo-server`, hidden, is the mail server that those services start.
 
+mod age;
 mod check;
+mod columns;
 mod compat;
 mod convert;
 mod demo;
 mod demo_server;
 mod dump;
 mod explain;
+mod live;
+mod reload;
+mod status;
 mod switch;
 
 pub use convert::{ITOX, itox};
 
 use std::{
     ffi::OsString,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
+    os::fd::AsFd,
     path::PathBuf,
     process::ExitCode,
 };
@@ -32,6 +38,8 @@ use convert::ConvertArgs;
 use demo_server::Protocol;
 use dump::DumpArgs;
 use explain::ExplainArgs;
+use reload::ReloadArgs;
+use status::StatusArgs;
 use switch::SwitchArgs;
 
 use crate::config::edit::Switch;
@@ -58,6 +66,10 @@ enum Command {
     Explain(ExplainArgs),
     /// Print the configuration as it was understood, as JSON (docs/dump.md)
     Dump(DumpArgs),
+    /// Say what the daemon is doing: services, sessions, who was refused, what is left out
+    Status(StatusArgs),
+    /// Have the daemon read its files again, and say what came of it
+    Reload(ReloadArgs),
     /// Make entries of xinetd.conf out of an inetd.conf, as itox does
     Convert(ConvertArgs),
     /// Switch services on, in their files
@@ -110,6 +122,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Dump(args) => dump::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Enable(args) => switch::run(&args, Switch::On),
         Command::Disable(args) => switch::run(&args, Switch::Off),
@@ -147,6 +161,12 @@ fn complain(message: &str) -> ExitCode {
     // As above: standard error is the last resort.
     let _written = writeln!(io::stderr().lock(), "xinetctl: {message}");
     ExitCode::FAILURE
+}
+
+/// How many characters fit into a line of a terminal; elsewhere lines have no end.
+fn width(output: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let size = output.is_terminal().then(|| terminal_size::terminal_size_of(output));
+    size.flatten().map(|(width, _)| usize::from(width.0))
 }
 
 #[cfg(test)]

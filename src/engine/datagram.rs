@@ -163,6 +163,8 @@ impl Engine {
         }
         if state.door.reports_answers {
             self.port.send(&ToMonitor::Answered { service, peer: at.source() }, None);
+        } else {
+            self.count_client(service, None);
         }
     }
 
@@ -170,7 +172,7 @@ impl Engine {
     /// datagram anew; the log hears of it once a minute (ACC-8).
     pub(super) fn report_sender(&mut self, service: ServiceIndex, from: SocketAddr, why: Denial) {
         if why == Denial::Address && !self.told.is_news(service, from, Instant::now()) {
-            return;
+            return self.count_client(service, Some(why));
         }
         self.report(service, from.ip().into(), why);
     }

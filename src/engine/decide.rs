@@ -149,6 +149,8 @@ impl Engine {
         // The daemon's log has a word about these, too (LIM-4, WRAP-1).
         if reports || matches!(why, Denial::Load | Denial::Libwrap) {
             self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
+        } else {
+            self.count_client(service, Some(why));
         }
     }
 }

@@ -380,6 +380,7 @@ impl Engine {
     pub(super) fn meet_deadlines(&mut self) {
         let now = Instant::now();
         self.resting_until = self.resting_until.filter(|at| *at > now);
+        self.report_counts(now);
         let due: Vec<_> = self.paused.extract_if(.., |(at, _)| *at <= now).collect();
         for (_, index) in due {
             // A reload may have closed the door for good, or given it a new socket.

@@ -20,6 +20,7 @@ mod names;
 mod relay;
 mod session;
 mod tcpmux;
+mod unreported;
 mod visit;
 mod watch;
 mod wrap;
@@ -61,6 +62,7 @@ use lend::Loans;
 use moment::Clock;
 use relay::{Flows, Workshop};
 use session::Session;
+use unreported::Unreported;
 use watch::watch;
 use wrap::WrapFiles;
 
@@ -134,6 +136,8 @@ struct Engine {
     loans: Loans,
     /// Whom refused datagrams came from that the log has heard of.
     told: Told,
+    /// Whom the monitor hears of by number.
+    unreported: Unreported,
     /// For one datagram.
     buffer: Vec<u8>,
     clock: Clock,
@@ -264,6 +268,7 @@ impl Engine {
             resting_until: None,
             loans: Loans::new(),
             told: Told::default(),
+            unreported: Unreported::default(),
             buffer: vec![0; datagram::LONGEST],
             clock: Clock::new(),
             stop: Stop::NotAsked,
@@ -282,7 +287,8 @@ impl Engine {
 
     /// When something has to be done without anybody asking.
     fn next_deadline(&self) -> Option<Instant> {
-        self.paused.iter().map(|(at, _)| *at).chain(self.resting_until).min()
+        let paused = self.paused.iter().map(|(at, _)| *at);
+        paused.chain(self.resting_until).chain(self.unreported.due()).min()
     }
 
     /// Nobody is let in any more, and no door opens again.

@@ -19,6 +19,7 @@ pub enum Kind {
     Ended,
     Answered,
     Checked,
+    Counted,
     Stopped,
     // monitor to engine
     Plan,
@@ -36,7 +37,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -51,6 +52,7 @@ impl Kind {
         Self::Ended,
         Self::Answered,
         Self::Checked,
+        Self::Counted,
         Self::Stopped,
         Self::Plan,
         Self::Listener,
@@ -91,6 +93,7 @@ impl Kind {
             | Self::Ended
             | Self::Answered
             | Self::Checked
+            | Self::Counted
             | Self::Stopped
             | Self::Running
             | Self::LockOut
@@ -145,7 +148,8 @@ impl State {
             | Kind::Began
             | Kind::Ended
             | Kind::Answered
-            | Kind::Checked => {
+            | Kind::Checked
+            | Kind::Counted => {
                 matches!(self, Self::Serving | Self::Reloading | Self::Stopping)
             }
             Kind::Stopped => matches!(self, Self::Stopping),
@@ -176,7 +180,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(28), None);
+        assert_eq!(Kind::from_number(29), None);
     }
 
     #[test]

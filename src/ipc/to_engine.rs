@@ -143,6 +143,7 @@ impl Message for ToEngine {
             | Kind::Ended
             | Kind::Answered
             | Kind::Checked
+            | Kind::Counted
             | Kind::Stopped => return Err(Violation::Malformed),
         };
         r.end()?;

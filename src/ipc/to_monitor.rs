@@ -102,6 +102,12 @@ pub enum ToMonitor {
         doors: u32,
         errors: u32,
     },
+    /// So many more clients were refused for this reason, or answered, without a word about each.
+    Counted {
+        service: ServiceIndex,
+        refused: Option<Denial>,
+        clients: u32,
+    },
     /// Everything accepted has been handed over; the doors are closed (`ToEngine::Stop`).
     Stopped,
 }
@@ -123,6 +129,7 @@ impl Message for ToMonitor {
             Self::Ended { .. } => Kind::Ended,
             Self::Answered { .. } => Kind::Answered,
             Self::Checked { .. } => Kind::Checked,
+            Self::Counted { .. } => Kind::Counted,
             Self::Stopped => Kind::Stopped,
         }
     }
@@ -175,6 +182,10 @@ impl Message for ToMonitor {
             }
             Self::Answered { service, peer } => w.u32(service.0).source(peer),
             Self::Checked { tickets, doors, errors } => w.u32(tickets).u32(doors).u32(errors),
+            // 0: answered; the numbers of reasons begin behind it.
+            Self::Counted { service, refused, clients } => {
+                w.u32(service.0).u8(refused.map_or(0, |why| why as u8 + 1)).u32(clients)
+            }
             Self::Stopped => w,
         }
         .packet()
@@ -220,6 +231,9 @@ impl Message for ToMonitor {
             },
             Kind::Answered => Self::Answered { service: r.service()?, peer: r.source()? },
             Kind::Checked => Self::Checked { tickets: r.u32()?, doors: r.u32()?, errors: r.u32()? },
+            Kind::Counted => {
+                Self::Counted { service: r.service()?, refused: fate(&mut r)?, clients: r.u32()? }
+            }
             Kind::Stopped => Self::Stopped,
             Kind::Plan
             | Kind::Listener
@@ -240,11 +254,16 @@ impl Message for ToMonitor {
 }
 
 fn refusal(r: &mut Reader<'_>) -> Result<Refusal, Violation> {
-    Ok(Refusal {
-        service: r.service()?,
-        why: *Denial::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
-        peer: r.source()?,
-    })
+    Ok(Refusal { service: r.service()?, why: denial(r.u8()?)?, peer: r.source()? })
+}
+
+fn denial(number: u8) -> Result<Denial, Violation> {
+    Denial::ALL.get(usize::from(number)).copied().ok_or(Violation::Malformed)
+}
+
+/// What became of clients that are only counted.
+fn fate(r: &mut Reader<'_>) -> Result<Option<Denial>, Violation> {
+    r.u8()?.checked_sub(1).map(denial).transpose()
 }
 
 fn banner_kind(r: &mut Reader<'_>) -> Result<BannerKind, Violation> {

@@ -130,7 +130,7 @@ impl Monitor {
                 found.push(format!("server {pid} of {id}, which is gone, was not told to end"));
             }
         }
-        for index in self.closed.iter().filter(|index| !is_known(**index)) {
+        for index in self.closed.keys().filter(|index| !is_known(**index)) {
             found.push(format!("{index} is closed and does not exist"));
         }
         for (index, active) in self.services.iter() {

@@ -115,7 +115,7 @@ impl Monitor {
             if left.is_zero() {
                 return;
             }
-            poll::wait(self.signals.as_fd(), None, [], Some(left));
+            poll::wait(self.signals.as_fd(), None, [], [], Some(left));
             while self.signals.next().is_some() {}
             self.reap().ok();
         }

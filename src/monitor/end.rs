@@ -201,6 +201,7 @@ impl Monitor {
     /// servers run on and clients wait in the backlog.
     fn replace_engine(&mut self, end: End) -> Result<(), Exit> {
         self.hear_last_words()?;
+        self.history.engine_crashes += 1;
         self.sessions_lost(Some(end));
         self.engine = None;
         self.forget_question();

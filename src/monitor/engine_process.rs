@@ -52,6 +52,7 @@ pub(super) struct Account {
 #[derive(Debug)]
 pub(super) struct EngineProcess {
     pub pid: i32,
+    pub started: Instant,
     pub port: Port,
     pub state: State,
     /// Everything it sent has been read and no more can come.
@@ -127,6 +128,7 @@ impl EngineProcess {
         let started = process::up_to_the_hard_limit(patiently)?;
         Ok(Self {
             pid: started.pid,
+            started: Instant::now(),
             port: Port::new(ours),
             state: State::Greeting,
             ended: false,
@@ -140,7 +142,7 @@ impl EngineProcess {
     pub(super) fn for_test(port: Port, state: State) -> Self {
         const NOBODY: i32 = i32::MAX;
         let (ended, listeners, commit) = (false, VecDeque::new(), None);
-        Self { pid: NOBODY, port, state, ended, listeners, commit }
+        Self { pid: NOBODY, started: Instant::now(), port, state, ended, listeners, commit }
     }
 
     /// Sends a plan: the doors now, the listeners in `fresh` as room comes, then the commit.

@@ -6,10 +6,12 @@
 mod bind;
 mod check;
 mod consistency;
+mod control;
 mod drain;
 mod end;
 mod ends;
 mod engine_process;
+mod history;
 mod intercept;
 mod lend;
 mod listing;
@@ -32,18 +34,20 @@ mod sessions;
 mod spawn;
 mod start;
 mod state;
+mod tally;
 mod trouble;
 
 pub use check::check;
 pub use start::run;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::Options;
+use crate::control::LeftOut;
 use crate::ipc::Incoming;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
@@ -60,9 +64,11 @@ use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 
 use consistency::Question;
+use control::Control;
 use drain::Drain;
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
+use history::History;
 use news::News;
 use passed::Passed;
 use pid_file::PidFile;
@@ -72,6 +78,7 @@ use rpc::Registrar;
 use running::Running;
 use services::{Household, Services};
 use sessions::Sessions;
+use tally::Tallies;
 use trouble::Troubles;
 
 /// How many messages of the engine one turn of the loop takes, so that exits and signals get
@@ -104,8 +111,12 @@ pub struct Monitor {
     retries: Retries,
     /// Who came to a SENSOR, as the engine has it too.
     locked_out: DenyList,
-    /// Services that `cps` has closed, as far as the engine has said so.
-    closed: HashSet<ServiceIndex>,
+    /// Services that `cps` has closed, as far as the engine has said so, and until when.
+    closed: HashMap<ServiceIndex, Instant>,
+    tallies: Tallies,
+    /// Entries that are not in force, since the files were last taken over.
+    left_out: Vec<LeftOut>,
+    history: History,
     /// What has come of an answer about a client's user, and for which service.
     user_text: Option<(ServiceIndex, Vec<u8>)>,
     /// `None` for the moment between a crash and the next start.
@@ -150,6 +161,8 @@ pub struct Monitor {
     pid_file: Option<PidFile>,
     /// Sockets of the service manager's.
     passed: Passed,
+    /// For the operator.
+    control: Control,
 }
 
 /// What a monitor is given before it knows any service.
@@ -186,7 +199,10 @@ impl Monitor {
             sessions: Sessions::default(),
             retries: Retries::new(given.descriptors),
             locked_out: DenyList::default(),
-            closed: HashSet::new(),
+            closed: HashMap::new(),
+            tallies: Tallies::default(),
+            left_out: Vec::new(),
+            history: History::new(),
             user_text: None,
             engine: None,
             crashes: Crashes::default(),
@@ -210,6 +226,7 @@ impl Monitor {
             next_check: None,
             pid_file: given.pid_file,
             passed: given.passed,
+            control: Control::default(),
         }
     }
 
@@ -226,7 +243,7 @@ impl Monitor {
     /// One turn: wait, then signals, orders, deadlines, and what has to be told and written.
     fn turn(&mut self) -> Result<(), Exit> {
         let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
-        self.wait(timeout);
+        let has_visitors = self.wait(timeout);
         while let Some(signal) = self.signals.next() {
             self.on_signal(signal)?;
         }
@@ -236,6 +253,9 @@ impl Monitor {
         self.meet_deadlines()?;
         self.tell_rpcbind();
         self.settle();
+        if has_visitors || self.control.deadline().is_some_and(|at| at <= Instant::now()) {
+            self.serve_control();
+        }
         if let Some(engine) = &mut self.engine {
             engine.pump(&self.services);
         }
@@ -244,14 +264,16 @@ impl Monitor {
         Ok(())
     }
 
-    /// Waits for a signal, for the engine, for room in the channel, or for the next deadline.
-    fn wait(&self, timeout: Option<Duration>) {
+    /// Waits for a signal, for the engine, for room in the channel, for an operator, or for the next
+    /// deadline. Whether there is something for the control socket.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
         let engine = self.engine.as_ref().filter(|engine| !engine.ended);
         let is_deaf = self.deaf_until.is_some();
         let engine = engine.and_then(|engine| Some((engine.port.as_fd(), engine.wants(is_deaf)?)));
         let rooms: Vec<_> = self.logs.rooms().chain(self.daemon_log.room()).collect();
         let rooms = rooms.iter().map(AsFd::as_fd);
-        poll::wait(self.signals.as_fd(), engine, rooms, timeout);
+        let visitors = self.control.interests();
+        poll::wait(self.signals.as_fd(), engine, visitors, rooms, timeout)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -269,6 +291,7 @@ impl Monitor {
             self.engine_due,
             self.logs.retry_at(),
             self.daemon_log.retry_at(),
+            self.control.deadline(),
         ];
         all.into_iter().flatten().min()
     }

@@ -44,7 +44,7 @@ impl Monitor {
         }
     }
 
-    fn announce(&self, news: News) {
+    fn announce(&mut self, news: News) {
         let count = self.services.available();
         match news {
             News::Started => {
@@ -57,6 +57,7 @@ impl Monitor {
             }
             News::Reconfigured { new, old, dropped } => {
                 tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
+                self.control.reload_done(self.history.difference.clone());
             }
         }
         notify::ready(count);

@@ -14,6 +14,7 @@ use crate::log::{ServiceLogs, Style};
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::{Patience, Refused};
+use crate::monitor::control::left_out;
 use crate::monitor::rpc::registration;
 use crate::monitor::services::{Active, Listener};
 use crate::plan::LogTarget;
@@ -72,6 +73,7 @@ impl Monitor {
                 return Err(None);
             }
         }
+        self.left_out = left_out(&loaded);
         for faulty in &loaded.faulty {
             tracing::error!("service {} is left out: its entry has a mistake", faulty.id);
         }
@@ -91,8 +93,8 @@ impl Monitor {
                     self.open(index, Rc::new(service), listeners, &mut logs);
                 }
                 Err(refused) => {
-                    self.say_bind_failed(&service, &refused);
-                    self.say_left_out(&service);
+                    let why = self.say_bind_failed(&service, &refused);
+                    self.say_left_out(&service, why);
                 }
             }
         }
@@ -180,24 +182,26 @@ impl Monitor {
         )
     }
 
-    /// MSG-2's sentence, and what it is about.
-    pub(super) fn say_bind_failed(&self, service: &Service, refused: &Refused) {
+    /// MSG-2's sentence, and what it is about; and the same for `xinetctl status`.
+    pub(super) fn say_bind_failed(&self, service: &Service, refused: &Refused) -> String {
         let (id, socket, place) = (&service.id, &refused.key, &service.declared_at);
         let cause = &refused.cause;
         let errno = cause.raw_os_error().map(Errno::from_raw);
         let what = step_that_failed(errno);
         let cause = errno.map_or_else(|| cause.to_string(), super::words);
         tracing::error!("{what} failed ({cause}). service = {id}; {socket}, {place}");
+        format!("{socket}: {what} failed ({cause})")
     }
 
     /// START-12: left out until the next reload.
-    pub(super) fn say_not_started(&self, service: &Service, cause: &io::Error) {
+    pub(super) fn say_not_started(&mut self, service: &Service, cause: &io::Error) {
         tracing::error!("service {} ({}): {cause}", service.id, service.declared_at);
-        self.say_left_out(service);
+        self.say_left_out(service, cause.to_string());
     }
 
-    pub(super) fn say_left_out(&self, service: &Service) {
+    pub(super) fn say_left_out(&mut self, service: &Service, why: String) {
         tracing::error!("Service {} failed to start and is deactivated.", service.id);
+        self.note_left_out(service, why);
     }
 }
 

@@ -81,6 +81,11 @@ impl Monitor {
             (ToMonitor::Checked { tickets, doors, errors }, _) => {
                 self.checked(Answer { tickets, doors, errors })
             }
+            (ToMonitor::Counted { service, refused, clients }, _) => {
+                self.service(Kind::Counted, service)?;
+                self.tallies.add(service, refused, clients);
+                Ok(())
+            }
             (ToMonitor::Hello { build }, _) => self.greeted(build),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {

@@ -5,17 +5,19 @@ mod sockets;
 mod tests;
 
 use std::collections::HashSet;
-use std::mem::discriminant;
+use std::mem::{self, discriminant};
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::config::Faulty;
 use crate::config::Loaded;
 use crate::config::Verdict;
+use crate::control::Difference;
 use crate::ipc::State;
 use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
+use crate::monitor::control::left_out;
 use crate::monitor::intercept;
 use crate::monitor::news::News;
 use crate::monitor::notify;
@@ -78,15 +80,21 @@ impl Monitor {
         clock::reload_time_zone();
         self.daemon_log.reopen();
         tracing::info!("Starting reconfiguration");
+        self.control.reload_begins();
         let loaded = self.read_configuration();
+        self.control.tell_notes(&loaded);
+        let left_out = mem::replace(&mut self.left_out, left_out(&loaded));
         match self.prepare(loaded) {
             Ok((changes, logs)) => self.commit(changes, logs),
             Err(why) => {
+                self.left_out = left_out;
+                self.control.reload_failed(&why);
                 tracing::warn!(
                     "reconfiguration failed: {why}; the old configuration stays in force"
                 );
                 notify::ready(self.services.available());
                 notify::status("the last reload failed: the old configuration is in force");
+                self.history.reload_failed(why);
             }
         }
     }
@@ -158,10 +166,12 @@ impl Monitor {
         self.registrar.try_again();
         let mut reload = Reload::default();
         let mut fresh = Vec::new();
+        let mut difference = Difference::default();
         for change in changes {
             match change {
                 Ready::Drop(index) => {
                     if let Some(active) = self.services.find(index) {
+                        difference.dropped.push(active.service.id.0.clone());
                         self.registrar.unregister(registration(active));
                     }
                     self.retire(index, &mut reload);
@@ -171,12 +181,17 @@ impl Monitor {
                 Ready::Keep(index, service, new) => {
                     fresh.extend(new.iter().map(|listener| (index, listener.index)));
                     self.remember(index, &service, &mut reload);
+                    match self.is_as_it_was(index, &service) {
+                        true => difference.unchanged += 1,
+                        false => difference.changed.push(service.id.0.clone()),
+                    }
                     self.replace(index, service, new, &mut logs);
                     reload.kept += 1;
                 }
                 Ready::Rebind(index, service, new) => {
                     fresh.extend(new.iter().map(|listener| (index, listener.index)));
                     self.remember(index, &service, &mut reload);
+                    difference.reopened.push(service.id.0.clone());
                     reload.replaced.extend(self.replace(index, service, new, &mut logs));
                     reload.ending.push(index);
                     reload.kept += 1;
@@ -184,7 +199,9 @@ impl Monitor {
                 Ready::Open(index, service, new) => {
                     let numbers: Vec<_> =
                         new.iter().map(|listener| (index, listener.index)).collect();
+                    let id = service.id.0.clone();
                     if self.open(index, service, new, &mut logs) {
+                        difference.added.push(id);
                         reload.opened += 1;
                         fresh.extend(numbers);
                     }
@@ -194,7 +211,16 @@ impl Monitor {
         logs.succeed(&mut self.logs);
         self.logs = logs;
         self.note_guards();
+        self.history.reloaded(difference);
         self.offer(reload, fresh);
+    }
+
+    /// Whether nothing but the place of its entry has changed.
+    fn is_as_it_was(&self, index: ServiceIndex, new: &Rc<Service>) -> bool {
+        self.services.find(index).is_some_and(|active| {
+            let old = &active.service;
+            Rc::ptr_eq(old, new) || old.is_same(new)
+        })
     }
 
     /// Takes services away that were opened and cannot be had: rpcbind does not know them.
@@ -295,6 +321,7 @@ impl Monitor {
         self.passed.listen(Some(&self.services));
         self.passed.say_unused(&self.services);
         self.household.tidy();
+        self.tallies.keep(&self.services);
         if !reload.is_withdrawal {
             self.not_in_force.clear();
             self.rules_told.clear();

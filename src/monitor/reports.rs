@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::ipc::Event;
 use crate::ipc::Kind;
@@ -53,6 +53,7 @@ impl Monitor {
     /// The FAIL line, and what the daemon's own log has to say.
     pub(super) fn log_denial(&mut self, service: &Rc<Service>, refusal: Refusal) {
         let Refusal { service: index, why, peer } = refusal;
+        self.tallies.refuse(index, why);
         match (why, &service.libwrap) {
             (Denial::Load, _) => {
                 tracing::error!("refused connect from {peer} due to excessive load");
@@ -114,7 +115,8 @@ impl Monitor {
         let (name, id) = (&service.name, &service.id);
         match event {
             Event::Deactivated => {
-                self.closed.insert(index);
+                let pause = Duration::from_secs(service.policy.rate.pause.into());
+                self.closed.insert(index, Instant::now() + pause);
                 tracing::error!(
                     "Deactivating service {name} due to excessive incoming connections.  \
                      Restarting in {} seconds.",

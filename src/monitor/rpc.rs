@@ -169,7 +169,7 @@ impl Monitor {
                 let _ = signal::send(wanted, signal::Name::SIGKILL);
                 return false;
             }
-            poll::wait(self.signals.as_fd(), None, [], Some(left));
+            poll::wait(self.signals.as_fd(), None, [], [], Some(left));
             while self.signals.next().is_some() {}
         }
     }

@@ -73,6 +73,7 @@ impl Monitor {
         let service = Rc::clone(&active.service);
         self.log_start(index, &service, self.engine_pid(), peer);
         let session = Session { index, service, peer, started: Instant::now() };
+        self.tallies.accept(index, session.started);
         self.sessions.0.insert(ticket, session);
         Ok(())
     }
@@ -89,6 +90,7 @@ impl Monitor {
             return Err(Violation::Contradiction(Kind::Answered, "it starts servers"));
         }
         let service = Rc::clone(&active.service);
+        self.tallies.accept(index, Instant::now());
         self.log_start(index, &service, NO_PROCESS, peer);
         Ok(())
     }

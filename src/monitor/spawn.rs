@@ -155,6 +155,7 @@ impl Monitor {
     /// Takes note of a server that has just been forked.
     pub(super) fn started(&mut self, Started { pid, was_slow }: Started, server: Server) {
         let Server { service, index, peer, .. } = &server;
+        self.tallies.accept(*index, server.started);
         if was_slow {
             tracing::warn!("service {}: its server was slow to start", service.id);
         }

@@ -125,6 +125,7 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
         passed,
     });
     monitor.open_all()?;
+    monitor.open_control();
     env::set_current_dir("/").ok(); // START-9; it is there
     if monitor.options.check_interval > 0 {
         let interval = Duration::from_secs(monitor.options.check_interval);
@@ -146,6 +147,7 @@ pub(super) fn make_paths_absolute(options: &mut Options) {
     };
     fix(&mut options.config);
     options.pid_file.as_mut().map(fix);
+    options.control.as_mut().map(fix);
     if let Messages::File(path) = &mut options.messages {
         fix(path);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why a client was turned away, in the old words of the FAIL line (LOG-4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Denial {
     /// `only_from`, `no_access`
     Address,

@@ -69,6 +69,12 @@ impl Service {
         self.wait != Wait::No && self.action.start().is_some()
     }
 
+    /// Whether nothing but the place of the entry is another.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Self { declared_at: other.declared_at.clone(), ..self.clone() } == *other
+    }
+
     /// Whether one of its sockets is this one (RELOAD-7).
     #[must_use]
     pub fn listens_on(&self, socket: &SocketKey) -> bool {

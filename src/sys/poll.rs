@@ -24,14 +24,17 @@ impl Interest {
     }
 }
 
-/// Waits until `signals` can be read, `other` is as wanted, one of `rooms` has room, or `timeout`
-/// is over. Errors are as good as readiness: who reads or writes next sees them.
+/// Waits until `signals` can be read, `other` or one of `visitors` is as wanted, one of `rooms` has
+/// room, or
+/// `timeout` is over. Errors are as good as readiness: who reads or writes next sees them. Says
+/// whether it is one of `visitors` that is ready.
 pub fn wait<'a>(
     signals: BorrowedFd<'a>,
     other: Option<(BorrowedFd<'a>, Interest)>,
+    visitors: impl IntoIterator<Item = (BorrowedFd<'a>, Interest)>,
     rooms: impl IntoIterator<Item = BorrowedFd<'a>>,
     timeout: Option<Duration>,
-) {
+) -> bool {
     // Rounded up, so that nobody wakes just before a deadline to wait again.
     let timeout = timeout.map_or(PollTimeout::NONE, |t| {
         PollTimeout::try_from(t.saturating_add(Duration::from_millis(1)))
@@ -40,5 +43,9 @@ pub fn wait<'a>(
     let mut all = vec![PollFd::new(signals, PollFlags::POLLIN)];
     all.extend(other.map(|(fd, interest)| PollFd::new(fd, interest.flags())));
     all.extend(rooms.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLOUT)));
+    let first = all.len();
+    all.extend(visitors.into_iter().map(|(fd, interest)| PollFd::new(fd, interest.flags())));
     let _ = poll(&mut all, timeout);
+    let mut visitors = all.iter().skip(first);
+    visitors.any(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
 }

@@ -66,6 +66,8 @@ impl Engine {
         if self.doors.get(service).is_some_and(|state| state.door.reports_answers) {
             let answered = ToMonitor::Answered { service: *service, peer: peer.source };
             self.port.send(&answered, None);
+        } else {
+            self.count_client(*service, None);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..27_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..29_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -65,6 +65,8 @@ fn every_message_survives_the_wire() {
             ToMonitor::Ended { ticket, how: Ending::CutOff, received: 1, sent: u64::MAX },
             ToMonitor::Answered { service, peer },
             ToMonitor::Checked { tickets: 1, doors: 2, errors: 3 },
+            ToMonitor::Counted { service, refused: None, clients: 3 },
+            ToMonitor::Counted { service, refused: Some(Denial::Libwrap), clients: u32::MAX },
             ToMonitor::Stopped,
         ] {
             assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));

@@ -97,7 +97,8 @@ impl Monitor {
         match self.listeners_for(&service, Some(index), leaving) {
             Ok(listeners) => ready(index, service, listeners),
             Err(refused) => {
-                self.say_bind_failed(&service, &refused);
+                let why = self.say_bind_failed(&service, &refused);
+                self.note_left_out(&service, why);
                 let Some(old) = self.services.find(index) else { return Ready::Drop(index) };
                 // Another service may have made it rest, to have its port (`listener_for`).
                 let again = old.listeners.iter().try_for_each(bind::listen_again);
@@ -119,8 +120,8 @@ impl Monitor {
         match self.listeners_for(&service, None, leaving) {
             Ok(listeners) => Some(Ready::Open(self.services.new_index(), service, listeners)),
             Err(refused) => {
-                self.say_bind_failed(&service, &refused);
-                self.say_left_out(&service);
+                let why = self.say_bind_failed(&service, &refused);
+                self.say_left_out(&service, why);
                 None
             }
         }

@@ -21,7 +21,7 @@ fn sig_6_the_check_finds_what_contradicts_itself() {
     assert_eq!(monitor.contradictions(), ["server 2147483647 of a is gone"]);
     monitor.running.remove(i32::MAX);
     monitor.running.add(own, server(2, 9));
-    monitor.closed.insert(ServiceIndex(8));
+    monitor.closed.insert(ServiceIndex(8), Instant::now());
     let found = monitor.contradictions().join("; ");
     let gone = format!("server {own} of a, which is gone, was not told to end");
     assert!(found.contains(&gone) && found.contains("#8 is closed and does not exist"), "{found}");

@@ -1,0 +1,111 @@
+//! What the operator asks for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::VERSION;
+
+/// The one line that a client sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// [`VERSION`], as the client knows it.
+    pub version: u32,
+    pub command: Command,
+}
+
+/// A question or an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// The daemon, its services, and those that it left out.
+    Status,
+    /// Read the files again; answered when all of it is in force.
+    Reload {
+        /// Whether notes are for a terminal with colours; without the field they are a line each.
+        #[serde(default)]
+        colour: Option<bool>,
+    },
+}
+
+/// Why a line is no request.
+#[derive(Debug)]
+pub enum Rejected {
+    Version(u32),
+    Malformed(serde_json::Error),
+}
+
+impl Request {
+    /// A request in the words of this version.
+    #[must_use]
+    pub const fn new(command: Command) -> Self {
+        Self { version: VERSION, command }
+    }
+
+    /// The request that `line` is.
+    ///
+    /// # Errors
+    /// When it is of another version, or not JSON of this form: also with a field too many, for
+    /// an order must not do more than was meant.
+    pub fn parse(line: &[u8]) -> Result<Self, Rejected> {
+        /// What every version has.
+        #[derive(Deserialize)]
+        struct Envelope {
+            version: u32,
+        }
+        let envelope: Envelope = serde_json::from_slice(line).map_err(Rejected::Malformed)?;
+        if envelope.version != VERSION {
+            return Err(Rejected::Version(envelope.version));
+        }
+        serde_json::from_slice(line).map_err(Rejected::Malformed)
+    }
+
+    /// As a line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        super::line(self)
+    }
+}
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(version) => {
+                write!(f, "version {version} of the protocol is not spoken here, only {VERSION}")
+            }
+            Self::Malformed(cause) => write!(f, "this is no request: {cause}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_survives_its_line() {
+        let commands = [Command::Status, Command::Reload { colour: Some(true) }];
+        for command in commands {
+            let request = Request::new(command);
+            assert_eq!(Request::parse(request.line().as_bytes()).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn what_is_not_exactly_a_request_is_none() {
+        let lines = [
+            "",
+            "status",
+            r#"{"version":1}"#,
+            r#"{"version":1,"command":"statu"}"#,
+            r#"{"version":1,"command":"status","more":1}"#,
+            r#"{"version":1,"command":{"reload":{"file":"/etc/shadow"}}}"#,
+            r#"{"version":1,"command":"status"} {}"#,
+        ];
+        for line in lines {
+            let rejected = Request::parse(line.as_bytes()).unwrap_err();
+            assert!(matches!(rejected, Rejected::Malformed(_)), "{line}: {rejected}");
+        }
+        let rejected = Request::parse(br#"{"version":2,"command":{"fly":[]}}"#).unwrap_err();
+        assert!(matches!(rejected, Rejected::Version(2)), "{rejected}");
+    }
+}

@@ -1,0 +1,160 @@
+//! One client of the control socket: its request, its answer, and how long it may take.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::control::{Answer, LONGEST_REQUEST};
+use crate::monitor::control::reload::Waiter;
+use crate::sys::poll::Interest;
+
+/// How long a request may take to come.
+const ASKS: Duration = Duration::from_secs(5);
+
+/// How long it may take to be carried out.
+const WAITS: Duration = Duration::from_secs(60);
+
+/// How long a client may read nothing of its answer.
+const READS: Duration = Duration::from_secs(10);
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    stream: UnixStream,
+    stage: Stage,
+    /// What it has not read yet.
+    answer: Vec<u8>,
+    deadline: Instant,
+}
+
+/// How far it has come.
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// So much of the request has come.
+    Asks(Vec<u8>),
+    /// The request is being carried out.
+    Waits(Option<Waiter>),
+    /// The answer is complete.
+    Reads,
+    Gone,
+}
+
+impl Client {
+    /// One that has just connected.
+    pub(super) fn new(stream: UnixStream, now: Instant) -> Self {
+        Self { stream, stage: Stage::Asks(Vec::new()), answer: Vec::new(), deadline: now + ASKS }
+    }
+
+    /// What to wait for.
+    pub(super) fn interest(&self) -> (BorrowedFd<'_>, Interest) {
+        let interest = match (&self.stage, self.answer.is_empty()) {
+            (Stage::Reads, _) => Interest::Room,
+            (_, true) => Interest::Input,
+            (_, false) => Interest::InputOrRoom,
+        };
+        (self.stream.as_fd(), interest)
+    }
+
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.stage == Stage::Gone
+    }
+
+    /// Has it wait for a reload.
+    pub(super) fn wait_for(&mut self, waiter: Waiter) {
+        self.stage = Stage::Waits(Some(waiter));
+    }
+
+    /// What it waits for.
+    pub(super) fn waiter_mut(&mut self) -> Option<&mut Waiter> {
+        match &mut self.stage {
+            Stage::Waits(waiter) => waiter.as_mut(),
+            Stage::Asks(_) | Stage::Reads | Stage::Gone => None,
+        }
+    }
+
+    /// Reads what has come; the request, without the end of its line, once that is there.
+    pub(super) fn hear(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.stage == Stage::Reads {
+            return None;
+        }
+        let mut bytes = [0; LONGEST_REQUEST];
+        let read = match self.stream.read(&mut bytes) {
+            Err(cause) if cause.kind() == ErrorKind::WouldBlock => return None,
+            Ok(0) | Err(_) => {
+                self.stage = Stage::Gone;
+                return None;
+            }
+            Ok(read) => bytes.get(..read).unwrap_or_default(),
+        };
+        let Stage::Asks(request) = &mut self.stage else {
+            // One request a connection: who says more has not understood.
+            self.stage = Stage::Gone;
+            return None;
+        };
+        request.extend_from_slice(read);
+        let end = request.iter().position(|byte| *byte == b'\n');
+        if end.unwrap_or(request.len()) >= LONGEST_REQUEST {
+            let why = format!("a request has at most {LONGEST_REQUEST} bytes");
+            self.finish(&[Answer::Failed { why }], now);
+            return None;
+        }
+        let mut request = std::mem::take(request);
+        let Some(end) = end else {
+            self.stage = Stage::Asks(request);
+            return None;
+        };
+        request.truncate(end);
+        self.stage = Stage::Waits(None);
+        self.deadline = now + WAITS;
+        Some(request)
+    }
+
+    /// A line of the answer.
+    pub(super) fn tell(&mut self, answer: &Answer) {
+        self.answer.extend_from_slice(answer.line().as_bytes());
+    }
+
+    /// The rest of the answer.
+    pub(super) fn finish(&mut self, answers: &[Answer], now: Instant) {
+        answers.iter().for_each(|answer| self.tell(answer));
+        self.stage = Stage::Reads;
+        self.deadline = now + READS;
+        self.flush(now);
+    }
+
+    /// Sends what is taken now.
+    pub(super) fn flush(&mut self, now: Instant) {
+        while !self.answer.is_empty() && !self.is_gone() {
+            match self.stream.write(&self.answer) {
+                Ok(sent) => {
+                    self.answer.drain(..sent);
+                    self.deadline = self.deadline.max(now + READS);
+                }
+                Err(cause) if cause.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => self.stage = Stage::Gone,
+            }
+        }
+        if self.stage == Stage::Reads {
+            self.stage = Stage::Gone;
+        }
+    }
+
+    /// Its time is over.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.deadline > now {
+            return;
+        }
+        match self.stage {
+            Stage::Waits(_) => {
+                let why = "it takes too long: `xinetctl status` tells how it goes".to_owned();
+                self.finish(&[Answer::Failed { why }], now);
+            }
+            Stage::Asks(_) | Stage::Reads | Stage::Gone => self.stage = Stage::Gone,
+        }
+    }
+}

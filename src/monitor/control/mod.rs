@@ -1,0 +1,146 @@
+//! The control socket of the daemon: who may ask, and how much of it is heard at a time.
+//!
+//! A client costs its few bytes and, once a turn, one request. Nobody waits for it: what it does
+//! not read in time is dropped, and so is it.
+
+mod client;
+mod left_out;
+mod reload;
+mod status;
+
+use socket2::{Domain, Socket, Type};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::control::{Answer, Command, Request, SOCKET};
+use crate::monitor::Monitor;
+use crate::sys::poll::Interest;
+use crate::sys::privilege;
+use crate::sys::socket;
+use crate::sys::socket_file::{Access, SocketFile};
+
+use client::Client;
+pub(super) use left_out::left_out;
+
+/// Clients at a time; more wait until they are accepted.
+const MOST_CLIENTS: usize = 32;
+
+/// Who may connect: root, and whoever the daemon runs as.
+const ACCESS: Access = Access { mode: 0o600, uid: None, gid: None };
+
+/// The socket and its clients; without a socket nobody comes.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    door: Option<Door>,
+    clients: Vec<Client>,
+}
+
+#[derive(Debug)]
+struct Door {
+    /// Goes before the socket.
+    _file: SocketFile,
+    listener: UnixListener,
+}
+
+impl Control {
+    /// Listens at `path`.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or somebody else listens there.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent().filter(|_| path == Path::new(SOCKET)) {
+            // Where tmpfiles.d(5) has not made it. What is wrong shows at once.
+            fs::create_dir(directory).ok();
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        let file = SocketFile::bind(&socket, path, ACCESS)?;
+        socket.listen(i32::MAX)?;
+        let listener = UnixListener::from(OwnedFd::from(socket));
+        Ok(Self { door: Some(Door { _file: file, listener }), clients: Vec::new() })
+    }
+
+    /// What to wait for.
+    pub(super) fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Interest)> {
+        let has_room = self.clients.len() < MOST_CLIENTS;
+        let door = self.door.iter().filter(move |_| has_room);
+        let door = door.map(|door| (door.listener.as_fd(), Interest::Input));
+        door.chain(self.clients.iter().map(Client::interest))
+    }
+
+    /// When the next client has had its time.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.clients.iter().map(Client::deadline).min()
+    }
+
+    fn accept(&mut self, now: Instant) {
+        let Some(door) = &self.door else { return };
+        while self.clients.len() < MOST_CLIENTS {
+            let Ok((stream, _)) = door.listener.accept() else { return };
+            if stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let who = socket::peer_process(&stream).map(|process| process.uid);
+            let mut client = Client::new(stream, now);
+            if !who.is_some_and(|uid| uid == 0 || uid == privilege::own_ids().0) {
+                let why = "only root, and who the daemon runs as, may ask".to_owned();
+                client.finish(&[Answer::Failed { why }], now);
+            }
+            self.clients.push(client);
+        }
+    }
+
+    /// The next request that is complete, and whose it is.
+    fn hear(&mut self, now: Instant) -> Option<(usize, Vec<u8>)> {
+        let mut clients = self.clients.iter_mut().enumerate();
+        clients.find_map(|(number, client)| Some((number, client.hear(now)?)))
+    }
+}
+
+impl Monitor {
+    /// Opens the control socket, if there is to be one. What runs without it runs as well.
+    pub(super) fn open_control(&mut self) {
+        let Some(path) = self.options.control.clone() else { return };
+        match Control::open(&path) {
+            Ok(control) => self.control = control,
+            Err(cause) => {
+                let path = path.display();
+                tracing::info!("no control socket {path}, nothing for xinetctl to ask: {cause}");
+            }
+        }
+    }
+
+    /// One turn for the clients of the control socket.
+    pub(super) fn serve_control(&mut self) {
+        let now = Instant::now();
+        self.control.accept(now);
+        if let Some((number, line)) = self.control.hear(now) {
+            let answers = self.carry_out(number, &line);
+            if let (Some(client), Some(answers)) = (self.control.clients.get_mut(number), answers) {
+                client.finish(&answers, now);
+            }
+        }
+        for client in &mut self.control.clients {
+            client.flush(now);
+            client.expire(now);
+        }
+        self.control.clients.retain(|client| !client.is_gone());
+    }
+
+    /// The one switch: what an operator asks for, the client of this number. `None`: the answer
+    /// comes later.
+    fn carry_out(&mut self, number: usize, line: &[u8]) -> Option<Vec<Answer>> {
+        let request = match Request::parse(line) {
+            Ok(request) => request,
+            Err(rejected) => return Some(vec![Answer::Failed { why: rejected.to_string() }]),
+        };
+        match request.command {
+            Command::Status => Some(self.status()),
+            Command::Reload { colour } => self.reload_for(number, colour),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `xinetctl status`: the daemon, its services, and the entries that it left out.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::control::{self, Answer, Daemon, LeftOut, Place, State};
+use crate::monitor::Monitor;
+use crate::monitor::history::wall_time;
+use crate::monitor::services::Active;
+use crate::plan::{Action, Limit, Service, ServiceIndex, Wait};
+
+impl Monitor {
+    /// All of it, the last line being [`Answer::Done`].
+    pub(super) fn status(&self) -> Vec<Answer> {
+        let mut answers = vec![Answer::Daemon(self.daemon_status())];
+        let mut sessions: HashMap<ServiceIndex, u64> = HashMap::new();
+        for (_, session) in self.sessions.iter() {
+            *sessions.entry(session.index).or_default() += 1;
+        }
+        answers.extend(self.services.iter().map(|(index, active)| {
+            let served_here = sessions.get(&index).copied().unwrap_or(0);
+            Answer::Service(self.service_status(index, active, served_here))
+        }));
+        let in_force: HashSet<_> = self
+            .services
+            .iter()
+            .map(|(_, active)| Rc::clone(&active.service).id.0.clone())
+            .collect();
+        answers.extend(self.left_out.iter().map(|entry| {
+            Answer::LeftOut(LeftOut { goes_on: in_force.contains(&entry.id), ..entry.clone() })
+        }));
+        answers.push(Answer::Done {});
+        answers
+    }
+
+    fn daemon_status(&self) -> Daemon {
+        let history = &self.history;
+        Daemon {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: i32::try_from(std::process::id()).unwrap_or_default(),
+            started: wall_time(history.began),
+            uptime: history.began.elapsed().as_secs(),
+            engine: self.engine.as_ref().map(|engine| control::Engine {
+                pid: engine.pid,
+                started: wall_time(engine.started),
+                uptime: engine.started.elapsed().as_secs(),
+            }),
+            engine_crashes: history.engine_crashes,
+            configuration: self.options.config.to_string_lossy().into_owned(),
+            generation: self.generation.0,
+            loaded: wall_time(history.loaded),
+            reload_failed: history.failure(),
+            is_changing: !self.is_settled(),
+            is_stopping: self.stop_at.is_some(),
+            sessions: u64::from(self.running.count()) + self.sessions.iter().count() as u64,
+            limit: most(self.options.process_limit),
+        }
+    }
+
+    fn service_status(
+        &self,
+        index: ServiceIndex,
+        active: &Active,
+        served_here: u64,
+    ) -> control::Service {
+        let service = &*active.service;
+        let tally = self.tallies.of(index);
+        let servers = self.running.of(index);
+        let reopens = self.closed.get(&index);
+        let state = match reopens {
+            Some(_) => State::Closed,
+            None if service.lends_its_socket() && servers > 0 => State::Suspended,
+            None => State::Active,
+        };
+        let declared = &service.declared_at;
+        let file = declared.file.to_string_lossy().into_owned();
+        control::Service {
+            id: service.id.0.clone(),
+            name: service.name.clone(),
+            declared: Place { file, line: declared.line, column: None },
+            state,
+            until: reopens.map(|at| wall_time(*at)),
+            socket_type: service.socket_type.word().to_owned(),
+            addresses: active.listeners.iter().map(ToString::to_string).collect(),
+            gives: gives(service),
+            wait: service.wait != Wait::No,
+            sessions: u64::from(servers) + served_here,
+            limit: most(service.policy.instances),
+            waiting: self.retries.iter().filter(|client| client.index == index).count() as u64,
+            accepted: tally.accepted,
+            refused: tally.refused(),
+            last: tally.last.map(wall_time),
+        }
+    }
+}
+
+const fn most(limit: Limit) -> Option<u32> {
+    match limit {
+        Limit::Unlimited => None,
+        Limit::Max(max) => Some(max),
+    }
+}
+
+/// What clients of a service get.
+fn gives(service: &Service) -> String {
+    match &service.action {
+        Action::Start { program, .. } => program.path.to_string_lossy().into_owned(),
+        Action::Internal { .. } => "internal".to_owned(),
+        Action::Redirect { target, .. } => format!("redirect {target}"),
+        Action::Sensor { .. } => "sensor".to_owned(),
+    }
+}
