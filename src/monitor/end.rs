@@ -158,7 +158,7 @@ impl Monitor {
         let (index, id) = (server.index, &server.service.id);
         let Some((program, who)) = server.service.action.start() else { return };
         let path = program.path.display();
-        let steps = super::recipe::steps(&server.service, who, self.household.privileged);
+        let steps = self.household.steps(&server.service, who);
         let text = match steps.get(position) {
             Some(Step::Exec) | None => format!("service {id}: execv( {path} ) failed: {why}"),
             Some(step) if !step.is_vital() => {

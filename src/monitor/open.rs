@@ -189,7 +189,12 @@ impl Monitor {
         let errno = cause.raw_os_error().map(Errno::from_raw);
         let what = step_that_failed(errno);
         let cause = errno.map_or_else(|| cause.to_string(), super::words);
-        tracing::error!("{what} failed ({cause}). service = {id}; {socket}, {place}");
+        let help = if errno == Some(Errno::EACCES) && socket.address.ip().is_some() {
+            LOW_PORTS
+        } else {
+            ""
+        };
+        tracing::error!("{what} failed ({cause}). service = {id}; {socket}, {place}{help}");
         format!("{socket}: {what} failed ({cause})")
     }
 
@@ -204,6 +209,10 @@ impl Monitor {
         self.note_left_out(service, why);
     }
 }
+
+/// The way out where an address may not be used (ip(7)).
+const LOW_PORTS: &str = "; ports below net.ipv4.ip_unprivileged_port_start (1024) need root or \
+                         CAP_NET_BIND_SERVICE";
 
 /// Which of socket(2) and bind(2) has such an error.
 fn step_that_failed(errno: Option<Errno>) -> &'static str {

@@ -13,14 +13,17 @@ use crate::monitor::bind::Open;
 use crate::monitor::ends::Told;
 use crate::monitor::recipe;
 use crate::plan::Address;
+use crate::plan::Credentials;
 use crate::plan::Door;
 use crate::plan::EnvPlan;
 use crate::plan::Service;
+use crate::plan::ServiceId;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
 use crate::plan::Stderr;
 use crate::sys::fd;
+use crate::sys::privilege;
 use crate::sys::recipe::Step;
 use crate::sys::recipe::{Environment, Image};
 use crate::sys::socket;
@@ -121,8 +124,8 @@ pub(super) struct Household {
     environment: Vec<(OsString, OsString)>,
     /// What servers get of it. Most services ask for the same, so they share one.
     made: HashMap<EnvPlan, Rc<Environment>>,
-    /// Whether users can be changed (START-17).
-    pub(super) privileged: bool,
+    /// Whether users and groups can be changed (START-17).
+    privileged: bool,
     stderr: ServerLog,
 }
 
@@ -156,10 +159,11 @@ impl Household {
         let launch = match service.action.start() {
             Some((program, who)) => {
                 let env = self.environment_of(&service.env)?;
+                self.warn_of_another_user(&service.id, who);
                 let argv = program.argv.iter().map(OsString::as_os_str);
                 let image = Image::new(program.path.as_os_str(), argv, env)?;
                 Some(Rc::new(Launch {
-                    steps: recipe::steps(&service, who, self.privileged),
+                    steps: self.steps(&service, who),
                     image,
                     told: Told::new(&service.env),
                     log: self.log_for(&service),
@@ -168,6 +172,26 @@ impl Household {
             None => None,
         };
         Ok(Active { service, listeners, launch })
+    }
+
+    /// What servers of `service` do before they exec. Root that cannot change groups keeps its own
+    /// only where it stays who it is: anybody else fails at the first step.
+    pub(super) fn steps(&self, service: &Service, who: &Credentials) -> Vec<Step> {
+        let is_other = (who.uid, who.gid) != privilege::own_ids();
+        let privileged = self.privileged || privilege::is_root() && is_other;
+        recipe::steps(service, who, privileged)
+    }
+
+    /// START-17: without privilege `user` must be who we are.
+    fn warn_of_another_user(&self, id: &ServiceId, who: &Credentials) {
+        let (own, _) = privilege::own_ids();
+        if !self.privileged && who.uid != own {
+            let wanted = who.uid;
+            tracing::warn!(
+                "service {id}: its servers cannot become uid {wanted}, and will not start; \
+                 `user = {own}` can be had"
+            );
+        }
     }
 
     /// Where the servers of `service` write what nobody should overlook (`stderr = log`).

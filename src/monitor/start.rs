@@ -107,7 +107,7 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
     let pid_file = options.pid_file.clone().and_then(write_pid_file);
     warn_about(&options);
     let account = choose_account();
-    let privileged = privilege::is_root();
+    let privileged = privilege::is_root() && privilege::may_set_groups();
     let server_log = server_log(options.stage);
     let mishaps = process::mishap_pipe().map_err(|e| early("cannot open a pipe", &e))?;
     let mut monitor = Monitor::new(Given {
@@ -242,10 +242,17 @@ fn choose_account() -> Option<Account> {
         );
         return None;
     }
-    if !privilege::has(Capability::SetGid) || !privilege::has(Capability::SetUid) {
+    let lack = if !privilege::has(Capability::SetGid) || !privilege::has(Capability::SetUid) {
+        Some("root without CAP_SETGID and CAP_SETUID")
+    } else if !privilege::may_set_groups() {
+        Some("root of a user namespace without other users (setgroups is denied)")
+    } else {
+        None
+    };
+    if let Some(lack) = lack {
         tracing::error!(
-            "root without CAP_SETGID and CAP_SETUID: the engine stays uid 0, nothing separates it, \
-             and servers cannot become their users"
+            "{lack}: the engine stays uid 0, nothing separates it, and servers cannot become their \
+             users"
         );
         return None;
     }

@@ -28,6 +28,14 @@ pub fn has(capability: Capability) -> bool {
     effective.map_or_else(is_root, |set| set & (1 << capability as u64) != 0)
 }
 
+/// Whether group lists can be set: with CAP_SETGID, except in a user namespace that somebody
+/// without privilege has made, which has no other users either (user_namespaces(7)).
+#[must_use]
+pub fn may_set_groups() -> bool {
+    let answer = std::fs::read_to_string("/proc/self/setgroups");
+    has(Capability::SetGid) && !answer.is_ok_and(|answer| answer.trim() == "deny")
+}
+
 /// The effective uid and gid.
 #[must_use]
 pub fn own_ids() -> (u32, u32) {
