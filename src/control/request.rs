@@ -79,6 +79,8 @@ impl std::fmt::Display for Rejected {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -87,6 +89,20 @@ mod tests {
         for command in commands {
             let request = Request::new(command);
             assert_eq!(Request::parse(request.line().as_bytes()).unwrap(), request);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(bytes: Vec<u8>, at: usize, byte: u8) {
+            let _rejected = Request::parse(&bytes);
+            // Nearly a request.
+            let mut line = Request::new(Command::Reload { colour: None }).line().into_bytes();
+            let at = at % line.len();
+            line[at] = byte;
+            if let Ok(request) = Request::parse(&line) {
+                prop_assert_eq!(Request::parse(request.line().as_bytes()).unwrap(), request);
+            }
         }
     }
 

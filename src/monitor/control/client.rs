@@ -158,3 +158,97 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client, and the other end of its connection.
+    fn client() -> (Client, UnixStream, Instant) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let now = Instant::now();
+        (Client::new(ours, now), theirs, now)
+    }
+
+    fn heard(client: &mut Client, theirs: &mut UnixStream) -> String {
+        client.flush(Instant::now());
+        theirs.set_nonblocking(true).unwrap();
+        let mut text = Vec::new();
+        // It ends with "would block" or with the end of the connection.
+        drop(theirs.read_to_end(&mut text));
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_request_may_come_in_pieces_and_ends_with_its_line() {
+        let (mut client, mut theirs, now) = client();
+        assert_eq!(client.hear(now), None);
+        for piece in ["{\"ver", "sion\"", ":1}\nrest"] {
+            theirs.write_all(piece.as_bytes()).unwrap();
+            let request = client.hear(now);
+            assert_eq!(request.is_some(), piece.contains('\n'));
+            if let Some(request) = request {
+                assert_eq!(request, b"{\"version\":1}");
+            }
+        }
+        client.finish(&[Answer::Done {}], now);
+        assert_eq!(heard(&mut client, &mut theirs), "{\"done\":{}}\n");
+        assert!(client.is_gone());
+    }
+
+    #[test]
+    fn a_request_without_end_is_refused_at_the_limit() {
+        let (mut client, mut theirs, now) = client();
+        theirs.write_all(&vec![b'x'; LONGEST_REQUEST - 1]).unwrap();
+        assert_eq!(client.hear(now), None);
+        assert!(!client.is_gone());
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(client.hear(now), None);
+        assert!(heard(&mut client, &mut theirs).contains("4096 bytes"));
+        assert!(client.is_gone());
+    }
+
+    #[test]
+    fn who_says_more_than_one_request_or_nothing_more_at_all_is_dropped() {
+        let (mut client, mut theirs, now) = client();
+        theirs.write_all(b"{}\n").unwrap();
+        assert!(client.hear(now).is_some());
+        theirs.write_all(b"{}\n").unwrap();
+        assert!(client.hear(now).is_none() && client.is_gone());
+        let (mut client, theirs, now) = self::client();
+        drop(theirs);
+        assert!(client.hear(now).is_none() && client.is_gone());
+    }
+
+    #[test]
+    fn every_stage_has_its_time() {
+        let (mut client, mut theirs, now) = client();
+        client.expire(now);
+        assert!(!client.is_gone());
+        client.expire(now + ASKS);
+        assert!(client.is_gone(), "it has asked nothing");
+        let (mut waiting, mut other, now) = self::client();
+        other.write_all(b"{}\n").unwrap();
+        assert!(waiting.hear(now).is_some());
+        waiting.expire(now + ASKS);
+        assert!(!waiting.is_gone());
+        waiting.expire(now + WAITS);
+        assert!(heard(&mut waiting, &mut other).contains("it takes too long"));
+        drop(theirs.write(b""));
+    }
+
+    #[test]
+    fn who_does_not_read_is_dropped_and_nothing_of_the_answer_is_lost_before() {
+        let (mut client, mut theirs, now) = client();
+        theirs.write_all(b"{}\n").unwrap();
+        assert!(client.hear(now).is_some());
+        let why = "x".repeat(4 << 20);
+        client.finish(&[Answer::Failed { why: why.clone() }], now);
+        assert!(!client.is_gone() && client.interest().1 == Interest::Room);
+        let first = heard(&mut client, &mut theirs).len();
+        assert!(first > 0 && first < why.len());
+        client.expire(now + READS * 2);
+        assert!(client.is_gone(), "{:?}", client.deadline() - now);
+    }
+}
