@@ -19,6 +19,9 @@ _xinetctl() {
             xinetctl,check)
                 cmd="xinetctl__subcmd__check"
                 ;;
+            xinetctl,connections)
+                cmd="xinetctl__subcmd__connections"
+                ;;
             xinetctl,convert)
                 cmd="xinetctl__subcmd__convert"
                 ;;
@@ -48,6 +51,9 @@ _xinetctl() {
                 ;;
             xinetctl__subcmd__help,check)
                 cmd="xinetctl__subcmd__help__subcmd__check"
+                ;;
+            xinetctl__subcmd__help,connections)
+                cmd="xinetctl__subcmd__help__subcmd__connections"
                 ;;
             xinetctl__subcmd__help,convert)
                 cmd="xinetctl__subcmd__help__subcmd__convert"
@@ -83,7 +89,7 @@ _xinetctl() {
 
     case "${cmd}" in
         xinetctl)
-            opts="-h -V --help --version check dump status reload convert enable disable demo explain help"
+            opts="-h -V --help --version check dump status reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -113,6 +119,24 @@ _xinetctl() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__connections)
+            opts="-a -l -t -u -x -4 -6 -n -W -p -h --all --listening --tcp --udp --unix --ipv4 --ipv6 --numeric --wide --json --socket --programs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -259,7 +283,7 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help)
-            opts="check dump status reload convert enable disable demo explain help"
+            opts="check dump status reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -273,6 +297,20 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__connections)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -2,6 +2,7 @@
 //!
 //! `check` says what the daemon would say about its files; `enable` and `disable` switch
 //! services in them; `convert`, also called `itox`, makes them out of an inetd.conf.
+//! `status`, `reload` and `connections` ask the daemon that runs.
 //! `demo` shows the daemon at work with mail services and others;
 //! `demo-server`, hidden, is the mail server that those services start.
 
@@ -9,6 +10,7 @@ mod age;
 mod check;
 mod columns;
 mod compat;
+mod connections;
 mod convert;
 mod demo;
 mod demo_server;
@@ -34,6 +36,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use nix::sys::{prctl, signal::Signal};
 
 use check::CheckArgs;
+use connections::ConnectionsArgs;
 use convert::ConvertArgs;
 use demo_server::Protocol;
 use dump::DumpArgs;
@@ -70,6 +73,8 @@ enum Command {
     Status(StatusArgs),
     /// Have the daemon read its files again, and say what came of it
     Reload(ReloadArgs),
+    /// Show the connections of the services, as netstat does
+    Connections(ConnectionsArgs),
     /// Make entries of xinetd.conf out of an inetd.conf, as itox does
     Convert(ConvertArgs),
     /// Switch services on, in their files
@@ -124,6 +129,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dump(args) => dump::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Connections(args) => connections::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Enable(args) => switch::run(&args, Switch::On),
         Command::Disable(args) => switch::run(&args, Switch::Off),
