@@ -1,5 +1,6 @@
 """The unit, the account and the run-time directory, as systemd's own tools see them."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -27,12 +28,12 @@ def installed(tmp_path):
     """A copy of the unit whose program exists, whatever is installed here."""
     with open(UNIT) as f:
         text = f.read()
-    assert "ExecStart=/usr/sbin/xinetd " in text
+    assert "exec /usr/sbin/xinetd " in text
     program = tmp_path / "xinetd"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     copy = tmp_path / "xinetd.service"
-    copy.write_text(text.replace("ExecStart=/usr/sbin/xinetd ", "ExecStart=%s " % program))
+    copy.write_text(text.replace("/usr/sbin/xinetd", str(program)))
     return copy
 
 
@@ -46,6 +47,26 @@ def test_the_check_above_would_find_a_mistake(installed):
     installed.write_text(installed.read_text().replace("KillMode=process", "KillMod=process"))
     r = subprocess.run(["systemd-analyze", "verify", "--man=no", installed], capture_output=True, text=True)
     assert "KillMod" in r.stderr
+
+
+@pytest.mark.parametrize("settings,options", [
+    (None, ["-stayalive"]),
+    ('XINETD_OPTS="-limit 40  -stayalive"\nINETD_COMPAT=no\n', ["-limit", "40", "-stayalive"]),
+    ("XINETD_OPTS=\nINETD_COMPAT=Yes\n", ["-inetd_compat"]),
+    ('INETD_COMPAT=y\n. /dev/null\nXINETD_OPTS="$XINETD_OPTS -cc"\n', ["-stayalive", "-cc", "-inetd_compat"]),
+])
+def test_the_options_are_those_of_debians_settings(tmp_path, settings, options):
+    """The unit's command, as systemd would give it to the shell."""
+    with open(UNIT) as f:
+        command = re.search(r"ExecStart=/bin/sh -c '(.*?)'$", f.read().replace("\\\n", " "), re.M).group(1).replace("$$", "$")
+    program = tmp_path / "xinetd"
+    program.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
+    program.chmod(0o755)
+    if settings is not None:
+        (tmp_path / "default").write_text(settings)
+    command = command.replace("/etc/default/xinetd", str(tmp_path / "default")).replace("/usr/sbin/xinetd", str(program))
+    r = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True)
+    assert (r.stdout.split(), r.stderr) == (["-dontfork", "-pidfile", "/run/xinetd.pid"] + options, "")
 
 
 def test_sessions_survive_a_restart_of_the_daemon():
