@@ -10,6 +10,7 @@ pub enum Answer {
     Daemon(Daemon),
     Service(Service),
     LeftOut(LeftOut),
+    Session(Session),
     Note(Note),
     Difference(Difference),
     /// There is no more.
@@ -116,6 +117,29 @@ pub enum State {
     Suspended,
     /// Closed by `cps`.
     Closed,
+}
+
+/// A server that runs, or a client that the engine serves itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its name; none is given twice while the daemon runs.
+    pub id: u64,
+    /// The id of its service.
+    pub service: String,
+    /// An address, or `unix:uid=N`; `null` where the server accepts by itself.
+    pub peer: Option<String>,
+    /// The client's port.
+    pub peer_port: Option<u16>,
+    /// The port of ours that it came to.
+    pub port: Option<u16>,
+    /// The server's process, else the engine's.
+    pub pid: i32,
+    /// By the engine itself: internal services and `redirect`.
+    pub in_engine: bool,
+    pub started: i64,
+    pub seconds: u64,
+    /// It has been told to end.
+    pub is_ending: bool,
 }
 
 /// An entry that the last reading of the files did not put in force.

@@ -8,7 +8,8 @@ mod answer;
 mod request;
 
 pub use answer::{
-    Answer, Daemon, Difference, Engine, Failure, LeftOut, Level, Note, Place, Service, State,
+    Answer, Daemon, Difference, Engine, Failure, LeftOut, Level, Note, Place, Service, Session,
+    State,
 };
 pub use request::{Command, Rejected, Request};
 

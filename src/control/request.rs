@@ -19,6 +19,8 @@ pub struct Request {
 pub enum Command {
     /// The daemon, its services, and those that it left out.
     Status,
+    /// Everybody who is being served.
+    Sessions,
     /// Read the files again; answered when all of it is in force.
     Reload {
         /// Whether notes are for a terminal with colours; without the field they are a line each.
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_request_survives_its_line() {
-        let commands = [Command::Status, Command::Reload { colour: Some(true) }];
+        let commands = [Command::Status, Command::Sessions, Command::Reload { colour: Some(true) }];
         for command in commands {
             let request = Request::new(command);
             assert_eq!(Request::parse(request.line().as_bytes()).unwrap(), request);

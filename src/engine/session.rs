@@ -15,10 +15,12 @@ use crate::engine::Engine;
 use crate::engine::accept::Visitor;
 use crate::engine::relay::FlowKey;
 use crate::ipc::Ending;
+use crate::ipc::Ports;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::plan::ServiceIndex;
 use crate::plan::Source;
+use crate::sys::socket;
 
 /// A client that is being served here.
 #[derive(Debug)]
@@ -53,13 +55,15 @@ pub(super) fn begin<F>(
     F: Future<Output: Into<Ending>> + 'static,
 {
     let (service, peer) = (visitor.service, visitor.peer.source);
+    let port = socket::remote_end(&visitor.socket).map_or(0, |end| end.port());
+    let ports = Ports { peer: port, own: socket::local_port(&visitor.socket) };
     let Ok(stream) = stream(visitor.socket) else {
         engine.borrow_mut().uncount(service, peer);
         return;
     };
     let traffic = Rc::<Traffic>::default();
     let work = work(stream, Rc::clone(&traffic));
-    Client { service, peer, traffic, flow: None }.begin(engine, work);
+    Client { service, peer, ports, traffic, flow: None }.begin(engine, work);
 }
 
 /// Who is served.
@@ -67,6 +71,7 @@ pub(super) fn begin<F>(
 pub(super) struct Client {
     pub(super) service: ServiceIndex,
     pub(super) peer: Source,
+    pub(super) ports: Ports,
     pub(super) traffic: Rc<Traffic>,
     /// Of one that sends datagrams: its entry in [`Engine::flows`].
     pub(super) flow: Option<FlowKey>,
@@ -78,7 +83,7 @@ impl Client {
     where
         F: Future<Output: Into<Ending>> + 'static,
     {
-        let Self { service, peer, traffic, flow } = self;
+        let Self { service, peer, ports, traffic, flow } = self;
         let mut inner = engine.borrow_mut();
         let ticket = inner.new_ticket(service, peer);
         let engine = Rc::clone(engine);
@@ -88,7 +93,7 @@ impl Client {
         });
         let task = task.abort_handle();
         inner.sessions.insert(ticket, Session { service, task, traffic, flow });
-        inner.port.send(&ToMonitor::Began { ticket, service, peer }, None);
+        inner.port.send(&ToMonitor::Began { ticket, service, peer, ports }, None);
         ticket
     }
 }

@@ -21,6 +21,15 @@ impl Ticket {
     }
 }
 
+/// The ports of a connection, or of a client that sends datagrams; 0: there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// The client's.
+    pub peer: u16,
+    /// The one of ours that it came to.
+    pub own: u16,
+}
+
 /// A client turned away by the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {

@@ -7,6 +7,7 @@ use crate::ipc::Event;
 use crate::ipc::Kind;
 use crate::ipc::Message;
 use crate::ipc::Part;
+use crate::ipc::Ports;
 use crate::ipc::Refusal;
 use crate::ipc::Ticket;
 use crate::ipc::Violation;
@@ -81,6 +82,7 @@ pub enum ToMonitor {
         ticket: Ticket,
         service: ServiceIndex,
         peer: Source,
+        ports: Ports,
     },
     /// The client of this ticket has been served, with so many bytes read from it and written
     /// to it, or its session was cut off.
@@ -176,7 +178,9 @@ impl Message for ToMonitor {
             Self::Sensed { service, peer } => w.u32(service.0).address(peer),
             Self::UserId { service, part } => part.encode(w.u32(service.0)),
             Self::NoId { service, why, peer } => w.u32(service.0).u8(why as u8).address(peer),
-            Self::Began { ticket, service, peer } => w.u64(ticket.0).u32(service.0).source(peer),
+            Self::Began { ticket, service, peer, ports } => {
+                w.u64(ticket.0).u32(service.0).source(peer).ports(ports)
+            }
             Self::Ended { ticket, how, received, sent } => {
                 w.u64(ticket.0).u8(how as u8).u64(received).u64(sent)
             }
@@ -196,18 +200,8 @@ impl Message for ToMonitor {
         let message = match Kind::from_number(r.u8()?).ok_or(Violation::Malformed)? {
             Kind::Hello => Self::Hello { build: r.u64()? },
             Kind::Adopted => Self::Adopted { generation: Generation(r.u32()?) },
-            Kind::Start => Self::Start {
-                ticket: r.ticket()?,
-                service: r.service()?,
-                peer: r.source()?,
-                failures: r.u8()?,
-            },
-            Kind::Serve => Self::Serve {
-                ticket: r.ticket()?,
-                service: r.service()?,
-                socket: r.socket()?,
-                peer: r.source()?,
-            },
+            Kind::Start => start(&mut r)?,
+            Kind::Serve => serve(&mut r)?,
             Kind::Refused => Self::Refused(refusal(&mut r)?),
             Kind::Noticed => Self::Noticed { service: r.service()?, event: event(&mut r)? },
             Kind::AskBanner => {
@@ -220,9 +214,7 @@ impl Message for ToMonitor {
                 why: *NoId::ALL.get(usize::from(r.u8()?)).ok_or(Violation::Malformed)?,
                 peer: r.address()?,
             },
-            Kind::Began => {
-                Self::Began { ticket: r.ticket()?, service: r.service()?, peer: r.source()? }
-            }
+            Kind::Began => began(&mut r)?,
             Kind::Ended => Self::Ended {
                 ticket: r.ticket()?,
                 how: ending(&mut r)?,
@@ -251,6 +243,21 @@ impl Message for ToMonitor {
         r.end()?;
         Ok(message)
     }
+}
+
+fn start(r: &mut Reader<'_>) -> Result<ToMonitor, Violation> {
+    let (ticket, service, peer) = (r.ticket()?, r.service()?, r.source()?);
+    Ok(ToMonitor::Start { ticket, service, peer, failures: r.u8()? })
+}
+
+fn serve(r: &mut Reader<'_>) -> Result<ToMonitor, Violation> {
+    let (ticket, service, socket) = (r.ticket()?, r.service()?, r.socket()?);
+    Ok(ToMonitor::Serve { ticket, service, socket, peer: r.source()? })
+}
+
+fn began(r: &mut Reader<'_>) -> Result<ToMonitor, Violation> {
+    let (ticket, service, peer) = (r.ticket()?, r.service()?, r.source()?);
+    Ok(ToMonitor::Began { ticket, service, peer, ports: r.ports()? })
 }
 
 fn refusal(r: &mut Reader<'_>) -> Result<Refusal, Violation> {

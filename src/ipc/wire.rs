@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::ipc::Ports;
 use crate::ipc::Ticket;
 use crate::ipc::Violation;
 use crate::plan::ServiceIndex;
@@ -35,6 +36,10 @@ impl Writer {
         self.bytes(&[value])
     }
 
+    pub(super) fn u16(self, value: u16) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
     pub(super) fn u32(self, value: u32) -> Self {
         self.bytes(&value.to_le_bytes())
     }
@@ -61,6 +66,10 @@ impl Writer {
         }
     }
 
+    pub(super) fn ports(self, ports: Ports) -> Self {
+        self.u16(ports.peer).u16(ports.own)
+    }
+
     pub(super) const fn packet(self) -> Packet {
         self.packet
     }
@@ -82,6 +91,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn u8(&mut self) -> Result<u8, Violation> {
         self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16, Violation> {
+        self.array().map(u16::from_le_bytes)
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Violation> {
@@ -107,6 +120,10 @@ impl<'a> Reader<'a> {
             }
             _ => Err(Violation::Malformed),
         }
+    }
+
+    pub(super) fn ports(&mut self) -> Result<Ports, Violation> {
+        Ok(Ports { peer: self.u16()?, own: self.u16()? })
     }
 
     pub(super) fn service(&mut self) -> Result<ServiceIndex, Violation> {

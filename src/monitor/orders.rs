@@ -71,8 +71,8 @@ impl Monitor {
                 self.logs.line(service, &of, &log::no_id(&of.id, peer, why));
                 Ok(())
             }
-            (ToMonitor::Began { ticket, service, peer }, _) => {
-                self.session_began(ticket, service, peer)
+            (ToMonitor::Began { ticket, service, peer, ports }, _) => {
+                self.session_began(ticket, service, peer, ports)
             }
             (ToMonitor::Ended { ticket, how, received, sent }, _) => {
                 self.session_ended(ticket, how, received, sent)

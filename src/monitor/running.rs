@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::ipc::Ports;
 use crate::ipc::Ticket;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
@@ -22,6 +23,7 @@ pub(super) struct Server {
     /// As it was when the server started; the one in force may be newer.
     pub service: Rc<Service>,
     pub peer: Source,
+    pub ports: Ports,
     /// The socket of the service that it has (WAIT-1).
     pub lent: Option<SocketIndex>,
     pub started: Instant,
@@ -55,11 +57,19 @@ impl Server {
             index,
             service,
             peer,
+            ports: Ports::default(),
             lent: None,
             started: Instant::now(),
             kill_at: None,
             was_killed: false,
         }
+    }
+
+    /// The same, for a connection between these ports.
+    #[must_use]
+    pub(super) const fn with_ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
     }
 
     /// The same, with this socket of the service.

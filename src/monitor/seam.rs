@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli;
-use crate::ipc::{BUILD, Incoming, Kind, Message, Port, State, Ticket, ToEngine, ToMonitor};
+use crate::ipc::{BUILD, Incoming, Kind, Message, Port, Ports, State, Ticket, ToEngine, ToMonitor};
 use crate::log::{DaemonLog, Destination, Look, ServiceLogs};
 use crate::monitor::bind::Open;
 use crate::monitor::consistency::Answer;
@@ -307,7 +307,12 @@ fn who_becomes_of_another_kind_is_asked_about_as_before_until_the_engine_knows()
     let mut redirected = plain();
     let credentials = redirected.action.credentials().unwrap().clone();
     redirected.action = Action::Redirect { target, credentials };
-    let began = ToMonitor::Began { ticket: Ticket(1), service: ServiceIndex(1), peer: PEER };
+    let began = ToMonitor::Began {
+        ticket: Ticket(1),
+        service: ServiceIndex(1),
+        peer: PEER,
+        ports: Ports::default(),
+    };
     for is_reloading in [true, false] {
         let (mut monitor, mut port) = monitor(State::Serving, vec![redirected.clone()]);
         let mut reload = Reload::default();

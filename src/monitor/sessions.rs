@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::ipc::Ending;
 use crate::ipc::Kind;
+use crate::ipc::Ports;
 use crate::ipc::Ticket;
 use crate::ipc::Violation;
 use crate::log;
@@ -32,6 +33,7 @@ pub(super) struct Session {
     /// As it was when the session began.
     pub service: Rc<Service>,
     pub peer: Source,
+    pub ports: Ports,
     pub started: Instant,
 }
 
@@ -64,6 +66,7 @@ impl Monitor {
         ticket: Ticket,
         index: ServiceIndex,
         peer: Source,
+        ports: Ports,
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Began, ticket)?;
         let active = self.service(Kind::Began, index)?;
@@ -72,7 +75,7 @@ impl Monitor {
         }
         let service = Rc::clone(&active.service);
         self.log_start(index, &service, self.engine_pid(), peer);
-        let session = Session { index, service, peer, started: Instant::now() };
+        let session = Session { index, service, peer, ports, started: Instant::now() };
         self.tallies.accept(index, session.started);
         self.sessions.0.insert(ticket, session);
         Ok(())

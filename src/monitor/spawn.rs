@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::ipc::Kind;
 use crate::ipc::Message;
+use crate::ipc::Ports;
 use crate::ipc::Refusal;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
@@ -140,7 +141,9 @@ impl Monitor {
         let over = if process.is_some() { Over::Unix } else { Over::Tcp };
         let ends = Ends { over, host: peer, remote, local, process };
         let (socket, mishaps) = (connection.as_fd(), self.mishaps.1.as_fd());
-        let server = Server::new(ticket, index, Rc::clone(&service), peer);
+        let port = |end: Option<SocketAddr>| end.map_or(0, |end| end.port());
+        let ports = Ports { peer: port(remote), own: port(local) };
+        let server = Server::new(ticket, index, Rc::clone(&service), peer).with_ports(ports);
         match fork(&mut self.spawner, mishaps, launch, socket, ticket, &ends) {
             Ok(started) => self.started(started, server),
             Err(errno) => {

@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::engine::accept::is_exhausted;
 use crate::engine::datagram::Arrival;
 use crate::engine::session::{Client, Traffic, count};
-use crate::ipc::{Ending, Event, Ticket};
+use crate::ipc::{Ending, Event, Ports, Ticket};
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::sys::Errno;
@@ -136,8 +136,11 @@ pub(in crate::engine) fn forward(engine: &Rc<RefCell<Engine>>, at: Arrival, byte
     let flow = Rc::<Flow>::default();
     flow.take(bytes);
     inner.flows.by_key.insert(key, Rc::clone(&flow));
+    let listener = inner.doors.get(&service).and_then(|state| state.listener(key.socket));
+    let own = listener.map_or(0, socket::local_port);
     drop(inner);
-    let client = Client { service, peer, traffic: Rc::clone(&flow.traffic), flow: Some(key) };
+    let (ports, traffic) = (Ports { peer: key.from.port(), own }, Rc::clone(&flow.traffic));
+    let client = Client { service, peer, ports, traffic, flow: Some(key) };
     let ticket = client.begin(engine, serve(Rc::clone(engine), key, target, flow));
     engine.borrow_mut().flows.queue.push_back(ticket);
 }

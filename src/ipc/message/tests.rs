@@ -61,7 +61,7 @@ fn every_message_survives_the_wire() {
             ToMonitor::Sensed { service, peer: address },
             ToMonitor::NoId { service, why: NoId::Timeout, peer: address },
             ToMonitor::Serve { ticket, service, socket: SocketIndex(9), peer },
-            ToMonitor::Began { ticket, service, peer },
+            ToMonitor::Began { ticket, service, peer, ports: Ports { peer: u16::MAX, own: 110 } },
             ToMonitor::Ended { ticket, how: Ending::CutOff, received: 1, sent: u64::MAX },
             ToMonitor::Answered { service, peer },
             ToMonitor::Checked { tickets: 1, doors: 2, errors: 3 },

@@ -6,6 +6,7 @@
 mod client;
 mod left_out;
 mod reload;
+mod sessions;
 mod status;
 
 use socket2::{Domain, Socket, Type};
@@ -140,6 +141,7 @@ impl Monitor {
         };
         match request.command {
             Command::Status => Some(self.status()),
+            Command::Sessions => Some(self.all_sessions()),
             Command::Reload { colour } => self.reload_for(number, colour),
         }
     }
