@@ -240,6 +240,9 @@ def test_each_row_names_its_service_and_its_program(crowd):
     assert all(p[0]["pid"] in pids and p[0]["uid"] == os.geteuid() for p in holders)
     relayed, = of(crowd.relay)
     assert relayed["processes"][0]["pid"] == engine(crowd.xd.proc.pid)
+    # Sessions are told apart by their clients, also those that the engine serves itself.
+    sessions = [row["session"] for row in of(crowd.ways[1][2])] + [relayed["session"]]
+    assert None not in sessions and len(set(sessions)) == 5 and relayed["age"] is not None
     # The way on, too: to the first of the ways, and for datagrams to the target.
     onward = [row for row in document(crowd.xd)["internet"]
               if row["service"] in ("relay", "datagrams") and row["local"]["port"] not in (crowd.relay, crowd.datagrams)]
@@ -248,6 +251,17 @@ def test_each_row_names_its_service_and_its_program(crowd):
     # What is over has no program, and keeps its service.
     over = [row for row in rows if row["state"] == "TIME_WAIT"]
     assert over and all(not row["processes"] and row["inode"] is None for row in over)
+
+
+def test_a_client_of_tcpmux_has_the_service_that_it_named(xd, ports):
+    a, = ports(1)
+    boot(xd, internal("tcpmux", a, protocol="tcp", id="tcpmux"),
+         service("named", type="TCPMUX UNLISTED", server="/bin/cat"))
+    with connect(a) as s, connect(a) as waiting:
+        s.sendall(b"named\r\nx")
+        assert recv_n(s, 1) == b"x"
+        services = lambda: {row["foreign"]["port"]: row["service"] for row in document(xd, "-t")["internet"] if row["foreign"]}
+        assert services() == {s.getsockname()[1]: "named", waiting.getsockname()[1]: "tcpmux"}
 
 
 # ---------------------------------------------------------------- unix sockets

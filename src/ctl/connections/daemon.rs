@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::control::{Answer, Command, Service};
+use crate::control::{Answer, Command, Service, Session};
 use crate::ctl::live::{self, Unanswered};
 
 use super::inet::Transport;
@@ -14,6 +14,7 @@ pub(super) struct Daemon {
     pub engine: Option<u32>,
     pub doors: Vec<Door>,
     pub targets: Vec<Target>,
+    pub sessions: Vec<Session>,
 }
 
 /// Where a service listens.
@@ -40,7 +41,7 @@ pub(super) struct Target {
     pub port: u16,
 }
 
-/// Asks for the daemon's processes and where its services listen.
+/// Asks for the daemon's processes, where its services listen, and whom they serve.
 ///
 /// # Errors
 /// Without a daemon, or one that tells us nothing.
@@ -55,6 +56,11 @@ pub(super) fn ask(daemon: &live::Daemon) -> Result<Daemon, Unanswered> {
             told.targets.extend(target(&service));
             let places = service.addresses.iter().filter_map(|address| place(address));
             told.doors.extend(places.map(|at| Door { service: service.id.clone(), at }));
+        }
+    })?;
+    daemon.ask(Command::Sessions, |answer| {
+        if let Answer::Session(session) = answer {
+            told.sessions.push(session);
         }
     })?;
     Ok(told)

@@ -66,6 +66,7 @@ struct End {
 #[derive(Debug, Serialize)]
 struct Whose<'r> {
     service: Option<&'r str>,
+    session: Option<u64>,
     processes: Vec<Holder<'r>>,
     age: Option<u64>,
 }
@@ -138,6 +139,7 @@ fn whose<'r>(owner: &Owner<'r>) -> Whose<'r> {
     };
     Whose {
         service: owner.service,
+        session: owner.session.map(|session| session.id),
         processes: owner.processes.iter().map(holder).collect(),
         age: owner.age.map(|age| age.as_secs()),
     }
