@@ -57,7 +57,7 @@ pub(super) fn run(args: &SwitchArgs, to: Switch) -> ExitCode {
         job.look_again(&request);
     }
     if job.changed > 0 {
-        say("send SIGHUP (systemctl reload xinetd) to put it in force");
+        say("`xinetctl reload` puts it in force");
     }
     if job.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

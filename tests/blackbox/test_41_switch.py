@@ -7,7 +7,7 @@ import pytest
 
 from harness import *
 
-RELOAD = "send SIGHUP (systemctl reload xinetd) to put it in force"
+RELOAD = "`xinetctl reload` puts it in force"
 
 
 def raw(path):
