@@ -43,8 +43,14 @@ _xinetctl() {
             xinetctl,help)
                 cmd="xinetctl__subcmd__help"
                 ;;
+            xinetctl,kill)
+                cmd="xinetctl__subcmd__kill"
+                ;;
             xinetctl,reload)
                 cmd="xinetctl__subcmd__reload"
+                ;;
+            xinetctl,sessions)
+                cmd="xinetctl__subcmd__sessions"
                 ;;
             xinetctl,status)
                 cmd="xinetctl__subcmd__status"
@@ -76,8 +82,14 @@ _xinetctl() {
             xinetctl__subcmd__help,help)
                 cmd="xinetctl__subcmd__help__subcmd__help"
                 ;;
+            xinetctl__subcmd__help,kill)
+                cmd="xinetctl__subcmd__help__subcmd__kill"
+                ;;
             xinetctl__subcmd__help,reload)
                 cmd="xinetctl__subcmd__help__subcmd__reload"
+                ;;
+            xinetctl__subcmd__help,sessions)
+                cmd="xinetctl__subcmd__help__subcmd__sessions"
                 ;;
             xinetctl__subcmd__help,status)
                 cmd="xinetctl__subcmd__help__subcmd__status"
@@ -89,7 +101,7 @@ _xinetctl() {
 
     case "${cmd}" in
         xinetctl)
-            opts="-h -V --help --version check dump status reload connections convert enable disable demo explain help"
+            opts="-h -V --help --version check dump status sessions kill reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -283,7 +295,7 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help)
-            opts="check dump status reload connections convert enable disable demo explain help"
+            opts="check dump status sessions kill reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -422,7 +434,35 @@ _xinetctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xinetctl__subcmd__help__subcmd__kill)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xinetctl__subcmd__help__subcmd__reload)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__sessions)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -450,8 +490,52 @@ _xinetctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xinetctl__subcmd__kill)
+            opts="-h --service --peer --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --service)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --peer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xinetctl__subcmd__reload)
             opts="-h --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__sessions)
+            opts="-h --socket --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -42,7 +42,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use near::nearest;
+pub use near::{nearest, no_service};
 pub use parse::parse;
 
 use std::path::Path;

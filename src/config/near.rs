@@ -39,6 +39,12 @@ pub(super) fn did_you_mean<'c>(
     nearest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
+/// That there is no service of this name or id, and which one may be meant.
+pub fn no_service<'c>(word: &str, known: impl IntoIterator<Item = &'c str>) -> String {
+    let hint = did_you_mean(word, known).map_or_else(String::new, |hint| format!("; {hint}"));
+    format!("there is no service {word}{hint}")
+}
+
 /// How many pairs of words are compared to find out which ones were meant.
 const MOST_COMPARISONS: usize = 100_000;
 

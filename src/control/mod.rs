@@ -11,7 +11,7 @@ pub use answer::{
     Answer, Daemon, Difference, Engine, Failure, LeftOut, Level, Note, Place, Service, Session,
     State,
 };
-pub use request::{Command, Rejected, Request};
+pub use request::{Command, Rejected, Request, Whom};
 
 /// Grows when something changes its meaning or goes, not when something comes.
 pub const VERSION: u32 = 1;

@@ -21,12 +21,26 @@ pub enum Command {
     Status,
     /// Everybody who is being served.
     Sessions,
+    /// End sessions; answered by those that have been told to.
+    Kill(Whom),
     /// Read the files again; answered when all of it is in force.
     Reload {
         /// Whether notes are for a terminal with colours; without the field they are a line each.
         #[serde(default)]
         colour: Option<bool>,
     },
+}
+
+/// Sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// By their ids.
+    Sessions(Vec<u64>),
+    /// All of a service.
+    Service(String),
+    /// All of a client, as a session has it.
+    Peer(String),
 }
 
 /// Why a line is no request.
@@ -87,7 +101,13 @@ mod tests {
 
     #[test]
     fn a_request_survives_its_line() {
-        let commands = [Command::Status, Command::Sessions, Command::Reload { colour: Some(true) }];
+        let commands = [
+            Command::Status,
+            Command::Sessions,
+            Command::Kill(Whom::Sessions(vec![1, u64::MAX])),
+            Command::Kill(Whom::Peer("192.0.2.1".to_owned())),
+            Command::Reload { colour: Some(true) },
+        ];
         for command in commands {
             let request = Request::new(command);
             assert_eq!(Request::parse(request.line().as_bytes()).unwrap(), request);
@@ -118,6 +138,9 @@ mod tests {
             r#"{"version":1,"command":"status","more":1}"#,
             r#"{"version":1,"command":{"reload":{"file":"/etc/shadow"}}}"#,
             r#"{"version":1,"command":"status"} {}"#,
+            r#"{"version":1,"command":{"kill":{}}}"#,
+            r#"{"version":1,"command":{"kill":{"service":"a","peer":"::1"}}}"#,
+            r#"{"version":1,"command":{"kill":{"sessions":[-1]}}}"#,
         ];
         for line in lines {
             let rejected = Request::parse(line.as_bytes()).unwrap_err();

@@ -16,8 +16,11 @@ mod demo;
 mod demo_server;
 mod dump;
 mod explain;
+mod kill;
 mod live;
+mod process;
 mod reload;
+mod sessions;
 mod status;
 mod switch;
 
@@ -41,7 +44,9 @@ use convert::ConvertArgs;
 use demo_server::Protocol;
 use dump::DumpArgs;
 use explain::ExplainArgs;
+use kill::KillArgs;
 use reload::ReloadArgs;
+use sessions::SessionsArgs;
 use status::StatusArgs;
 use switch::SwitchArgs;
 
@@ -71,6 +76,10 @@ enum Command {
     Dump(DumpArgs),
     /// Say what the daemon is doing: services, sessions, who was refused, what is left out
     Status(StatusArgs),
+    /// Say who is being served, by which process, since when, and what it costs
+    Sessions(SessionsArgs),
+    /// End sessions: by their numbers, or all of a service or of a client
+    Kill(KillArgs),
     /// Have the daemon read its files again, and say what came of it
     Reload(ReloadArgs),
     /// Show the connections of the services, as netstat does
@@ -128,6 +137,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Sessions(args) => sessions::run(&args),
+        Command::Kill(args) => kill::run(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Convert(args) => convert::run(&args),

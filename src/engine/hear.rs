@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 use crate::engine::doors::{Arriving, Way};
+use crate::ipc::Ending;
 use crate::ipc::Incoming;
 use crate::ipc::Kind;
 use crate::ipc::Message;
@@ -16,6 +17,7 @@ use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
 use crate::ipc::Violation;
 use crate::plan::Denial;
+use crate::plan::Door;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
@@ -41,6 +43,13 @@ pub(super) enum Heard {
 
 const fn no_ticket(kind: Kind) -> Violation {
     Violation::Contradiction(kind, "no such ticket")
+}
+
+/// The doors in a plan of so many bytes.
+fn doors(memory: OwnedFd, length: u32) -> Result<Vec<Door>, Violation> {
+    let length = usize::try_from(length).map_err(|_| Violation::Malformed)?;
+    let bytes = fd::read_sealed(memory, length).map_err(|_| Violation::Malformed)?;
+    decode_doors(&bytes).map_err(|_| Violation::Malformed)
 }
 
 fn turns(number: u32) -> Arc<Semaphore> {
@@ -75,14 +84,12 @@ impl Engine {
                 Some(memory),
             ) => {
                 self.refused_turns.get_or_insert_with(|| turns(log_processes));
-                let length = usize::try_from(length).map_err(|_| Violation::Malformed)?;
-                let bytes = fd::read_sealed(memory, length).map_err(|_| Violation::Malformed)?;
-                let doors = decode_doors(&bytes).map_err(|_| Violation::Malformed)?;
                 self.last_ticket = self.last_ticket.max(last_ticket);
                 self.process_limit = match process_limit {
                     0 => Limit::Unlimited,
                     max => Limit::Max(max),
                 };
+                let doors = doors(memory, length)?;
                 self.arriving = Some(Arriving { generation, doors, listeners: HashMap::new() });
             }
             (ToEngine::Listener { socket }, Some(listener)) => {
@@ -115,6 +122,7 @@ impl Engine {
                 // The connection may have been given up meanwhile.
                 drop(waiting.send(file));
             }
+            (ToEngine::End { ticket }, _) => self.end_session(ticket, Ending::CutOff),
             (ToEngine::Check, _) => self.answer_check(),
             (ToEngine::Stop, _) => {
                 self.begin_stop();

@@ -34,10 +34,11 @@ pub enum Kind {
     Check,
     Stop,
     Drain,
+    End,
 }
 
 impl Kind {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -66,6 +67,7 @@ impl Kind {
         Self::Check,
         Self::Stop,
         Self::Drain,
+        Self::End,
     ];
 
     /// The kind with this number.
@@ -102,7 +104,8 @@ impl Kind {
             | Self::Exited
             | Self::Check
             | Self::Stop
-            | Self::Drain => Carries::None,
+            | Self::Drain
+            | Self::End => Carries::None,
         }
     }
 }
@@ -164,7 +167,8 @@ impl State {
             | Kind::Banner
             | Kind::Check
             | Kind::Stop
-            | Kind::Drain => false,
+            | Kind::Drain
+            | Kind::End => false,
         }
     }
 }
@@ -180,7 +184,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(29), None);
+        assert_eq!(Kind::from_number(30), None);
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum ToEngine {
     Stop,
     /// The same, but connections that are served here go on to their ends, or to [`Self::Stop`].
     Drain,
+    /// Cut off this session. It may have ended meanwhile.
+    End { ticket: Ticket },
 }
 
 impl ToEngine {
@@ -76,6 +78,7 @@ impl Message for ToEngine {
             Self::Check => Kind::Check,
             Self::Stop => Kind::Stop,
             Self::Drain => Kind::Drain,
+            Self::End { .. } => Kind::End,
         }
     }
 
@@ -96,7 +99,9 @@ impl Message for ToEngine {
             }
             Self::LockOut { peer, seconds } => w.address(peer).u32(seconds),
             Self::Commit { generation } => w.u32(generation.0),
-            Self::NotStarted { ticket } | Self::Exited { ticket } => w.u64(ticket.0),
+            Self::NotStarted { ticket } | Self::Exited { ticket } | Self::End { ticket } => {
+                w.u64(ticket.0)
+            }
             Self::Again { ticket, failures } => w.u64(ticket.0).u8(failures),
             Self::Banner { number } => w.u64(number),
             Self::Check | Self::Stop | Self::Drain => w,
@@ -129,6 +134,7 @@ impl Message for ToEngine {
             Kind::Check => Self::Check,
             Kind::Stop => Self::Stop,
             Kind::Drain => Self::Drain,
+            Kind::End => Self::End { ticket: r.ticket()? },
             Kind::Hello
             | Kind::Adopted
             | Kind::Start

@@ -238,7 +238,8 @@ impl Message for ToMonitor {
             | Kind::Banner
             | Kind::Check
             | Kind::Stop
-            | Kind::Drain => return Err(Violation::Malformed),
+            | Kind::Drain
+            | Kind::End => return Err(Violation::Malformed),
         };
         r.end()?;
         Ok(message)

@@ -148,7 +148,8 @@ impl Running {
         self.end_those(|_| true, now);
     }
 
-    fn end_those(&mut self, which: impl Fn(&Server) -> bool, now: Instant) {
+    /// The same for some.
+    pub(super) fn end_those(&mut self, which: impl Fn(&Server) -> bool, now: Instant) {
         for (pid, server) in &mut self.by_pid {
             if which(server) && !server.was_told_to_end() {
                 tracing::info!("Sending signal 15 to {} server {pid}", server.service.id);

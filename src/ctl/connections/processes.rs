@@ -8,6 +8,8 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
+use crate::ctl::process::{Stat, uid};
+
 /// A process that has a socket or may have children that have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Process {
@@ -123,14 +125,10 @@ impl Clock {
     }
 }
 
-/// Parent and age, from proc_pid_stat(5). The name before them may hold anything.
+/// Parent and age.
 fn stat(directory: &Path, clock: &Clock) -> Option<(u32, Duration)> {
-    let stat = fs::read(directory.join("stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(17)?.parse().ok()?;
-    Some((parent, clock.since(started)))
+    let stat = Stat::read(directory)?;
+    Some((stat.field(4)?, clock.since(stat.field(22)?)))
 }
 
 /// The inodes of its sockets, each once; `None`: they are not shown.
@@ -151,14 +149,6 @@ fn program(directory: &Path) -> String {
         true => word.rsplit('/').next().unwrap_or_default().to_owned(),
         false => word.into_owned(),
     }
-}
-
-/// The effective one; the owner of the directory would be root's for who hides its memory.
-fn uid(directory: &Path) -> Option<u32> {
-    let status = fs::read(directory.join("status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    ids.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ const READS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Client {
     stream: UnixStream,
+    /// Who has connected.
+    uid: u32,
     stage: Stage,
     /// What it has not read yet.
     answer: Vec<u8>,
@@ -42,8 +44,13 @@ enum Stage {
 
 impl Client {
     /// One that has just connected.
-    pub(super) fn new(stream: UnixStream, now: Instant) -> Self {
-        Self { stream, stage: Stage::Asks(Vec::new()), answer: Vec::new(), deadline: now + ASKS }
+    pub(super) fn new(stream: UnixStream, uid: u32, now: Instant) -> Self {
+        let (stage, answer) = (Stage::Asks(Vec::new()), Vec::new());
+        Self { stream, uid, stage, answer, deadline: now + ASKS }
+    }
+
+    pub(super) const fn uid(&self) -> u32 {
+        self.uid
     }
 
     /// What to wait for.
@@ -168,7 +175,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let now = Instant::now();
-        (Client::new(ours, now), theirs, now)
+        (Client::new(ours, 0, now), theirs, now)
     }
 
     fn heard(client: &mut Client, theirs: &mut UnixStream) -> String {

@@ -4,6 +4,7 @@
 //! not read in time is dropped, and so is it.
 
 mod client;
+mod kill;
 mod left_out;
 mod reload;
 mod sessions;
@@ -17,8 +18,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::config::no_service;
 use crate::control::{Answer, Command, Request, SOCKET};
 use crate::monitor::Monitor;
+use crate::plan::ServiceIndex;
 use crate::sys::poll::Interest;
 use crate::sys::privilege;
 use crate::sys::socket;
@@ -86,7 +89,7 @@ impl Control {
                 continue;
             }
             let who = socket::peer_process(&stream).map(|process| process.uid);
-            let mut client = Client::new(stream, now);
+            let mut client = Client::new(stream, who.unwrap_or(u32::MAX), now);
             if !who.is_some_and(|uid| uid == 0 || uid == privilege::own_ids().0) {
                 let why = "only root, and who the daemon runs as, may ask".to_owned();
                 client.finish(&[Answer::Failed { why }], now);
@@ -139,10 +142,24 @@ impl Monitor {
             Ok(request) => request,
             Err(rejected) => return Some(vec![Answer::Failed { why: rejected.to_string() }]),
         };
+        let uid = self.control.clients.get(number)?.uid();
         match request.command {
             Command::Status => Some(self.status()),
             Command::Sessions => Some(self.all_sessions()),
-            Command::Reload { colour } => self.reload_for(number, colour),
+            Command::Kill(whom) => Some(self.kill(&whom, uid)),
+            Command::Reload { colour } => {
+                tracing::info!("Reconfiguration is ordered by uid {uid}");
+                self.reload_for(number, colour)
+            }
         }
+    }
+
+    /// The services that `word` names, by their id or their name.
+    fn named(&self, word: &str) -> Result<Vec<(ServiceIndex, String)>, String> {
+        let all = || self.services.iter().map(|(index, active)| (index, &*active.service));
+        let meant = all().filter(|(_, service)| service.id.0 == word || service.name == word);
+        let meant: Vec<_> = meant.map(|(index, service)| (index, service.id.0.clone())).collect();
+        let known = all().flat_map(|(_, service)| [service.id.0.as_str(), &service.name]);
+        if meant.is_empty() { Err(no_service(word, known)) } else { Ok(meant) }
     }
 }

@@ -13,12 +13,17 @@ use crate::plan::{Service, Source};
 impl Monitor {
     /// All of them, the last line being [`Answer::Done`].
     pub(super) fn all_sessions(&self) -> Vec<Answer> {
+        self.listed().into_iter().map(Answer::Session).chain([Answer::Done {}]).collect()
+    }
+
+    /// All of them, the oldest first.
+    pub(super) fn listed(&self) -> Vec<Session> {
         let servers = self.running.iter().map(|(pid, server)| of_server(pid, server));
         let engine = self.engine_pid();
         let served = self.sessions.iter().map(|(ticket, served)| of_engine(ticket, engine, served));
         let mut all: Vec<_> = servers.chain(served).collect();
         all.sort_by_key(|session| session.id);
-        all.into_iter().map(Answer::Session).chain([Answer::Done {}]).collect()
+        all
     }
 }
 
