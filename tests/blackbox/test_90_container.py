@@ -70,6 +70,7 @@ for n in range(1000):
     held.close()
     daemon.wait_log("^EXIT: b status=0", 3)
     assert pairs(daemon) == 4 and zombies(one) == []
+    daemon.proc.kill()
 
 
 @covers("SIG-1")
@@ -81,6 +82,7 @@ def test_what_was_started_beside_it_is_reaped_too(xd):
     assert len(children(one)) == len(before) + 3
     assert wait_until(lambda: children(one, zombies=True) == before), children(one, zombies=True)
     assert xd.log() == []
+    xd.proc.kill()
 
 
 # ---------------------------------------------------------------- the end
@@ -309,3 +311,26 @@ def test_standard_output_takes_the_log_whatever_it_is(xd, pipe, target, stream):
     for word in ("START", "EXIT"):
         assert len([l for l in lines if re.search(r'%s: a |"event":"%s"' % (word, word), l)]) == 50, lines[-3:]
     assert len([l for l in lines if '"message"' in l and "Started working" in l]) == 1
+
+
+@covers("INC-3", "RELOAD-1")
+def test_a_configmap_of_kubernetes_is_read_and_read_anew(xd, ports):
+    """Its files are links into a directory whose name has a dot, and which is exchanged as a whole."""
+    a, b = ports(2)
+    os.mkdir(xd.path("xinetd.d"))
+
+    def publish(version, port):
+        os.mkdir(xd.path("xinetd.d/..%d" % version))
+        xd.write("xinetd.d/..%d/service" % version, cat("a", port))
+        os.symlink("..%d" % version, xd.path("xinetd.d/..data_tmp"))
+        os.rename(xd.path("xinetd.d/..data_tmp"), xd.path("xinetd.d/..data"))
+    publish(1, a)
+    os.symlink("..data/service", xd.path("xinetd.d/service"))
+    one = container.begin(xd, "includedir %s\n" % xd.path("xinetd.d"), [a])
+    publish(2, b)
+    container.enter(one, "sh", "-c", "kill -HUP 1")
+    xd.wait_port(b)
+    xd.wait_closed(a)
+    os.kill(one, signal.SIGTERM)
+    assert xd.wait_exit() == 0
+    assert "WARNING" not in re.sub(".*there is no user `xinetd`.*|.*Exiting.*", "", xd.dlog())
