@@ -50,7 +50,8 @@ impl Daemon {
     ) -> Result<(), Unanswered> {
         let stream = connect(&self.path)
             .map_err(|cause| Unanswered::NotReached(self.path.clone(), cause))?;
-        (&stream).write_all(Request::new(command).line().as_bytes()).map_err(Unanswered::Broken)?;
+        // Who is refused at once may be answered before all of the request is sent.
+        let sent = (&stream).write_all(Request::new(command).line().as_bytes());
         for line in BufReader::new(stream).lines() {
             let line = line.map_err(Unanswered::Broken)?;
             let answer = serde_json::from_str(&line).map_err(Unanswered::NotUnderstood)?;
@@ -62,7 +63,7 @@ impl Daemon {
             }
             hear(answer);
         }
-        Err(Unanswered::Broken(ErrorKind::UnexpectedEof.into()))
+        Err(Unanswered::Broken(sent.err().unwrap_or_else(|| ErrorKind::UnexpectedEof.into())))
     }
 }
 

@@ -74,13 +74,14 @@ fn services(services: &[control::Service]) -> String {
         ("SESSIONS", Align::Right),
         ("ACCEPTED", Align::Right),
         ("LAST", Align::Right),
+        ("REFUSED", Align::Right),
         ("ADDRESS", Align::Left),
-        ("REFUSED", Align::Left),
+        ("WHY REFUSED", Align::Left),
     ];
     columns::table(&heads, services.iter().map(row))
 }
 
-fn row(service: &control::Service) -> [String; 7] {
+fn row(service: &control::Service) -> [String; 8] {
     let limit = service.limit.map_or_else(|| "-".to_owned(), |most| most.to_string());
     let last = service.last.map_or_else(|| "-".to_owned(), |at| age::span(age::since(at)));
     [
@@ -89,6 +90,7 @@ fn row(service: &control::Service) -> [String; 7] {
         format!("{}/{limit}", service.sessions),
         service.accepted.to_string(),
         last,
+        service.refused.values().sum::<u64>().to_string(),
         addresses(&service.addresses),
         refused(service),
     ]
