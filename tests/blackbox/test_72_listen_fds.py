@@ -186,3 +186,25 @@ def test_who_waits_in_a_passed_socket_has_not_been_checked(xd):
         boot(xd, [("a", passed)], cat("a", a, wait="yes", flags="INTERCEPT", only_from="192.0.2.1"))
         xd.wait_dlog(r"bind failed \(.*INTERCEPT needs a socket that is opened here\)\. service = a; ")
         xd.wait_dlog("Service a failed to start and is deactivated")
+
+
+@covers("SIG-2")
+def test_while_sessions_are_waited_for_a_passed_socket_goes_on_listening(xd, ports):
+    """Whoever comes to it waits for the next daemon; others are refused."""
+    a, b = ports(2)
+    with tcp(a) as passed:
+        boot(xd, [("xinetd.socket", passed)], cat("a", a), cat("b", b), up=[a, b], args=["-drain", "60"])
+        held = connect(a)
+        held.sendall(b"x")
+        assert recv_n(held, 1) == b"x"
+        xd.signal(signal.SIGTERM)
+        xd.wait_dlog("Stopping: 1 session may go on")
+        assert refused(b)
+        waiting = connect(a)
+        waiting.sendall(b"w")
+        held.sendall(b"y")
+        assert recv_n(held, 1) == b"y"
+        held.close()
+        assert xd.wait_exit() == 0
+        boot(xd, [("xinetd.socket", passed)], cat("a", a), up=[a])
+        assert recv_n(waiting, 1) == b"w"

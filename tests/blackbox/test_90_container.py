@@ -10,7 +10,7 @@ import pytest
 import container
 import fakeident
 from harness import *
-from load import Held
+from load import Held, Load
 from procs import engine, zombies
 from readers import Stream
 
@@ -150,6 +150,20 @@ def test_without_a_session_it_ends_at_once(xd):
     os.kill(one, signal.SIGTERM)
     assert xd.wait_exit() == 0 and time.monotonic() - begin < 2
     assert "Stopping: " not in xd.dlog()
+
+
+@covers("SIG-2")
+def test_in_the_midst_of_a_crowd_every_start_has_its_exit(xd):
+    """Who waits in the backlog when the port is closed is reset; who has been let in is served."""
+    a = free_port()
+    one = container.begin(xd, logdefaults(xd, instances="UNLIMITED", per_source="UNLIMITED", cps="0 0") + cat("a", a), [a])
+    load = Load(a, 3000)
+    load.wait_done(200)
+    os.kill(one, signal.SIGTERM)
+    assert xd.wait_exit() == 0
+    load.finish()
+    assert load.refused > 0 and pairs(xd) >= load.done >= 200
+    assert set(exits(xd, "a")) == {"status=0"}
 
 
 @covers("SIG-2")
