@@ -1,6 +1,7 @@
 """The control socket: who may ask, what it bears, and what `xinetctl status` and `reload` say."""
 import json
 import os
+import random
 import stat
 import subprocess
 import threading
@@ -81,6 +82,33 @@ def test_what_is_no_request_gets_a_reason_and_nothing_else(xd, line):
         s.sendall(line)
         answer = json.loads(read_all(s))
     assert list(answer) == ["failed"] and "no request" in answer["failed"]["why"]
+    sentinel_answers(xd)
+
+
+def test_bytes_of_every_kind_in_pieces_of_every_size_change_nothing(xd):
+    xd.boot()
+    seed = int(os.environ.get("SEED", "91"))
+    dice = random.Random(seed)
+    good = b'{"version":1,"command":"status"}\n'
+    before = status()[0]
+    for number in range(400):
+        line = bytearray(good if dice.random() < .7 else dice.randbytes(dice.randrange(5000)))
+        for _ in range(dice.randrange(4)):
+            if line:
+                line[dice.randrange(len(line))] = dice.randrange(256)
+        with control.connect() as s:
+            try:
+                while line:
+                    size = dice.randrange(1, 600)
+                    s.sendall(line[:size])
+                    del line[:size]
+                if dice.random() < .5:
+                    s.shutdown(socket.SHUT_WR)
+                    read_all(s)
+            except (BrokenPipeError, ConnectionResetError):
+                pass                        # it had heard enough
+    after = status()[0]
+    assert (after["pid"], after["engine"]["pid"], after["generation"]) == (before["pid"], before["engine"]["pid"], 1), seed
     sentinel_answers(xd)
 
 
