@@ -31,6 +31,9 @@ _xinetctl() {
             xinetctl,disable)
                 cmd="xinetctl__subcmd__disable"
                 ;;
+            xinetctl,drain)
+                cmd="xinetctl__subcmd__drain"
+                ;;
             xinetctl,dump)
                 cmd="xinetctl__subcmd__dump"
                 ;;
@@ -46,8 +49,14 @@ _xinetctl() {
             xinetctl,kill)
                 cmd="xinetctl__subcmd__kill"
                 ;;
+            xinetctl,pause)
+                cmd="xinetctl__subcmd__pause"
+                ;;
             xinetctl,reload)
                 cmd="xinetctl__subcmd__reload"
+                ;;
+            xinetctl,resume)
+                cmd="xinetctl__subcmd__resume"
                 ;;
             xinetctl,sessions)
                 cmd="xinetctl__subcmd__sessions"
@@ -70,6 +79,9 @@ _xinetctl() {
             xinetctl__subcmd__help,disable)
                 cmd="xinetctl__subcmd__help__subcmd__disable"
                 ;;
+            xinetctl__subcmd__help,drain)
+                cmd="xinetctl__subcmd__help__subcmd__drain"
+                ;;
             xinetctl__subcmd__help,dump)
                 cmd="xinetctl__subcmd__help__subcmd__dump"
                 ;;
@@ -85,8 +97,14 @@ _xinetctl() {
             xinetctl__subcmd__help,kill)
                 cmd="xinetctl__subcmd__help__subcmd__kill"
                 ;;
+            xinetctl__subcmd__help,pause)
+                cmd="xinetctl__subcmd__help__subcmd__pause"
+                ;;
             xinetctl__subcmd__help,reload)
                 cmd="xinetctl__subcmd__help__subcmd__reload"
+                ;;
+            xinetctl__subcmd__help,resume)
+                cmd="xinetctl__subcmd__help__subcmd__resume"
                 ;;
             xinetctl__subcmd__help,sessions)
                 cmd="xinetctl__subcmd__help__subcmd__sessions"
@@ -101,7 +119,7 @@ _xinetctl() {
 
     case "${cmd}" in
         xinetctl)
-            opts="-h -V --help --version check dump status sessions kill reload connections convert enable disable demo explain help"
+            opts="-h -V --help --version check dump status sessions kill pause drain resume reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -216,6 +234,28 @@ _xinetctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xinetctl__subcmd__drain)
+            opts="-h --all --socket --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xinetctl__subcmd__dump)
             opts="-h --inetd-compat --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -295,7 +335,7 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help)
-            opts="check dump status sessions kill reload connections convert enable disable demo explain help"
+            opts="check dump status sessions kill pause drain resume reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +405,20 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help__subcmd__disable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__drain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -448,7 +502,35 @@ _xinetctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xinetctl__subcmd__help__subcmd__pause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xinetctl__subcmd__help__subcmd__reload)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__resume)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -516,8 +598,44 @@ _xinetctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xinetctl__subcmd__pause)
+            opts="-h --all --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xinetctl__subcmd__reload)
             opts="-h --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__resume)
+            opts="-h --all --socket --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

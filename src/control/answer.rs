@@ -85,6 +85,8 @@ pub struct Service {
     pub state: State,
     /// For a state that ends by itself, when.
     pub until: Option<i64>,
+    /// An order about it is not in force yet.
+    pub is_turning: bool,
     /// `stream`, `dgram`, ...
     pub socket_type: String,
     /// Where it listens, with the protocol: `127.0.0.1:110/tcp`, `unix:/run/x`; nowhere behind
@@ -117,6 +119,12 @@ pub enum State {
     Suspended,
     /// Closed by `cps`.
     Closed,
+    /// By an operator: nobody is let in, clients wait.
+    Paused,
+    /// By an operator: clients are refused, and somebody is served still.
+    Draining,
+    /// The same, and nobody is served any more.
+    Drained,
 }
 
 /// A server that runs, or a client that the engine serves itself.

@@ -11,7 +11,7 @@ pub use answer::{
     Answer, Daemon, Difference, Engine, Failure, LeftOut, Level, Note, Place, Service, Session,
     State,
 };
-pub use request::{Command, Rejected, Request, Whom};
+pub use request::{Command, Rejected, Request, Services, Whom};
 
 /// Grows when something changes its meaning or goes, not when something comes.
 pub const VERSION: u32 = 1;

@@ -23,12 +23,29 @@ pub enum Command {
     Sessions,
     /// End sessions; answered by those that have been told to.
     Kill(Whom),
+    /// Let nobody in: clients wait in the queue of the socket. This order and the next two are
+    /// answered by the services, as they are then.
+    Pause(Services),
+    /// Let nobody in: clients are refused; whoever is served may finish.
+    Drain(Services),
+    /// Let clients in again.
+    Resume(Services),
     /// Read the files again; answered when all of it is in force.
     Reload {
         /// Whether notes are for a terminal with colours; without the field they are a line each.
         #[serde(default)]
         colour: Option<bool>,
     },
+}
+
+/// Services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Services {
+    /// All that are in force now.
+    All {},
+    /// By their ids or names.
+    Named(Vec<String>),
 }
 
 /// Sessions.
@@ -106,6 +123,8 @@ mod tests {
             Command::Sessions,
             Command::Kill(Whom::Sessions(vec![1, u64::MAX])),
             Command::Kill(Whom::Peer("192.0.2.1".to_owned())),
+            Command::Pause(Services::All {}),
+            Command::Drain(Services::Named(vec!["a".to_owned(), "b".to_owned()])),
             Command::Reload { colour: Some(true) },
         ];
         for command in commands {
@@ -138,6 +157,7 @@ mod tests {
             r#"{"version":1,"command":"status","more":1}"#,
             r#"{"version":1,"command":{"reload":{"file":"/etc/shadow"}}}"#,
             r#"{"version":1,"command":"status"} {}"#,
+            r#"{"version":1,"command":{"pause":{"all":{"but":"a"}}}}"#,
             r#"{"version":1,"command":{"kill":{}}}"#,
             r#"{"version":1,"command":{"kill":{"service":"a","peer":"::1"}}}"#,
             r#"{"version":1,"command":{"kill":{"sessions":[-1]}}}"#,

@@ -22,6 +22,7 @@ mod process;
 mod reload;
 mod sessions;
 mod status;
+mod steer;
 mod switch;
 
 pub use convert::{ITOX, itox};
@@ -48,6 +49,7 @@ use kill::KillArgs;
 use reload::ReloadArgs;
 use sessions::SessionsArgs;
 use status::StatusArgs;
+use steer::{DrainArgs, SteerArgs};
 use switch::SwitchArgs;
 
 use crate::config::edit::Switch;
@@ -80,6 +82,12 @@ enum Command {
     Sessions(SessionsArgs),
     /// End sessions: by their numbers, or all of a service or of a client
     Kill(KillArgs),
+    /// Let nobody in at services: clients wait until `resume`
+    Pause(SteerArgs),
+    /// Close services, and wait until nobody is served any more
+    Drain(DrainArgs),
+    /// Let clients in again, after `pause` or `drain`
+    Resume(SteerArgs),
     /// Have the daemon read its files again, and say what came of it
     Reload(ReloadArgs),
     /// Show the connections of the services, as netstat does
@@ -139,6 +147,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Sessions(args) => sessions::run(&args),
         Command::Kill(args) => kill::run(&args),
+        Command::Pause(args) => steer::pause(&args),
+        Command::Drain(args) => steer::drain(&args),
+        Command::Resume(args) => steer::resume(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Convert(args) => convert::run(&args),

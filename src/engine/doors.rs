@@ -12,6 +12,7 @@ use crate::engine::Stop;
 use crate::engine::lend::Loans;
 use crate::engine::relay::Target;
 use crate::ipc::Event;
+use crate::ipc::Gate;
 use crate::ipc::Kind;
 use crate::ipc::ToMonitor;
 use crate::ipc::Violation;
@@ -54,6 +55,8 @@ pub(super) struct DoorState {
     said_at: Option<Instant>,
     /// Why nobody is let in for a while; until when is in [`Engine::paused`].
     pause: Option<Pause>,
+    /// What an operator has made of it, as [`Engine::gates`] has it.
+    gate: Gate,
     /// Clients of this door that wait for a banner or for their name.
     pending: usize,
     /// Servers in a row that have had a socket and left undone what they were started for.
@@ -83,12 +86,17 @@ pub(super) enum Way {
 impl DoorState {
     /// Whether clients can connect: neither `cps` nor anybody else has closed it.
     pub(super) fn is_open(&self) -> bool {
-        self.pause != Some(Pause::Closed)
+        self.pause != Some(Pause::Closed) && self.gate != Gate::Closed
+    }
+
+    /// Whether who names the service to tcpmux gets there: no queue is in front of it.
+    pub(super) fn can_be_named(&self) -> bool {
+        self.is_open() && self.gate == Gate::Open
     }
 
     /// Whether somebody may be let in now.
     pub(super) const fn lets_in(&self) -> bool {
-        self.pause.is_none() && self.has_room()
+        self.pause.is_none() && matches!(self.gate, Gate::Open) && self.has_room()
     }
 
     pub(super) const fn way(&self) -> Way {
@@ -111,6 +119,16 @@ impl DoorState {
         if rate_action == RateAction::Pace {
             self.pace.take(rate, Instant::now());
         }
+    }
+
+    /// Has an operator's word for it; what it was before.
+    pub(super) const fn turn_gate(&mut self, gate: Gate) -> Gate {
+        std::mem::replace(&mut self.gate, gate)
+    }
+
+    /// Whether clients are accepted who wait for a banner or for their name.
+    pub(super) const fn has_pending(&self) -> bool {
+        self.pending > 0
     }
 
     /// Whether one more client may wait here.
@@ -213,6 +231,7 @@ impl Engine {
             gone.ignore(&self.ready);
             self.cut_off(index);
         }
+        self.forget_gates();
         let doors = &self.doors;
         self.counts.retain(|index, counts| doors.contains_key(index) || counts.running() > 0);
         let answering = doors.values().filter(|state| matches!(state.door.duty, Duty::Reply(_)));
@@ -261,6 +280,7 @@ impl Engine {
     fn open(&mut self, door: Door, listeners: Vec<(SocketIndex, OwnedFd)>) -> DoorState {
         let mut state = DoorState {
             target: Target::of(&door.duty),
+            gate: self.gate_of(door.index),
             door,
             listeners,
             rate: Rate::default(),
@@ -305,11 +325,26 @@ impl Engine {
         let Some(state) = self.doors.get(&index) else { return };
         let seconds = u64::from(state.door.policy.rate.pause);
         if self.begin_pause(index, Pause::Closed, Duration::from_secs(seconds)) {
-            if let Some(state) = self.doors.get(&index) {
-                state.close(&self.loans);
-            }
+            self.shut(index);
             let event = Event::Deactivated;
             self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+        }
+    }
+
+    /// Closes those sockets of a door that no server has, if it is closed.
+    pub(super) fn shut(&self, index: ServiceIndex) {
+        if let Some(state) = self.doors.get(&index).filter(|state| !state.is_open()) {
+            state.close(&self.loans);
+        }
+    }
+
+    /// Undoes [`shut`](Self::shut), unless the door is to stay closed for another reason.
+    pub(super) fn unshut(&mut self, index: ServiceIndex) {
+        let is_over = self.stop != Stop::NotAsked;
+        let state = self.doors.get(&index).filter(|state| state.is_open() && !is_over);
+        if state.is_some_and(|state| state.reopen(&self.loans).is_err()) {
+            // Something else listens there now; it may go away again.
+            self.try_later(index);
         }
     }
 
@@ -386,7 +421,8 @@ impl Engine {
             // A reload may have closed the door for good, or given it a new socket.
             let Some(state) = self.doors.get_mut(&index) else { continue };
             let Some(pause) = state.pause else { continue };
-            if pause == Pause::Closed && state.reopen(&self.loans).is_err() {
+            let opens = pause == Pause::Closed && state.gate != Gate::Closed;
+            if opens && state.reopen(&self.loans).is_err() {
                 // Something else listens there now; it may go away again.
                 self.paused.push((now + RETRY, index));
                 continue;

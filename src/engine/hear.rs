@@ -123,6 +123,7 @@ impl Engine {
                 drop(waiting.send(file));
             }
             (ToEngine::End { ticket }, _) => self.end_session(ticket, Ending::CutOff),
+            (ToEngine::Gate { service, gate }, _) => self.set_gate(service, gate),
             (ToEngine::Check, _) => self.answer_check(),
             (ToEngine::Stop, _) => {
                 self.begin_stop();

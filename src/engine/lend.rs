@@ -195,6 +195,7 @@ impl Engine {
             // What is to be served stays where it is for a while.
             self.hold(service, NO_SERVER);
         }
+        self.shut(service);
         self.settle(service);
     }
 

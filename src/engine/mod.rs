@@ -11,6 +11,7 @@ mod consistency;
 mod datagram;
 mod decide;
 mod doors;
+mod gates;
 mod hear;
 mod ident;
 mod internal;
@@ -41,6 +42,7 @@ use tokio::time::{Instant as Deadline, sleep_until};
 use crate::admit::Counts;
 use crate::ipc::BUILD;
 use crate::ipc::ENGINE_CHANNEL;
+use crate::ipc::Gate;
 use crate::ipc::Port;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
@@ -130,6 +132,10 @@ struct Engine {
     identifying: usize,
     /// Doors closed by `cps`, and until when; nearly always none.
     paused: Vec<(Instant, ServiceIndex)>,
+    /// What an operator has made of doors, where that has been said.
+    gates: HashMap<ServiceIndex, Gate>,
+    /// Doors with an order that is not in force yet.
+    turning: Vec<ServiceIndex>,
     /// Out of descriptors or memory: nothing is accepted until then.
     resting_until: Option<Instant>,
     /// Sockets that servers have, or are about to get.
@@ -196,6 +202,7 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Outcome> {
     engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD }, None);
     loop {
         accept::receive_again(&engine);
+        engine.borrow_mut().finish_turning();
         engine.borrow_mut().finish_stop();
         let (is_clear, may_accept, due) = {
             let engine = engine.borrow();
@@ -265,6 +272,8 @@ impl Engine {
             identifying: 0,
             most_pending: MOST_PENDING.min(descriptors / 4).max(1),
             paused: Vec::new(),
+            gates: HashMap::new(),
+            turning: Vec::new(),
             resting_until: None,
             loans: Loans::new(),
             told: Told::default(),

@@ -127,6 +127,11 @@ impl Engine {
         self.cut_off_those(|session| session.flow.is_some());
     }
 
+    /// The same for one service.
+    pub(super) fn cut_off_flows_of(&mut self, service: ServiceIndex) {
+        self.cut_off_those(|session| session.service == service && session.flow.is_some());
+    }
+
     fn cut_off_those(&mut self, which: impl Fn(&Session) -> bool) {
         let sessions = self.sessions.iter().filter(|(_, session)| which(session));
         let tickets: Vec<_> = sessions.map(|(ticket, _)| *ticket).collect();

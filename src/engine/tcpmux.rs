@@ -73,10 +73,11 @@ async fn first_line(client: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 impl Engine {
-    /// The service behind tcpmux that `name` means; of several the oldest. One that `cps` has
-    /// closed is not found.
+    /// The service behind tcpmux that `name` means; of several the oldest. One that is closed, or
+    /// paused by an operator, is not found.
     fn behind(&self, name: &[u8]) -> Option<(ServiceIndex, Mux)> {
-        let open = self.doors.values().filter(|state| state.is_open()).map(|state| &state.door);
+        let open =
+            self.doors.values().filter(|state| state.can_be_named()).map(|state| &state.door);
         open.filter(|door| door.duty != Duty::Answer(Internal::Tcpmux))
             .filter_map(|door| Some((door.index, door.behind.as_ref()?)))
             .filter(|(_, behind)| behind.name.as_bytes().eq_ignore_ascii_case(name))

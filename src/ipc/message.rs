@@ -64,6 +64,26 @@ pub enum Event {
     Withheld,
     /// So many clients are served that datagrams of others are dropped.
     Crowded,
+    /// An order (`ToEngine::Gate`) is in force; if it closes the door, nobody is on the way
+    /// through it any more.
+    Turned(Gate),
+}
+
+/// What an operator has made of a door.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Gate {
+    #[default]
+    Open = 1,
+    /// Nobody is let in: clients wait in the queue of the socket.
+    Held = 2,
+    /// Nobody is let in: clients are refused.
+    Closed = 3,
+}
+
+impl Gate {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Held, Self::Closed];
 }
 
 /// How a session that the engine served came to its end.

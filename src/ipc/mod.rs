@@ -17,7 +17,7 @@ mod to_monitor;
 mod wire;
 
 pub use errand::{Deed, Errand, Outcome, RPCBIND_ARGUMENT, RPCBIND_CONNECTION, universal};
-pub use message::{Ending, Event, Message, Ports, Refusal, Ticket};
+pub use message::{Ending, Event, Gate, Message, Ports, Refusal, Ticket};
 pub use part::Part;
 pub use port::{Incoming, Port};
 pub use table::{Kind, State};

@@ -35,10 +35,11 @@ pub enum Kind {
     Stop,
     Drain,
     End,
+    Gate,
 }
 
 impl Kind {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -68,6 +69,7 @@ impl Kind {
         Self::Stop,
         Self::Drain,
         Self::End,
+        Self::Gate,
     ];
 
     /// The kind with this number.
@@ -105,7 +107,8 @@ impl Kind {
             | Self::Check
             | Self::Stop
             | Self::Drain
-            | Self::End => Carries::None,
+            | Self::End
+            | Self::Gate => Carries::None,
         }
     }
 }
@@ -168,7 +171,8 @@ impl State {
             | Kind::Check
             | Kind::Stop
             | Kind::Drain
-            | Kind::End => false,
+            | Kind::End
+            | Kind::Gate => false,
         }
     }
 }
@@ -184,7 +188,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(30), None);
+        assert_eq!(Kind::from_number(31), None);
     }
 
     #[test]

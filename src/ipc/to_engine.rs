@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::ipc::Gate;
 use crate::ipc::Kind;
 use crate::ipc::Message;
 use crate::ipc::Ticket;
@@ -53,6 +54,8 @@ pub enum ToEngine {
     Drain,
     /// Cut off this session. It may have ended meanwhile.
     End { ticket: Ticket },
+    /// Let nobody in at this door, or let clients in again; answered by `Event::Turned`.
+    Gate { service: ServiceIndex, gate: Gate },
 }
 
 impl ToEngine {
@@ -79,6 +82,7 @@ impl Message for ToEngine {
             Self::Stop => Kind::Stop,
             Self::Drain => Kind::Drain,
             Self::End { .. } => Kind::End,
+            Self::Gate { .. } => Kind::Gate,
         }
     }
 
@@ -104,6 +108,7 @@ impl Message for ToEngine {
             }
             Self::Again { ticket, failures } => w.u64(ticket.0).u8(failures),
             Self::Banner { number } => w.u64(number),
+            Self::Gate { service, gate } => w.u32(service.0).u8(gate as u8),
             Self::Check | Self::Stop | Self::Drain => w,
         }
         .packet()
@@ -135,6 +140,7 @@ impl Message for ToEngine {
             Kind::Stop => Self::Stop,
             Kind::Drain => Self::Drain,
             Kind::End => Self::End { ticket: r.ticket()? },
+            Kind::Gate => Self::Gate { service: r.service()?, gate: r.gate()? },
             Kind::Hello
             | Kind::Adopted
             | Kind::Start

@@ -167,6 +167,7 @@ impl Message for ToMonitor {
                     Event::Withheld => w.u8(10),
                     Event::LeftUndone => w.u8(11),
                     Event::Crowded => w.u8(12),
+                    Event::Turned(gate) => w.u8(13).u8(gate as u8),
                 }
             }
             Self::Banner { number, service, kind } => w.u64(number).u32(service.0).u8(match kind {
@@ -239,7 +240,8 @@ impl Message for ToMonitor {
             | Kind::Check
             | Kind::Stop
             | Kind::Drain
-            | Kind::End => return Err(Violation::Malformed),
+            | Kind::End
+            | Kind::Gate => return Err(Violation::Malformed),
         };
         r.end()?;
         Ok(message)
@@ -314,6 +316,7 @@ fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {
         10 => Event::Withheld,
         11 => Event::LeftUndone,
         12 => Event::Crowded,
+        13 => Event::Turned(r.gate()?),
         _ => return Err(Violation::Malformed),
     })
 }

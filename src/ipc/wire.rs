@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::ipc::Gate;
 use crate::ipc::Ports;
 use crate::ipc::Ticket;
 use crate::ipc::Violation;
@@ -124,6 +125,12 @@ impl<'a> Reader<'a> {
 
     pub(super) fn ports(&mut self) -> Result<Ports, Violation> {
         Ok(Ports { peer: self.u16()?, own: self.u16()? })
+    }
+
+    pub(super) fn gate(&mut self) -> Result<Gate, Violation> {
+        let number = self.u8()?;
+        let gate = Gate::ALL.into_iter().find(|gate| *gate as u8 == number);
+        gate.ok_or(Violation::Malformed)
     }
 
     pub(super) fn service(&mut self) -> Result<ServiceIndex, Violation> {

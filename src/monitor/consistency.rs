@@ -133,6 +133,9 @@ impl Monitor {
         for index in self.closed.keys().filter(|index| !is_known(**index)) {
             found.push(format!("{index} is closed and does not exist"));
         }
+        for (index, _) in self.gates.iter().filter(|(index, _)| !is_known(*index)) {
+            found.push(format!("{index} is paused or closed and does not exist"));
+        }
         for (index, active) in self.services.iter() {
             let service = &active.service;
             if !active.listeners.iter().all(is_bound) {

@@ -249,6 +249,7 @@ impl Monitor {
         self.user_text = None;
         // A new engine opens every door.
         self.closed.clear();
+        self.gates.begin_anew();
         let started = EngineProcess::start(self.account, &mut self.spawner, self.mishaps.1.as_fd());
         let mut engine = started?;
         let all = self.services.iter().flat_map(|(index, active)| {
@@ -256,7 +257,7 @@ impl Monitor {
         });
         let options = &self.options;
         engine.offer(self.generation, &self.services, all, self.last_ticket, options)?;
-        engine.hand_down(&self.running, &self.retries, &self.locked_out);
+        engine.hand_down(&self.running, &self.retries, &self.locked_out, &self.gates);
         self.engine = Some(engine);
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::ipc::Port;
 use crate::ipc::State;
 use crate::ipc::Ticket;
 use crate::ipc::ToEngine;
+use crate::monitor::gates::Gates;
 use crate::monitor::retry::Retries;
 use crate::monitor::running::Running;
 use crate::monitor::services::Services;
@@ -171,19 +172,23 @@ impl EngineProcess {
         Ok(())
     }
 
-    /// Tells a new engine about servers that an earlier one ordered, started or not yet, and who
-    /// was locked out.
+    /// Tells a new engine about servers that an earlier one ordered, started or not yet, who
+    /// was locked out, and what an operator has made of doors.
     pub(super) fn hand_down(
         &mut self,
         running: &Running,
         retries: &Retries,
         locked_out: &DenyList,
+        gates: &Gates,
     ) {
         let now = Instant::now();
         for (peer, until) in locked_out.iter(now) {
             let seconds = until.map_or(0, |until| (until - now).as_secs().max(1));
             let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             self.port.send(&ToEngine::LockOut { peer, seconds }, None);
+        }
+        for (service, gate) in gates.iter() {
+            self.port.send(&ToEngine::Gate { service, gate }, None);
         }
         for (_, server) in running.iter() {
             let (ticket, service, peer) = (server.ticket, server.index, server.peer);

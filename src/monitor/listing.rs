@@ -33,7 +33,7 @@ impl Monitor {
     fn offered(&self) -> String {
         let mut text = String::new();
         for (index, active) in self.services.iter() {
-            if self.closed.contains_key(&index) {
+            if self.closed.contains_key(&index) || self.gates.is_closed(index) {
                 continue;
             }
             let Service { name, protocol, .. } = &*active.service;

@@ -11,6 +11,7 @@ mod drain;
 mod end;
 mod ends;
 mod engine_process;
+mod gates;
 mod history;
 mod intercept;
 mod lend;
@@ -68,6 +69,7 @@ use control::Control;
 use drain::Drain;
 use end::{Crashes, Exit};
 use engine_process::{Account, EngineProcess};
+use gates::Gates;
 use history::History;
 use news::News;
 use passed::Passed;
@@ -113,6 +115,8 @@ pub struct Monitor {
     locked_out: DenyList,
     /// Services that `cps` has closed, as far as the engine has said so, and until when.
     closed: HashMap<ServiceIndex, Instant>,
+    /// Services that an operator has paused, or drains.
+    gates: Gates,
     tallies: Tallies,
     /// Entries that are not in force, since the files were last taken over.
     left_out: Vec<LeftOut>,
@@ -200,6 +204,7 @@ impl Monitor {
             retries: Retries::new(given.descriptors),
             locked_out: DenyList::default(),
             closed: HashMap::new(),
+            gates: Gates::default(),
             tallies: Tallies::default(),
             left_out: Vec::new(),
             history: History::new(),
@@ -253,6 +258,7 @@ impl Monitor {
         self.meet_deadlines()?;
         self.tell_rpcbind();
         self.settle();
+        self.tell_drained();
         if has_visitors || self.control.deadline().is_some_and(|at| at <= Instant::now()) {
             self.serve_control();
         }

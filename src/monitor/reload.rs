@@ -252,6 +252,7 @@ impl Monitor {
         if let Some(active) = self.services.remove(index) {
             tracing::info!("service {} deactivated", active.service.id);
             self.closed.remove(&index);
+            self.gates.remove(index);
             reload.retired.insert(index, active);
             reload.ending.push(index);
         }

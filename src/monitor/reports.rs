@@ -125,7 +125,9 @@ impl Monitor {
             }
             Event::Activated => {
                 self.closed.remove(&index);
-                tracing::error!("Activating service {name}");
+                if !self.gates.is_closed(index) {
+                    tracing::error!("Activating service {name}");
+                }
             }
             Event::Paced => tracing::warn!(
                 "service {id}: more than {} connections a second: they wait for their turn",
@@ -152,6 +154,7 @@ impl Monitor {
             Event::Full => tracing::error!(
                 "service {id}: sessions hold all descriptors that they may have: clients wait"
             ),
+            Event::Turned(gate) => self.door_turned(index, gate),
             Event::Crowded => tracing::error!(
                 "service {id}: as many clients are passed on as there may be: datagrams of others \
                  are dropped"

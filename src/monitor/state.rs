@@ -109,7 +109,8 @@ impl Monitor {
     fn service_state(&self, text: &mut String, index: ServiceIndex, active: &Active) {
         let service = &*active.service;
         let has_server = service.lends_its_socket() && self.running.of(index) > 0;
-        let state = match (self.closed.contains_key(&index), has_server) {
+        let is_closed = self.closed.contains_key(&index) || self.gates.is_closed(index);
+        let state = match (is_closed, has_server) {
             (true, _) => "Disabled",
             (false, true) => "Suspended", // WAIT-1
             (false, false) => "Active",

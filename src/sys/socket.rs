@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use crate::sys::Errno;
+
 /// Whether `fd` is a TCP socket that is not listening: the only thing a `nowait` server may get.
 #[must_use]
 pub fn is_tcp_connection(fd: impl AsFd) -> bool {
@@ -172,7 +174,13 @@ pub fn receive_now(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
 /// `ENOTCONN` when it was not listening.
 pub fn stop_listening(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
-    SockRef::from(&fd).shutdown(Shutdown::Both)
+    let socket = SockRef::from(&fd);
+    if !socket.is_listener()? {
+        // shutdown(2) would mark it, and so every connection that it accepts when it listens again:
+        // its server could not write a byte.
+        return Err(Errno::ENOTCONN.into());
+    }
+    socket.shutdown(Shutdown::Both)
 }
 
 /// As [`stop_listening`], but nobody else may have the port meanwhile. A socket of unix(7) stays

@@ -1,6 +1,6 @@
 //! `xinetctl status`: what the daemon is doing, at one look.
 
-mod page;
+pub(super) mod page;
 mod watch;
 
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status: 0 all is well, 1 something needs a look (an entry is left out, the last reload was \
-refused, a service is closed, there is no engine), 2 the daemon does not answer, or usage.")]
+refused, a service is closed or paused, there is no engine), 2 the daemon does not answer, or usage.")]
 pub(super) struct StatusArgs {
     /// Show only these services
     #[arg(value_name = "SERVICE")]
@@ -93,7 +93,8 @@ impl Status {
     }
 
     fn needs_a_look(&self) -> bool {
-        let is_closed = |service: &control::Service| service.state == State::Closed;
+        let lets_in = |state| matches!(state, State::Active | State::Suspended);
+        let is_closed = |service: &control::Service| !lets_in(service.state);
         let is_unwell = |daemon: &control::Daemon| {
             daemon.engine.is_none() || daemon.reload_failed.is_some() || daemon.is_stopping
         };

@@ -96,11 +96,15 @@ fn row(service: &control::Service) -> [String; 8] {
     ]
 }
 
-fn state(service: &control::Service) -> String {
+/// In a word or two.
+pub(in crate::ctl) fn state(service: &control::Service) -> String {
     let left = || service.until.map(|at| age::span(age::until(at)));
     match service.state {
         State::Active => "active".to_owned(),
         State::Suspended => "suspended".to_owned(),
+        State::Paused => "paused".to_owned(),
+        State::Draining => "draining".to_owned(),
+        State::Drained => "drained".to_owned(),
         State::Closed => {
             left().map_or_else(|| "closed".to_owned(), |left| format!("closed for {left}"))
         }

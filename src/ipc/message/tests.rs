@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..30_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..31_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -92,6 +92,9 @@ fn every_message_survives_the_wire() {
             ToEngine::Stop,
             ToEngine::Drain,
             ToEngine::End { ticket },
+            ToEngine::Gate { service, gate: Gate::Open },
+            ToEngine::Gate { service, gate: Gate::Held },
+            ToEngine::Gate { service, gate: Gate::Closed },
         ] {
             assert_eq!(ToEngine::decode(&message.encode()), Ok(message));
         }
@@ -114,6 +117,7 @@ fn every_event_survives_the_wire() {
         Event::Full,
         Event::Withheld,
         Event::Crowded,
+        Event::Turned(Gate::Closed),
     ] {
         let message = ToMonitor::Noticed { service: ServiceIndex(7), event };
         assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));

@@ -9,6 +9,7 @@ mod left_out;
 mod reload;
 mod sessions;
 mod status;
+mod steer;
 
 use socket2::{Domain, Socket, Type};
 use std::fs;
@@ -20,6 +21,7 @@ use std::time::Instant;
 
 use crate::config::no_service;
 use crate::control::{Answer, Command, Request, SOCKET};
+use crate::ipc::Gate;
 use crate::monitor::Monitor;
 use crate::plan::ServiceIndex;
 use crate::sys::poll::Interest;
@@ -146,6 +148,9 @@ impl Monitor {
         match request.command {
             Command::Status => Some(self.status()),
             Command::Sessions => Some(self.all_sessions()),
+            Command::Pause(which) => Some(self.steer(&which, Gate::Held, uid)),
+            Command::Drain(which) => Some(self.steer(&which, Gate::Closed, uid)),
+            Command::Resume(which) => Some(self.steer(&which, Gate::Open, uid)),
             Command::Kill(whom) => Some(self.kill(&whom, uid)),
             Command::Reload { colour } => {
                 tracing::info!("Reconfiguration is ordered by uid {uid}");

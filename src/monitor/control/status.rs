@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::control::{self, Answer, Daemon, LeftOut, Place, State};
+use crate::ipc::Gate;
 use crate::monitor::Monitor;
 use crate::monitor::history::wall_time;
 use crate::monitor::services::Active;
@@ -13,14 +14,7 @@ impl Monitor {
     /// All of it, the last line being [`Answer::Done`].
     pub(super) fn status(&self) -> Vec<Answer> {
         let mut answers = vec![Answer::Daemon(self.daemon_status())];
-        let mut sessions: HashMap<ServiceIndex, u64> = HashMap::new();
-        for (_, session) in self.sessions.iter() {
-            *sessions.entry(session.index).or_default() += 1;
-        }
-        answers.extend(self.services.iter().map(|(index, active)| {
-            let served_here = sessions.get(&index).copied().unwrap_or(0);
-            Answer::Service(self.service_status(index, active, served_here))
-        }));
+        answers.extend(self.service_answers().map(|(_, answer)| answer));
         let in_force: HashSet<_> = self
             .services
             .iter()
@@ -31,6 +25,18 @@ impl Monitor {
         }));
         answers.push(Answer::Done {});
         answers
+    }
+
+    /// The services in force.
+    pub(super) fn service_answers(&self) -> impl Iterator<Item = (ServiceIndex, Answer)> {
+        let mut sessions: HashMap<ServiceIndex, u64> = HashMap::new();
+        for (_, session) in self.sessions.iter() {
+            *sessions.entry(session.index).or_default() += 1;
+        }
+        self.services.iter().map(move |(index, active)| {
+            let served_here = sessions.get(&index).copied().unwrap_or(0);
+            (index, Answer::Service(self.service_status(index, active, served_here)))
+        })
     }
 
     fn daemon_status(&self) -> Daemon {
@@ -66,11 +72,15 @@ impl Monitor {
         let service = &*active.service;
         let tally = self.tallies.of(index);
         let servers = self.running.of(index);
-        let reopens = self.closed.get(&index);
-        let state = match reopens {
-            Some(_) => State::Closed,
-            None if service.lends_its_socket() && servers > 0 => State::Suspended,
-            None => State::Active,
+        let gate = self.gates.of(index);
+        let reopens = self.closed.get(&index).filter(|_| gate == Gate::Open);
+        let state = match gate {
+            Gate::Closed if self.is_drained(index) => State::Drained,
+            Gate::Closed => State::Draining,
+            Gate::Held => State::Paused,
+            Gate::Open if reopens.is_some() => State::Closed,
+            Gate::Open if service.lends_its_socket() && servers > 0 => State::Suspended,
+            Gate::Open => State::Active,
         };
         let declared = &service.declared_at;
         let file = declared.file.to_string_lossy().into_owned();
@@ -80,6 +90,7 @@ impl Monitor {
             declared: Place { file, line: declared.line, column: None },
             state,
             until: reopens.map(|at| wall_time(*at)),
+            is_turning: self.gates.is_turning(index),
             socket_type: service.socket_type.word().to_owned(),
             addresses: active.listeners.iter().map(ToString::to_string).collect(),
             gives: gives(service),

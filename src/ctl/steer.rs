@@ -1,0 +1,181 @@
+//! `xinetctl pause`, `drain` and `resume`: whether services let anybody in.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::live::{Daemon, Unanswered};
+use super::status::page;
+
+use crate::control::{self, Answer, Command, Services, State};
+
+/// How long the engine may take for an order, or a new one to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Until it has probably carried one out.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// Between two looks at those who are still served.
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 done, 1 there is no such service, and nothing was done; 2 the daemon does not \
+answer, or usage.")]
+pub(super) struct SteerArgs {
+    #[command(flatten)]
+    order: Order,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 nobody is served any more; 1 somebody is, after --timeout, or there is no such \
+service, and nothing was done; 2 the daemon does not answer, or usage. Ctrl-C ends the waiting: the \
+services stay closed.")]
+pub(super) struct DrainArgs {
+    #[command(flatten)]
+    order: Order,
+    /// Wait no longer than this
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct Order {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// These services, by id or name
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// All services
+    #[arg(long)]
+    all: bool,
+}
+
+impl Which {
+    fn services(&self) -> Services {
+        if self.all { Services::All {} } else { Services::Named(self.services.clone()) }
+    }
+}
+
+pub(super) fn pause(args: &SteerArgs) -> ExitCode {
+    steer(args, Command::Pause)
+}
+
+pub(super) fn resume(args: &SteerArgs) -> ExitCode {
+    steer(args, Command::Resume)
+}
+
+fn steer(args: &SteerArgs, command: fn(Services) -> Command) -> ExitCode {
+    let Order { which, daemon } = &args.order;
+    match services(daemon, command(which.services())) {
+        Ok(services) => match in_force(daemon, services) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => super::complain("ordered, but not in force: the engine does not answer"),
+            Err(unanswered) => unanswered.complain(),
+        },
+        Err(unanswered) => unanswered.complain(),
+    }
+}
+
+/// Waits until an order is in force, and says how services are then.
+fn in_force(daemon: &Daemon, mut now: Vec<control::Service>) -> Result<bool, Unanswered> {
+    let until = Instant::now() + PATIENCE;
+    let ids: Vec<_> = now.iter().map(|service| service.id.clone()).collect();
+    while now.iter().any(|service| service.is_turning) {
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        thread::sleep(MOMENT);
+        now = services(daemon, Command::Status)?;
+        now.retain(|service| ids.contains(&service.id));
+    }
+    now.iter().for_each(|it| say(&format!("{}: {}", it.id, page::state(it))));
+    Ok(true)
+}
+
+pub(super) fn drain(args: &DrainArgs) -> ExitCode {
+    match wait(args) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(why)) => super::complain(&why),
+        Err(unanswered) => unanswered.complain(),
+    }
+}
+
+/// Closes services and waits until nobody is served; `Err`: it has not come to that.
+fn wait(args: &DrainArgs) -> Result<Result<(), String>, Unanswered> {
+    let Order { which, daemon } = &args.order;
+    let until = args.timeout.and_then(|it| Instant::now().checked_add(Duration::from_secs(it)));
+    let closed = services(daemon, Command::Drain(which.services()))?;
+    let ids: Vec<_> = closed.into_iter().map(|service| service.id).collect();
+    let mut said = None;
+    loop {
+        thread::sleep(PAUSE);
+        let mut now = services(daemon, Command::Status)?;
+        now.retain(|service| ids.contains(&service.id));
+        if let Some(gone) = ids.iter().find(|id| now.iter().all(|it| it.id != **id)) {
+            return Ok(Err(format!("{gone} is gone: the files were read again")));
+        }
+        let is_closed =
+            |it: &&control::Service| matches!(it.state, State::Draining | State::Drained);
+        if let Some(open) = now.iter().find(|service| !is_closed(service)) {
+            return Ok(Err(format!(
+                "{}: somebody else has made it {}",
+                open.id,
+                page::state(open)
+            )));
+        }
+        let left: Vec<_> = now.iter().filter(|it| it.state == State::Draining).collect();
+        if left.is_empty() {
+            say(&format!("drained: {}", ids.join(" ")));
+            return Ok(Ok(()));
+        }
+        let words = in_words(&left);
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Ok(Err(format!("not drained in time: {words}")));
+        }
+        if said.as_ref() != Some(&words) {
+            say(&words);
+            said = Some(words);
+        }
+    }
+}
+
+/// Who is served still.
+fn in_words(left: &[&control::Service]) -> String {
+    let one = |service: &&control::Service| {
+        let sessions = service.sessions + service.waiting;
+        if sessions == 0 {
+            return format!("{}: clients on the way in", service.id);
+        }
+        let plural = if sessions == 1 { "" } else { "s" };
+        format!("{}: {sessions} session{plural}", service.id)
+    };
+    left.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The services that the daemon answers with.
+fn services(daemon: &Daemon, command: Command) -> Result<Vec<control::Service>, Unanswered> {
+    let mut services = Vec::new();
+    daemon.ask(command, |answer| {
+        if let Answer::Service(service) = answer {
+            services.push(service);
+        }
+    })?;
+    Ok(services)
+}
+
+fn say(line: &str) {
+    // A closed output leaves nobody to tell.
+    let _written = writeln!(io::stdout().lock(), "{line}");
+}

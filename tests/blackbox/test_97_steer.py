@@ -1,0 +1,370 @@
+"""`xinetctl pause`, `drain` and `resume`: who gets in, who waits, who may finish, and what the daemon says of it."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import control
+from harness import *
+from procs import engine
+
+pytestmark = pytest.mark.needs_sandbox
+MANY = dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
+
+
+def state(service):
+    return control.status()[1][service]["state"]
+
+
+def wait_state(service, wanted):
+    assert wait_until(lambda: state(service) == wanted), state(service)
+
+
+def order(*words):
+    """An order that is carried out; what it prints."""
+    code, out, err = control.ctl(*words)
+    assert (code, err) == (0, ""), (words, code, out, err)
+    return out
+
+
+class Waiting:
+    """A command that is running."""
+
+    def __init__(self, *words):
+        self.proc = subprocess.Popen([CTL, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end(self, timeout=15):
+        out, err = self.proc.communicate(timeout=timeout)
+        return self.proc.returncode, out, err
+
+
+def echoes(s, data=b"x"):
+    s.sendall(data)
+    assert recv_n(s, len(data)) == data
+
+
+def waits(s):
+    """A connection that nobody has accepted yet: it says something and hears nothing."""
+    s.sendall(b"x")
+    s.settimeout(0.3)
+    with pytest.raises(socket.timeout):
+        s.recv(1)
+    s.settimeout(5)
+    return s
+
+
+def sound(xd):
+    before = xd.dlog().count("Consistency check passed")
+    xd.signal(signal.SIGABRT)
+    xd.wait_dlog("Consistency check passed", before + 1)
+
+
+def crash(xd):
+    old = engine(xd.proc.pid)
+    os.kill(old, signal.SIGKILL)
+    engine(xd.proc.pid, other_than=old)
+
+
+def both(xd, a, b):
+    """A server for each client, and the engine itself."""
+    return logdefaults(xd), cat("a", a, **MANY), internal("echo", b, **MANY)
+
+
+# ---------------------------------------------------------------- pause
+
+def test_while_it_is_paused_clients_wait_and_nobody_is_lost(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    with connect(a) as one:
+        echoes(one)
+        assert order("pause", "a", "echo") == "a: paused\necho-stream: paused\n"
+        assert (state("a"), state("echo-stream"), state("sentinel")) == ("paused", "paused", "active")
+        xd.wait_dlog("service a: paused: clients wait, by order of uid 0$")
+        echoes(one), echoes(connect(xd.sentinel))
+        held = [waits(connect(port)) for port in (a, b, a, b)]
+        crash(xd)
+        xd.reload(*both(xd, a, b))
+        held += [waits(connect(port)) for port in (a, b)]
+        assert state("a") == "paused"
+        sound(xd)
+        assert order("resume", "a", "echo") == "a: active\necho-stream: active\n"
+        for s in held:
+            assert recv_n(s, 1) == b"x"
+            s.close()
+        echoes(one)
+    xd.wait_dlog("service a: open again, by order of uid 0$")
+
+
+def test_a_datagram_waits_too(xd, ports):
+    u, w = ports(2)
+    xd.boot(internal("echo", u, "dgram"), up=[("udp", u)])
+    order("pause", "echo")
+    with udp_socket(timeout=0.3) as s:
+        s.sendto(b"1", ("127.0.0.1", u))
+        with pytest.raises(socket.timeout):
+            s.recv(1)
+        order("resume", "echo")
+        s.settimeout(5)
+        assert s.recv(1) == b"1"
+
+
+def test_a_service_behind_tcpmux_has_no_queue(xd, ports):
+    m, = ports(1)
+    xd.boot(internal("tcpmux", m, id="tcpmux"), service("x", type="TCPMUXPLUS UNLISTED", port=None, server="/bin/cat"), up=[m])
+    assert talk(m, b"x\r\nhello") == b"+Go\r\nhello"
+    for command in ("pause", "drain"):
+        order(command, "x")
+        assert talk(m, b"x\r\nhello") == b"-Service name not found\r\n"
+    order("resume", "--all")
+    assert talk(m, b"x\r\nhello") == b"+Go\r\nhello"
+
+
+# ---------------------------------------------------------------- drain
+
+def test_it_is_closed_at_once_and_drained_when_the_last_session_ends(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    with connect(a) as one, connect(b) as two:
+        echoes(one), echoes(two)
+        drain = Waiting("drain", "a", "echo")
+        assert drain.proc.stdout.readline() == "a: 1 session, echo-stream: 1 session\n"
+        assert refused(a) and refused(b) and not refused(xd.sentinel)
+        echoes(one), echoes(two)
+        crash(xd)                                   # it takes the sessions of the engine with it
+        wait_state("echo-stream", "drained")
+        xd.reload(*both(xd, a, b))
+        assert refused(a) and refused(b) and state("a") == "draining"
+        echoes(one)
+        assert drain.proc.poll() is None
+    code, out, err = drain.end()
+    assert (code, out.splitlines()[-1], err) == (0, "drained: a echo-stream", "")
+    assert state("a") == "drained" and refused(a)
+    xd.wait_dlog("service a: drained$")
+    xd.wait_dlog("service a: closed: it serves whom it has let in, by order of uid 0$")
+    sound(xd)
+    assert order("resume", "a", "echo") == "a: active\necho-stream: active\n"
+    assert talk(a, b"x") == b"x" and talk(b, b"x") == b"x"
+    assert xd.dlog().count("service a: drained") == 1
+
+
+def test_nobody_there_is_drained_at_once_also_all_of_them(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    assert order("drain", "--all") == "drained: a echo-stream sentinel\n"
+    assert refused(a) and refused(b) and refused(xd.sentinel)
+    code, out, err = control.ctl("status")
+    assert code == 1 and out.count(" drained ") == 3
+    order("pause", "--all")                         # from one to the other
+    held = waits(connect(a))
+    order("drain", "--all")
+    assert refused(a) and recv_all(held) == b""
+    order("resume", "--all")
+    assert talk(a, b"x") == b"x" and control.ctl("status")[0] == 0
+
+
+def test_not_in_time_and_an_interrupt_leave_it_closed(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    with connect(a) as one:
+        echoes(one)
+        code, out, err = control.ctl("drain", "a", "--timeout", "1")
+        assert code == 1 and "not drained in time: a: 1 session" in err and refused(a)
+        drain = Waiting("drain", "a")
+        assert drain.proc.stdout.readline() == "a: 1 session\n"
+        drain.proc.send_signal(signal.SIGINT)
+        assert drain.end()[0] == -signal.SIGINT
+        assert refused(a) and state("a") == "draining"
+        drain = Waiting("drain", "a")
+        assert drain.proc.stdout.readline() == "a: 1 session\n"
+        order("resume", "a")
+        code, out, err = drain.end()
+        assert code == 1 and "a: somebody else has made it active" in err
+        echoes(one)
+
+
+def test_a_client_on_the_way_in_is_waited_for(xd, ports):
+    """A banner that its client does not read holds it up: accepted, and no session yet."""
+    a, = ports(1)
+    banner = xd.write("banner", "x" * (8 << 20))
+    xd.boot(cat("a", a, banner_success=banner), up=[a])
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(10)
+    s.connect(("127.0.0.1", a))
+    assert s.recv(1) == b"x"
+    drain = Waiting("drain", "a")
+    assert drain.proc.stdout.readline() == "a: clients on the way in\n"
+    assert control.status()[1]["a"]["sessions"] == 0 and state("a") == "draining"
+    assert len(recv_n(s, (8 << 20) - 1)) == (8 << 20) - 1
+    echoes(s)
+    wait_until(lambda: control.status()[1]["a"]["sessions"] == 1)
+    s.close()
+    assert drain.end()[0] == 0
+
+
+def test_unix_sockets_wait_and_go_on(xd):
+    path = xd.path("door")
+    entry = service("local", bind="unix:" + path, port=None, protocol=None, type="UNLISTED", server="/bin/cat")
+
+    def client():
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        s.connect(path)
+        return s
+    xd.boot(entry)
+    one = client()
+    echoes(one)
+    for command in ("pause", "drain"):
+        with pytest.raises(subprocess.TimeoutExpired) if command == "drain" else open(os.devnull):
+            control.ctl(command, "local", timeout=1)
+        held = waits(client())
+        echoes(one)
+        order("resume", "local")
+        assert recv_n(held, 1) == b"x"
+        held.close()
+
+
+def test_a_server_keeps_the_socket_that_it_has_and_the_next_one_does_not_come(xd, ports):
+    u, t = ports(2)
+    xd.boot(service("w", u, socket_type="dgram", protocol="udp", wait="yes", server=xd.script("w", pyscript(UDP_ONCE))),
+            service("l", t, wait="yes", server=xd.script("l", pyscript(TCP_ACCEPT)), server_args="2"), up=[("udp", u), t])
+    with udp_socket() as s:
+        s.sendto(b"s60", ("127.0.0.1", u))
+        pid = int(s.recv(100).split(b"|")[0])
+        talk(t)                                     # its server waits for one more
+        drain = Waiting("drain", "w", "l")
+        wait_state("w", "draining"), wait_state("l", "draining")
+        assert recv_all(connect(t)).count(b"|") == 1, "it has the socket"
+        wait_state("l", "drained")
+        assert wait_until(lambda: refused(t))
+        os.kill(pid, signal.SIGTERM)
+        assert drain.end()[0] == 0
+    with udp_socket() as s:
+        s.connect(("127.0.0.1", u))
+        s.send(b"x")
+        with pytest.raises(ConnectionRefusedError):
+            s.recv(10)
+    sound(xd)
+    order("resume", "w", "l")
+    assert udp_ask(u) and talk(t)
+
+
+def test_datagrams_that_are_passed_on_end_with_the_door(xd, ports):
+    u, r = ports(2)
+    xd.boot(logdefaults(xd), internal("echo", u, "dgram"), service("r", r, socket_type="dgram", protocol="udp", redirect="127.0.0.1 %d" % u),
+            up=[("udp", u), ("udp", r)])
+    with udp_socket() as s:
+        s.connect(("127.0.0.1", r))
+        s.send(b"1")
+        assert s.recv(10) == b"1"
+        assert order("drain", "r") == "drained: r\n"
+        xd.wait_log("^EXIT: r signal=15")
+        s.send(b"2")
+        with pytest.raises(ConnectionRefusedError):
+            s.recv(10)
+        order("resume", "r")
+        s.send(b"3")
+        assert s.recv(10) == b"3"
+
+
+def test_redirected_connections_may_finish(xd, ports):
+    a, r = ports(2)
+    xd.boot(cat("a", a), service("r", r, redirect="127.0.0.1 %d" % a), up=[a, r])
+    with connect(r) as s:
+        echoes(s)
+        drain = Waiting("drain", "r")
+        wait_state("r", "draining")
+        assert wait_until(lambda: refused(r))
+        echoes(s)
+    assert drain.end()[0] == 0
+
+
+# ---------------------------------------------------------------- beside cps, reloads, and the end
+
+@pytest.mark.parametrize("command", ["pause", "drain"])
+def test_cps_closes_and_opens_below_it(xd, ports, command):
+    a, = ports(1)
+    xd.boot(cat("a", a, cps="2 2"), up=[a])
+    assert wait_until(lambda: attempt(a) is None and state("a") == "closed", 10)
+    order(command, "a")
+    assert state("a") == {"pause": "paused", "drain": "drained"}[command] and refused(a)
+    if command == "pause":
+        xd.wait_dlog("Activating service a$")
+        waits(connect(a)).close()
+    else:
+        order("resume", "a")
+        assert state("a") == "closed" and refused(a)
+        xd.wait_dlog("Activating service a$")
+        assert attempt(a) == b"x"
+
+
+def test_cps_that_is_over_does_not_open_what_is_drained(xd, ports):
+    a, = ports(1)
+    xd.boot(cat("a", a, cps="2 1"), up=[a])
+    assert wait_until(lambda: attempt(a) is None and state("a") == "closed", 10)
+    until = control.status()[1]["a"]["until"]
+    order("drain", "a")
+    assert wait_until(lambda: time.time() > until + 2, 10)
+    assert refused(a) and "Activating" not in xd.dlog()
+    order("resume", "a")
+    assert talk(a, b"x") == b"x"
+
+
+def test_a_reload_that_adds_or_moves_sockets_keeps_it_closed(xd, ports):
+    a, c = ports(2)
+    xd.boot(cat("a", a), up=[a])
+    order("drain", "a")
+    xd.reload(cat("a", a, bind="127.0.0.1 127.0.0.2"))
+    assert refused(a) and refused(a, "127.0.0.2") and state("a") == "drained"
+    xd.reload(cat("a", a, bind="127.0.0.3"))        # elsewhere, and the same service
+    assert refused(a) and refused(a, "127.0.0.3") and state("a") == "drained"
+    order("resume", "a")
+    assert talk(a, b"x", addr="127.0.0.3") == b"x"
+    order("pause", "a")
+    xd.reload(service("other", c, server="/bin/cat"))
+    xd.reload(cat("a", a), up=[a])
+    assert talk(a, b"x") == b"x" and state("a") == "active", "it was gone meanwhile: another number"
+    sound(xd)
+
+
+def test_it_ends_with_the_daemon_and_sigterm_is_as_always(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    order("drain", "a")
+    order("pause", "echo")
+    held = waits(connect(b))
+    xd.stop()
+    assert xd.proc.returncode == 0 and recv_all(held) == b""
+    xd.boot(*both(xd, a, b), up=[a, b])
+    assert talk(a, b"x") == b"x" and state("echo-stream") == "active"
+
+
+@pytest.mark.parametrize("command", ["pause", "drain", "resume"])
+def test_what_does_not_exist_is_named_and_nothing_is_done(xd, command):
+    xd.boot()
+    code, out, err = control.ctl(command, "sentinel", "sentinal")
+    assert (code, out) == (1, "") and "there is no service sentinal; did you mean `sentinel`?" in err
+    assert state("sentinel") == "active"
+    for words in ([], ["sentinel", "--all"]):
+        assert control.ctl(command, *words)[0] == 2
+
+
+def test_two_hundred_sessions_are_drained_while_clients_come(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    clients = [connect(port) for port in [a, b] * 100]
+    for s in clients:
+        echoes(s)
+    drain = Waiting("drain", "a", "echo")
+    assert drain.proc.stdout.readline() == "a: 100 sessions, echo-stream: 100 sessions\n"
+    for number, s in enumerate(clients):
+        assert refused(a) and refused(b)
+        echoes(s)
+        s.close()
+        if number == 100:
+            xd.hup()
+    assert drain.end()[0] == 0
+    sound(xd)
