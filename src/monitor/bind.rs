@@ -19,7 +19,6 @@ use crate::plan::SocketKey;
 use crate::plan::SocketOptions;
 use crate::plan::SocketType;
 use crate::sys::datagram;
-use crate::sys::fd;
 use crate::sys::socket;
 use crate::sys::socket_file::{Access, SocketFile};
 
@@ -55,6 +54,8 @@ pub(super) struct Open {
     /// Of a socket in the file system.
     pub file: Option<Rc<SocketFile>>,
     pub fd: OwnedFd,
+    /// What the service manager knows it by, if it keeps it for us.
+    pub stored: Option<Rc<str>>,
 }
 
 /// A socket that cannot be had.
@@ -96,7 +97,7 @@ fn bind_once(key: &SocketKey, service: &Service) -> io::Result<Open> {
         }
         result => result?,
     };
-    Ok(Open { file: None, fd })
+    Ok(Open { file: None, fd, stored: None })
 }
 
 /// A socket of unix(7): nobody can connect before its file has its owner and mode.
@@ -113,19 +114,14 @@ fn unix(name: &Path, key: &SocketKey, options: SocketOptions) -> io::Result<Open
     if key.socket_type.has_connections() {
         socket.listen(i32::MAX)?;
     }
-    Ok(Open { file, fd: socket.into() })
+    Ok(Open { file, fd: socket.into(), stored: None })
 }
 
-/// A duplicate of a socket that somebody else has bound, made ready for `key`.
+/// Makes a socket that somebody else has bound ready for `key`.
 ///
 /// # Errors
-/// As fcntl(2), setsockopt(2) and listen(2).
-pub(super) fn adopt(
-    passed: &OwnedFd,
-    key: &SocketKey,
-    options: SocketOptions,
-) -> io::Result<OwnedFd> {
-    let fd = fd::duplicate(passed)?;
+/// As setsockopt(2) and listen(2).
+pub(super) fn adopt(fd: OwnedFd, key: &SocketKey, options: SocketOptions) -> io::Result<OwnedFd> {
     let socket = SockRef::from(&fd);
     set_options(&fd, key, options)?;
     socket.set_nonblocking(!key.is_lent)?;
@@ -137,7 +133,7 @@ pub(super) fn adopt(
     Ok(fd)
 }
 
-const fn access(options: SocketOptions) -> Access {
+pub(super) const fn access(options: SocketOptions) -> Access {
     let FileAccess { mode, uid, gid } = options.file;
     Access { mode, uid, gid }
 }

@@ -90,12 +90,13 @@ impl Monitor {
     }
 
     /// Has connections and datagrams refused, except where somebody else takes them: a server,
-    /// the service manager, or the server of an order that is still on its way here.
+    /// the service manager, which may keep the socket for the next daemon, or the server of an order that is still on its way here.
     pub(super) fn refuse_newcomers(&self) {
         for (_, active) in self.services.iter() {
             let is_free = self.is_drained || !active.service.lends_its_socket();
             for listener in active.listeners.iter().filter(|_| is_free) {
-                if self.running.has(listener.index) || self.passed.has(&listener.key) {
+                let is_managed = listener.stored.is_some() || self.passed.has(&listener.key);
+                if is_managed || self.running.has(listener.index) {
                     continue;
                 }
                 let _best_effort = match active.service.socket_type.has_connections() {

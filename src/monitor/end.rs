@@ -359,6 +359,9 @@ impl Monitor {
         }
         self.unregister_all();
         self.passed.listen(None);
+        if self.store.is_there() && matches!(exit, Exit::Done | Exit::EngineLost) {
+            self.leave_files();
+        }
         drop(self.pid_file.take());
         if exit == Exit::NoServices {
             tracing::error!(critical = true, "No available services. Exiting");

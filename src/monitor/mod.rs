@@ -13,6 +13,7 @@ mod ends;
 mod engine_process;
 mod gates;
 mod history;
+mod inherited;
 mod intercept;
 mod lend;
 mod listing;
@@ -35,6 +36,7 @@ mod sessions;
 mod spawn;
 mod start;
 mod state;
+mod store;
 mod tally;
 mod trouble;
 
@@ -80,6 +82,7 @@ use rpc::Registrar;
 use running::Running;
 use services::{Household, Services};
 use sessions::Sessions;
+use store::Store;
 use tally::Tallies;
 use trouble::Troubles;
 
@@ -167,6 +170,8 @@ pub struct Monitor {
     passed: Passed,
     /// For the operator.
     control: Control,
+    /// Sockets of ours that the service manager keeps.
+    store: Store,
 }
 
 /// What a monitor is given before it knows any service.
@@ -183,6 +188,7 @@ struct Given {
     logs: ServiceLogs,
     pid_file: Option<PidFile>,
     passed: Passed,
+    store: Store,
 }
 
 impl Monitor {
@@ -232,6 +238,7 @@ impl Monitor {
             pid_file: given.pid_file,
             passed: given.passed,
             control: Control::default(),
+            store: given.store,
         }
     }
 

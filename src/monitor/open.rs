@@ -20,7 +20,6 @@ use crate::monitor::services::{Active, Listener};
 use crate::plan::LogTarget;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
-use crate::plan::SocketKey;
 use crate::sys::Errno;
 
 /// Descriptors that are not for services: our own, and one for an order on its way (START-15).
@@ -82,6 +81,7 @@ impl Monitor {
         let (mut logs, unusable) = self.logs.next(&loaded.plan.common_log);
         let mut services = loaded.plan.services;
         self.passed.rename(&mut services);
+        self.store.keep_wanted(&services);
         for service in services {
             if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
                 self.say_not_started(&service, &io::Error::other(log.to_string()));
@@ -101,6 +101,7 @@ impl Monitor {
         self.logs = logs;
         self.note_guards();
         self.passed.say_unused(&self.services);
+        self.keep_sockets();
         if self.services.available() == 0 && !self.options.stay_alive {
             tracing::error!(critical = true, "no services. Exiting...");
             return Err(None);
@@ -110,15 +111,14 @@ impl Monitor {
 
     /// All sockets of a service, or none: the error is that of the first that cannot be had.
     fn listen(&mut self, service: &Service, patience: Patience) -> Result<Vec<Listener>, Refused> {
-        let bind = |key: &SocketKey| {
-            let passed = self.passed.open(service, key);
-            passed.unwrap_or_else(|| bind::bind(key, service, patience))
-        };
-        let open = |key: &SocketKey| match bind(key) {
-            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
-            Err(cause) => Err(Refused { key: key.clone(), cause }),
-        };
-        service.sockets.iter().map(open).collect()
+        let mut listeners = Vec::with_capacity(service.sockets.len());
+        for key in &service.sockets {
+            let ready = self.passed.open(service, key).or_else(|| self.store.open(service, key));
+            let open = ready.unwrap_or_else(|| bind::bind(key, service, patience));
+            let open = open.map_err(|cause| Refused { key: key.clone(), cause })?;
+            listeners.push(Listener::new(self.services.new_socket_index(), key.clone(), open));
+        }
+        Ok(listeners)
     }
 
     /// Puts a service in force, with its log; says why if that cannot be.
@@ -154,7 +154,8 @@ impl Monitor {
 
     /// Whether so many sockets and logs leave us what we need ourselves (START-15).
     pub(super) fn has_room_for(&self, descriptors: usize) -> bool {
-        let taken = descriptors + self.retries.count() + self.passed.count();
+        let others = self.retries.count() + self.passed.count() + self.store.count();
+        let taken = descriptors + others;
         taken as u64 <= self.descriptors.saturating_sub(RESERVED)
     }
 

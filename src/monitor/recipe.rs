@@ -16,13 +16,14 @@ use crate::sys::recipe::Step;
 /// Variables that a service manager means for the daemon alone (`sd_notify(3)`,
 /// `sd_listen_fds(3)`, `sd_watchdog_enabled(3)`, `systemd.exec(5)`); no server gets them
 /// unless `passenv` names them.
-const FOR_THE_DAEMON: [&str; 7] = [
+const FOR_THE_DAEMON: [&str; 8] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
+    "FDSTORE",
     "JOURNAL_STREAM",
 ];
 

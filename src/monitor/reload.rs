@@ -319,6 +319,8 @@ impl Monitor {
             self.running.end(*index, now);
             self.give_up_retries_of(*index);
         }
+        self.let_sockets_rest(reload.retired.listeners().chain(&reload.replaced));
+        self.keep_sockets();
         self.passed.listen(Some(&self.services));
         self.passed.say_unused(&self.services);
         self.household.tidy();

@@ -25,6 +25,7 @@ use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Household, Listener, ServerLog, Services};
+use crate::monitor::store::Store;
 use crate::monitor::{Given, Monitor};
 use crate::plan::{
     Action, BannerKind, Generation, Limit, Redirect, Service, ServiceIndex, SocketIndex, Source,
@@ -81,7 +82,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         let listener = Listener::new(
             table.new_socket_index(),
             key.clone(),
-            Open { file: None, fd: listener.into() },
+            Open { file: None, fd: listener.into(), stored: None },
         );
         let index = table.new_index();
         let active = household.activate(Rc::new(service), vec![listener]).unwrap();
@@ -103,6 +104,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         logs: ServiceLogs::new("xinetd", streams),
         pid_file: None,
         passed: Passed::default(),
+        store: Store::default(),
     });
     monitor.services = table;
     monitor.engine = Some(EngineProcess::for_test(Port::new(ours), state));

@@ -42,10 +42,7 @@ pub(super) struct Active {
 impl Active {
     /// The same once more, with descriptors of its own.
     pub(super) fn duplicate(&self) -> io::Result<Self> {
-        let copy = |one: &Listener| {
-            let open = Open { file: one.file.clone(), fd: fd::duplicate(&one.fd)? };
-            Ok(Listener::new(one.index, one.key.clone(), open))
-        };
+        let copy = |one: &Listener| Ok(Listener::new(one.index, one.key.clone(), one.duplicate()?));
         let listeners = self.listeners.iter().map(copy).collect::<io::Result<_>>()?;
         Ok(Self { service: Rc::clone(&self.service), listeners, launch: self.launch.clone() })
     }
@@ -73,14 +70,31 @@ pub(super) struct Listener {
     pub fd: OwnedFd,
     /// The port that it has; the key has none where the system was to choose one (RPC-1).
     pub port: u16,
+    /// What the service manager knows it by, if it keeps it for us.
+    pub stored: Option<Rc<str>>,
 }
 
 impl Listener {
     /// The socket that has been opened for `key`.
     pub(super) fn new(index: SocketIndex, key: SocketKey, open: Open) -> Self {
-        let Open { file, fd } = open;
+        let Open { file, fd, stored } = open;
         let port = socket::local_port(&fd);
-        Self { index, key, file, fd, port }
+        Self { index, key, file, fd, port, stored }
+    }
+
+    /// The same socket once more.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    pub(super) fn duplicate(&self) -> io::Result<Open> {
+        let (file, stored) = (self.file.clone(), self.stored.clone());
+        Ok(Open { file, fd: fd::duplicate(&self.fd)?, stored })
+    }
+
+    /// Whether the system has chosen its port.
+    #[must_use]
+    pub(super) fn has_chosen_port(&self) -> bool {
+        self.port != self.key.address.port()
     }
 
     /// Whether this is a connection of a client that has come to it, with `local` as its own end.
@@ -270,6 +284,19 @@ impl Services {
     /// All of them, oldest number first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ServiceIndex, &Active)> {
         self.active.iter().map(|(index, active)| (*index, active))
+    }
+
+    /// Every listening socket, and whose it is.
+    pub(super) fn listeners_mut(&mut self) -> impl Iterator<Item = (&Service, &mut Listener)> {
+        self.active.values_mut().flat_map(|Active { service, listeners, .. }| {
+            let service: &Service = service;
+            listeners.iter_mut().map(move |listener| (service, listener))
+        })
+    }
+
+    /// Every listening socket.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.active.values().flat_map(|active| &active.listeners)
     }
 
     #[must_use]

@@ -14,9 +14,11 @@ use crate::diag::wants_colour;
 use crate::log::{DaemonLog, Destination, Look, SYSLOG_SOCKET, ServiceLogs};
 use crate::monitor::end::FAREWELL;
 use crate::monitor::engine_process::Account;
+use crate::monitor::inherited;
 use crate::monitor::passed::Passed;
 use crate::monitor::pid_file::PidFile;
 use crate::monitor::services::{Household, ServerLog};
+use crate::monitor::store::Store;
 use crate::monitor::{Given, Monitor};
 use crate::plan::Facility;
 use crate::sys::fd;
@@ -36,6 +38,7 @@ struct Begun {
     streams: Streams,
     daemon_log: Arc<DaemonLog>,
     passed: Passed,
+    store: Store,
 }
 
 /// Runs the daemon until it ends.
@@ -74,7 +77,10 @@ fn begin(mut options: Options) -> Result<Begun, String> {
         options.stage = Stage::Foreground;
         options.stay_alive = true;
     }
-    let passed = Passed::take().map_err(|e| early("cannot settle inherited descriptors", &e))?;
+    let mut inherited =
+        inherited::take().map_err(|e| early("cannot settle inherited descriptors", &e))?;
+    let store = Store::new(&mut inherited);
+    let passed = Passed::new(inherited);
     let streams = match options.stage {
         Stage::Background => Streams::default(),
         Stage::Foreground | Stage::Debug => {
@@ -89,13 +95,13 @@ fn begin(mut options: Options) -> Result<Begun, String> {
     if must_stay {
         tracing::info!("process 1 stays in the foreground, as with -dontfork");
     }
-    Ok(Begun { options, descriptors, start_directory, streams, daemon_log, passed })
+    Ok(Begun { options, descriptors, start_directory, streams, daemon_log, passed, store })
 }
 
 /// The second half of START-1: signals, environment, umask, detach, pid file, configuration,
 /// sockets, working directory, engine. An error has been logged, unless it comes with a text.
 fn start(begun: Begun) -> Result<Monitor, Option<String>> {
-    let Begun { options, descriptors, start_directory, streams, daemon_log, passed } = begun;
+    let Begun { options, descriptors, start_directory, streams, daemon_log, passed, store } = begun;
     let early = |what: &str, cause: &dyn std::fmt::Display| Some(early(what, cause));
     let signals = Signals::take_over().map_err(|e| early("cannot take over signals", &e))?;
     let environment = env::vars_os().collect();
@@ -123,6 +129,7 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
         mishaps,
         pid_file,
         passed,
+        store,
     });
     monitor.open_all()?;
     monitor.open_control();

@@ -30,7 +30,9 @@ pub struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
-    access: Cell<Access>,
+    /// `None`: it is not known.
+    access: Cell<Option<Access>>,
+    is_left: Cell<bool>,
 }
 
 impl SocketFile {
@@ -55,10 +57,34 @@ impl SocketFile {
         if !is_socket(&found) || found.st_uid != geteuid().as_raw() || found.st_nlink != 1 {
             return Err(io::Error::other("somebody has replaced the file"));
         }
-        let (path, access) = (path.to_owned(), Cell::new(access));
-        let made = Self { path, device: found.st_dev, inode: found.st_ino, access };
-        own(&file, made.access.get())?;
+        let made = Self::new(path, &found, Some(access));
+        own(&file, access)?;
         Ok(made)
+    }
+
+    fn new(path: &Path, found: &FileStat, access: Option<Access>) -> Self {
+        let (path, device, inode) = (path.to_owned(), found.st_dev, found.st_ino);
+        Self { path, device, inode, access: Cell::new(access), is_left: Cell::new(false) }
+    }
+
+    /// The file of a socket that another process has bound, if that is still at `path`, as long
+    /// as the socket is open.
+    #[must_use]
+    pub fn take_over(path: &Path, identity: (u64, u64)) -> Option<Self> {
+        let found = open_path(path).and_then(|file| Ok(fstat(&file)?)).ok()?;
+        let is_it = is_socket(&found) && (found.st_dev, found.st_ino) == identity;
+        is_it.then(|| Self::new(path, &found, None))
+    }
+
+    /// Device and inode: no other file has both while the socket is open.
+    #[must_use]
+    pub const fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// The file stays when this goes: another process has the socket, too.
+    pub fn leave(&self) {
+        self.is_left.set(true);
     }
 
     /// Gives the file another owner or mode, if it is still there. What somebody else has done to
@@ -67,7 +93,7 @@ impl SocketFile {
     /// # Errors
     /// As open(2), chown(2) and chmod(2); `ENOENT` when it has been replaced.
     pub fn change(&self, access: Access) -> io::Result<()> {
-        if access == self.access.get() {
+        if self.access.get() == Some(access) {
             return Ok(());
         }
         let file = open_path(&self.path)?;
@@ -78,7 +104,7 @@ impl SocketFile {
         // chmod(2) knows no descriptor of a path, but the name of one.
         let name = format!("/proc/self/fd/{}", file.as_raw_fd());
         fs::set_permissions(name, fs::Permissions::from_mode(access.mode))?;
-        self.access.set(access);
+        self.access.set(Some(access));
         Ok(())
     }
 
@@ -92,13 +118,15 @@ impl SocketFile {
     }
 
     fn is(&self, found: &FileStat) -> bool {
-        (found.st_dev, found.st_ino) == (self.device, self.inode)
+        (found.st_dev, found.st_ino) == self.identity()
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        self.remove();
+        if !self.is_left.get() {
+            self.remove();
+        }
     }
 }
 

@@ -2,58 +2,20 @@
 import os
 import re
 import signal
-import socket
 import time
 
 import pytest
 
 from harness import *
+from manager import Manager
 from procs import engine
-
-
-class Manager:
-    """The receiving end of NOTIFY_SOCKET; `told` is what came, in order."""
-
-    def __init__(self, path):
-        self.path, self.told, self.from_pids = path, [], set()
-        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.s.bind(path)
-        self.s.setblocking(False)
-
-    def env(self, **kw):
-        return dict(os.environ, NOTIFY_SOCKET=self.path, **kw)
-
-    def read(self):
-        while True:
-            try:
-                data, control, _, _ = self.s.recvmsg(4096, 64)
-            except BlockingIOError:
-                return
-            self.from_pids.add(int.from_bytes(control[0][2][:4], "little"))
-            self.told.append(dict(l.split("=", 1) for l in data.decode().splitlines() if l))
-
-    def wait(self, key, count=1, timeout=5.0):
-        """The messages with that key, once there are `count` of them."""
-        def hits():
-            self.read()
-            h = [m for m in self.told if key in m]
-            return h if len(h) >= count else None
-        got = wait_until(hits, timeout)
-        assert got, "no %d x %s in %r" % (count, key, self.told)
-        return got
-
-    def keys(self):
-        """What was told, in order, without free text."""
-        self.read()
-        return [k for m in self.told for k in ("READY", "RELOADING", "STOPPING") if k in m]
 
 
 @pytest.fixture
 def manager(xd):
     m = Manager(xd.path("notify"))
     yield m
-    m.s.close()
+    m.close()
 
 
 def test_ready_comes_when_every_service_listens(xd, manager, ports):

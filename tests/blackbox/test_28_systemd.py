@@ -77,6 +77,11 @@ def test_sessions_survive_a_restart_of_the_daemon():
     assert u["ExecReload"] == ["/usr/sbin/xinetctl reload"]
 
 
+def test_sockets_wait_for_the_next_daemon():
+    room, = unit()["FileDescriptorStoreMax"]
+    assert unit()["Environment"] == ["FDSTORE=" + room]
+
+
 CONFINING = ("Protect", "Private", "ReadOnly", "ReadWrite", "Inaccessible", "NoNewPrivileges", "Capability", "Ambient",
              "SystemCall", "Restrict", "LockPersonality", "MemoryDeny", "User", "Group", "DynamicUser", "Root",
              "IPAddress", "SecureBits", "Nice", "OOMScoreAdjust", "UMask", "Memory", "CPU")

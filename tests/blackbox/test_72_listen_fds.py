@@ -1,5 +1,4 @@
 """Sockets that a service manager passes on (sd_listen_fds(3)), which xinetd 2.3.15 closes (START-2)."""
-import functools
 import os
 import shutil
 import signal
@@ -9,6 +8,7 @@ import subprocess
 import pytest
 
 from harness import *
+from manager import passing
 from procs import engine, fds, tcp_inode
 
 covers = pytest.mark.covers
@@ -24,30 +24,10 @@ def tcp(port, addr="127.0.0.1", kind=socket.SOCK_STREAM):
     return s
 
 
-LAUNCHER = """#!/usr/bin/python3
-import os, sys
-numbers = %r
-for at, number in enumerate(numbers):
-    os.dup2(number, 100 + at)
-for at in range(len(numbers)):
-    os.dup2(100 + at, 3 + at)
-os.dup2(os.open(%r, os.O_CREAT), 3 + len(numbers))      # one more, which nobody speaks of
-os.closerange(4 + len(numbers), 200)
-os.environ.update(LISTEN_PID=%s, LISTEN_FDS=str(len(numbers)), LISTEN_FDNAMES=%r)
-os.execv(%r, [%r] + sys.argv[1:])
-"""
-
-
 def boot(xd, named, *entries, pid="str(os.getpid())", **kw):
     """As under a service manager that passes these sockets, by their names."""
-    numbers, binary, popen = [s.fileno() for _, s in named], xd.bin, subprocess.Popen
-    names = ":".join(name for name, _ in named)
-    xd.bin = xd.script("launcher", LAUNCHER % (numbers, xd.path("stray"), pid, names, binary, binary))
-    subprocess.Popen = functools.partial(popen, pass_fds=numbers)
-    try:
+    with passing(xd, [(name, s.fileno()) for name, s in named], pid):
         xd.boot(logdefaults(xd), *entries, **kw)
-    finally:
-        xd.bin, subprocess.Popen = binary, popen
 
 
 def inode(s):

@@ -17,7 +17,6 @@ use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
 use crate::plan::SocketType;
-use crate::sys::fd;
 use crate::sys::socket;
 
 /// Sockets that are to go, as new services look for them.
@@ -50,8 +49,7 @@ impl Monitor {
                     leaving.by_port.entry(socket.port).or_default().push(number);
                 }
                 // A port that the system has chosen is nobody else's.
-                let is_chosen = socket.port != socket.key.address.port();
-                if heir.is_none() && !is_chosen {
+                if heir.is_none() && !socket.has_chosen_port() {
                     leaving.dropped.entry(socket.key.identity()).or_insert(number);
                 }
             }
@@ -160,7 +158,7 @@ impl Monitor {
         let heir = leaving.dropped.get(&key.identity()).filter(|_| !intercept::is_wanted(service));
         if let Some(old) = heir.and_then(find) {
             bind::set_options_again(old, service.options)?;
-            return Ok(Open { file: old.file.clone(), fd: fd::duplicate(&old.fd)? });
+            return old.duplicate();
         }
         if let Some(open) = self.passed.open(service, key) {
             return open;
