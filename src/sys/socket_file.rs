@@ -235,7 +235,9 @@ mod tests {
     fn a_link_is_not_followed_and_what_another_has_put_there_stays() {
         let directory = tempfile::tempdir().unwrap();
         let (path, other) = (directory.path().join("s"), directory.path().join("other"));
-        let file = SocketFile::bind(&socket(), &path, OWN).unwrap();
+        // Open all the while, or another file could have its inode.
+        let held = socket();
+        let file = SocketFile::bind(&held, &path, OWN).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&other, "").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
