@@ -28,6 +28,12 @@ _xinetctl() {
             xinetctl,demo)
                 cmd="xinetctl__subcmd__demo"
                 ;;
+            xinetctl,denied)
+                cmd="xinetctl__subcmd__denied"
+                ;;
+            xinetctl,deny)
+                cmd="xinetctl__subcmd__deny"
+                ;;
             xinetctl,disable)
                 cmd="xinetctl__subcmd__disable"
                 ;;
@@ -64,6 +70,9 @@ _xinetctl() {
             xinetctl,status)
                 cmd="xinetctl__subcmd__status"
                 ;;
+            xinetctl,undeny)
+                cmd="xinetctl__subcmd__undeny"
+                ;;
             xinetctl__subcmd__help,check)
                 cmd="xinetctl__subcmd__help__subcmd__check"
                 ;;
@@ -75,6 +84,12 @@ _xinetctl() {
                 ;;
             xinetctl__subcmd__help,demo)
                 cmd="xinetctl__subcmd__help__subcmd__demo"
+                ;;
+            xinetctl__subcmd__help,denied)
+                cmd="xinetctl__subcmd__help__subcmd__denied"
+                ;;
+            xinetctl__subcmd__help,deny)
+                cmd="xinetctl__subcmd__help__subcmd__deny"
                 ;;
             xinetctl__subcmd__help,disable)
                 cmd="xinetctl__subcmd__help__subcmd__disable"
@@ -112,6 +127,9 @@ _xinetctl() {
             xinetctl__subcmd__help,status)
                 cmd="xinetctl__subcmd__help__subcmd__status"
                 ;;
+            xinetctl__subcmd__help,undeny)
+                cmd="xinetctl__subcmd__help__subcmd__undeny"
+                ;;
             *)
                 ;;
         esac
@@ -119,7 +137,7 @@ _xinetctl() {
 
     case "${cmd}" in
         xinetctl)
-            opts="-h -V --help --version check dump status sessions kill pause drain resume reload connections convert enable disable demo explain help"
+            opts="-h -V --help --version check dump status sessions kill pause drain resume deny undeny denied reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -202,6 +220,46 @@ _xinetctl() {
             fi
             case "${prev}" in
                 --port-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__denied)
+            opts="-h --socket --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__deny)
+            opts="-h --for --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -335,7 +393,7 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help)
-            opts="check dump status sessions kill pause drain resume reload connections convert enable disable demo explain help"
+            opts="check dump status sessions kill pause drain resume deny undeny denied reload connections convert enable disable demo explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -391,6 +449,34 @@ _xinetctl() {
             return 0
             ;;
         xinetctl__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__denied)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__help__subcmd__deny)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -572,6 +658,20 @@ _xinetctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        xinetctl__subcmd__help__subcmd__undeny)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         xinetctl__subcmd__kill)
             opts="-h --service --peer --socket --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -686,6 +786,24 @@ _xinetctl() {
                     return 0
                     ;;
                 -w)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        xinetctl__subcmd__undeny)
+            opts="-h --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

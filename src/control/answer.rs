@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// A line of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,7 @@ pub enum Answer {
     Service(Service),
     LeftOut(LeftOut),
     Session(Session),
+    Denied(Denied),
     Note(Note),
     Difference(Difference),
     /// There is no more.
@@ -148,6 +150,14 @@ pub struct Session {
     pub seconds: u64,
     /// It has been told to end.
     pub is_ending: bool,
+}
+
+/// An address that is locked out of every service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    pub address: IpAddr,
+    /// `null`: for ever.
+    pub until: Option<i64>,
 }
 
 /// An entry that the last reading of the files did not put in force.

@@ -8,8 +8,8 @@ mod answer;
 mod request;
 
 pub use answer::{
-    Answer, Daemon, Difference, Engine, Failure, LeftOut, Level, Note, Place, Service, Session,
-    State,
+    Answer, Daemon, Denied, Difference, Engine, Failure, LeftOut, Level, Note, Place, Service,
+    Session, State,
 };
 pub use request::{Command, Rejected, Request, Services, Whom};
 

@@ -1,5 +1,7 @@
 //! What the operator asks for.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::control::VERSION;
@@ -30,6 +32,17 @@ pub enum Command {
     Drain(Services),
     /// Let clients in again.
     Resume(Services),
+    /// Lock an address out of every service.
+    Deny {
+        address: IpAddr,
+        /// Without the field for ever.
+        #[serde(default)]
+        seconds: Option<u32>,
+    },
+    /// Let it in again.
+    Undeny { address: IpAddr },
+    /// Who is locked out.
+    Denied,
     /// Read the files again; answered when all of it is in force.
     Reload {
         /// Whether notes are for a terminal with colours; without the field they are a line each.
@@ -123,6 +136,7 @@ mod tests {
             Command::Sessions,
             Command::Kill(Whom::Sessions(vec![1, u64::MAX])),
             Command::Kill(Whom::Peer("192.0.2.1".to_owned())),
+            Command::Deny { address: [192, 0, 2, 1].into(), seconds: Some(1) },
             Command::Pause(Services::All {}),
             Command::Drain(Services::Named(vec!["a".to_owned(), "b".to_owned()])),
             Command::Reload { colour: Some(true) },
@@ -158,6 +172,8 @@ mod tests {
             r#"{"version":1,"command":{"reload":{"file":"/etc/shadow"}}}"#,
             r#"{"version":1,"command":"status"} {}"#,
             r#"{"version":1,"command":{"pause":{"all":{"but":"a"}}}}"#,
+            r#"{"version":1,"command":{"deny":{"address":"localhost"}}}"#,
+            r#"{"version":1,"command":{"deny":{"address":"::1","second":1}}}"#,
             r#"{"version":1,"command":{"kill":{}}}"#,
             r#"{"version":1,"command":{"kill":{"service":"a","peer":"::1"}}}"#,
             r#"{"version":1,"command":{"kill":{"sessions":[-1]}}}"#,

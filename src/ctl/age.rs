@@ -16,6 +16,19 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
+/// The seconds that `text` says, one at least: a number and `s`, `m`, `h` or `d`.
+///
+/// # Errors
+/// For everything else, and for more than a daemon takes.
+pub(super) fn parse(text: &str) -> Result<u32, String> {
+    const UNITS: [(char, u32); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let parsed = UNITS.iter().find_map(|(unit, seconds)| {
+        let number: u32 = text.strip_suffix(*unit)?.parse().ok()?;
+        number.checked_mul(*seconds).filter(|seconds| *seconds > 0)
+    });
+    parsed.ok_or_else(|| "a span of time is such as 30s, 10m, 2h or 1d".to_owned())
+}
+
 /// How long ago a point in time was, in seconds since 1970; 0 for what is to come.
 #[must_use]
 pub(super) fn since(at: i64) -> u64 {
@@ -36,6 +49,15 @@ fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_a_number_and_a_unit() {
+        let all = ["30s", "10m", "2h", "1d"].map(parse);
+        assert_eq!(all, [Ok(30), Ok(600), Ok(7200), Ok(86_400)]);
+        for text in ["", "s", "10", "0s", "-1s", "1w", "1.5h", "10 m", "4294967295m", "1x"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_span_is_told_in_the_unit_that_fits() {

@@ -14,6 +14,7 @@ mod connections;
 mod convert;
 mod demo;
 mod demo_server;
+mod deny;
 mod dump;
 mod explain;
 mod kill;
@@ -43,6 +44,7 @@ use check::CheckArgs;
 use connections::ConnectionsArgs;
 use convert::ConvertArgs;
 use demo_server::Protocol;
+use deny::{DeniedArgs, DenyArgs, UndenyArgs};
 use dump::DumpArgs;
 use explain::ExplainArgs;
 use kill::KillArgs;
@@ -88,6 +90,12 @@ enum Command {
     Drain(DrainArgs),
     /// Let clients in again, after `pause` or `drain`
     Resume(SteerArgs),
+    /// Lock an address out of every service
+    Deny(DenyArgs),
+    /// Let an address in again that was locked out, by `deny` or at a SENSOR
+    Undeny(UndenyArgs),
+    /// Say who is locked out, and for how long
+    Denied(DeniedArgs),
     /// Have the daemon read its files again, and say what came of it
     Reload(ReloadArgs),
     /// Show the connections of the services, as netstat does
@@ -150,6 +158,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pause(args) => steer::pause(&args),
         Command::Drain(args) => steer::drain(&args),
         Command::Resume(args) => steer::resume(&args),
+        Command::Deny(args) => deny::deny(&args),
+        Command::Undeny(args) => deny::undeny(&args),
+        Command::Denied(args) => deny::denied(&args),
         Command::Reload(args) => reload::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Convert(args) => convert::run(&args),

@@ -1,6 +1,7 @@
 //! What the monitor says, and what follows from it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,11 +101,7 @@ impl Engine {
             (ToEngine::Running { ticket, service, peer, lent }, _) => {
                 self.take_over(ticket, service, peer, lent);
             }
-            (ToEngine::LockOut { peer, seconds }, _) => {
-                let now = Instant::now();
-                let until = now + Duration::from_secs(seconds.into());
-                self.locked_out.add_until(peer, (seconds > 0).then_some(until), now);
-            }
+            (ToEngine::LockOut { peer, seconds }, _) => self.lock_out(peer, seconds),
             (ToEngine::Commit { generation }, _) => {
                 clock::reload_time_zone();
                 self.adopt(generation)?;
@@ -124,6 +121,9 @@ impl Engine {
             }
             (ToEngine::End { ticket }, _) => self.end_session(ticket, Ending::CutOff),
             (ToEngine::Gate { service, gate }, _) => self.set_gate(service, gate),
+            (ToEngine::LetIn { peer }, _) => {
+                self.locked_out.remove(peer);
+            }
             (ToEngine::Check, _) => self.answer_check(),
             (ToEngine::Stop, _) => {
                 self.begin_stop();
@@ -138,6 +138,13 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// For so many seconds; 0: for ever.
+    fn lock_out(&mut self, peer: IpAddr, seconds: u32) {
+        let now = Instant::now();
+        let until = now + Duration::from_secs(seconds.into());
+        self.locked_out.add_until(peer, (seconds > 0).then_some(until), now);
     }
 
     /// A server that an earlier engine ordered.

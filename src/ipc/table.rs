@@ -36,10 +36,11 @@ pub enum Kind {
     Drain,
     End,
     Gate,
+    LetIn,
 }
 
 impl Kind {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -70,6 +71,7 @@ impl Kind {
         Self::Drain,
         Self::End,
         Self::Gate,
+        Self::LetIn,
     ];
 
     /// The kind with this number.
@@ -108,7 +110,8 @@ impl Kind {
             | Self::Stop
             | Self::Drain
             | Self::End
-            | Self::Gate => Carries::None,
+            | Self::Gate
+            | Self::LetIn => Carries::None,
         }
     }
 }
@@ -172,7 +175,8 @@ impl State {
             | Kind::Stop
             | Kind::Drain
             | Kind::End
-            | Kind::Gate => false,
+            | Kind::Gate
+            | Kind::LetIn => false,
         }
     }
 }
@@ -188,7 +192,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(31), None);
+        assert_eq!(Kind::from_number(32), None);
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub enum ToEngine {
     /// A server that an earlier engine started and that still runs, and the socket that it has
     /// been lent.
     Running { ticket: Ticket, service: ServiceIndex, peer: Source, lent: Option<SocketIndex> },
-    /// A client that an earlier engine locked out; for so many seconds, 0 being for ever.
+    /// Nobody at this address is let in: an earlier engine locked it out, or an operator does; for
+    /// so many seconds, 0 being for ever.
     LockOut { peer: IpAddr, seconds: u32 },
     /// The plan is complete: swap.
     Commit { generation: Generation },
@@ -56,6 +57,8 @@ pub enum ToEngine {
     End { ticket: Ticket },
     /// Let nobody in at this door, or let clients in again; answered by `Event::Turned`.
     Gate { service: ServiceIndex, gate: Gate },
+    /// This address is locked out no more.
+    LetIn { peer: IpAddr },
 }
 
 impl ToEngine {
@@ -83,6 +86,7 @@ impl Message for ToEngine {
             Self::Drain => Kind::Drain,
             Self::End { .. } => Kind::End,
             Self::Gate { .. } => Kind::Gate,
+            Self::LetIn { .. } => Kind::LetIn,
         }
     }
 
@@ -108,6 +112,7 @@ impl Message for ToEngine {
             }
             Self::Again { ticket, failures } => w.u64(ticket.0).u8(failures),
             Self::Banner { number } => w.u64(number),
+            Self::LetIn { peer } => w.address(peer),
             Self::Gate { service, gate } => w.u32(service.0).u8(gate as u8),
             Self::Check | Self::Stop | Self::Drain => w,
         }
@@ -140,6 +145,7 @@ impl Message for ToEngine {
             Kind::Stop => Self::Stop,
             Kind::Drain => Self::Drain,
             Kind::End => Self::End { ticket: r.ticket()? },
+            Kind::LetIn => Self::LetIn { peer: r.address()? },
             Kind::Gate => Self::Gate { service: r.service()?, gate: r.gate()? },
             Kind::Hello
             | Kind::Adopted

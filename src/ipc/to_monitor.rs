@@ -241,7 +241,8 @@ impl Message for ToMonitor {
             | Kind::Stop
             | Kind::Drain
             | Kind::End
-            | Kind::Gate => return Err(Violation::Malformed),
+            | Kind::Gate
+            | Kind::LetIn => return Err(Violation::Malformed),
         };
         r.end()?;
         Ok(message)

@@ -37,6 +37,16 @@ const fn rule_falls_short(line: u32) -> &'static str {
     }
 }
 
+/// That nobody at an address is let in for some time (SENS-2).
+pub(super) fn locked_out(peer: IpAddr, time: &str) -> String {
+    format!("Adding {peer} to the global_no_access list for {time}")
+}
+
+/// That one more address cannot be locked out (SENS-5).
+pub(super) fn no_room(peer: IpAddr) -> String {
+    format!("{peer} is not locked out: {} addresses are", DenyList::MOST)
+}
+
 /// Why a target is not reached.
 fn not_reached(errno: i32) -> String {
     let errno = Errno::from_raw(errno);
@@ -99,12 +109,10 @@ impl Monitor {
         match self.locked_out.add(peer, deny, Instant::now()) {
             Some(Listed::New) => tracing::error!(
                 critical = true,
-                "Adding {peer} to the global_no_access list for {minutes} minutes"
+                "{}",
+                locked_out(peer, &format!("{minutes} minutes"))
             ),
-            Some(Listed::Full) => {
-                let most = DenyList::MOST;
-                tracing::error!("{peer} is not locked out: {most} addresses are");
-            }
+            Some(Listed::Full) => tracing::error!("{}", no_room(peer)),
             Some(Listed::Again) | None => {}
         }
         Ok(())

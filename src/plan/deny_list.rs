@@ -1,4 +1,5 @@
-//! Clients that came to a SENSOR: every service refuses them while they are listed.
+//! Clients that came to a SENSOR, or that an operator keeps out: every service refuses them while
+//! they are listed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -53,6 +54,11 @@ impl DenyList {
         if known { Listed::Again } else { Listed::New }
     }
 
+    /// Takes `address` off the list; until when it was on it.
+    pub fn remove(&mut self, address: IpAddr) -> Option<Option<Instant>> {
+        self.until.remove(&address)
+    }
+
     /// Whether `address` is listed now.
     #[must_use]
     pub fn contains(&self, address: IpAddr, now: Instant) -> bool {
@@ -87,6 +93,14 @@ mod tests {
         assert!(list.contains(address(1), after(89)), "SENS-6");
         assert_eq!(list.iter(after(89)).count(), 1);
         assert_eq!(list.iter(after(90)).count(), 0);
+    }
+
+    #[test]
+    fn who_is_taken_off_is_listed_no_more() {
+        let (mut list, now) = (DenyList::default(), Instant::now());
+        list.add(address(1), DenyTime::Forever, now);
+        assert_eq!((list.remove(address(1)), list.remove(address(1))), (Some(None), None));
+        assert!(!list.contains(address(1), now));
     }
 
     #[test]

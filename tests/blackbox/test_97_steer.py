@@ -1,4 +1,5 @@
 """`xinetctl pause`, `drain` and `resume`: who gets in, who waits, who may finish, and what the daemon says of it."""
+import json
 import os
 import signal
 import socket
@@ -368,3 +369,87 @@ def test_two_hundred_sessions_are_drained_while_clients_come(xd, ports):
             xd.hup()
     assert drain.end()[0] == 0
     sound(xd)
+
+
+# ---------------------------------------------------------------- deny, undeny, denied
+
+def served(port, src, addr="127.0.0.1"):
+    return attempt(port, b"x", src=src, addr=addr) == b"x"
+
+
+def denied():
+    lines = control.ask("denied")
+    assert lines[-1] == ("done", {})
+    return {it["address"]: it["until"] for _, it in lines[:-1]}
+
+
+def test_an_address_is_locked_out_of_everything_until_it_is_let_in(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    with connect(a, src="127.0.0.2") as before:
+        echoes(before)
+        assert order("deny", "127.0.0.2") == "127.0.0.2: locked out, for ever\n"
+        assert not served(a, "127.0.0.2") and not served(b, "127.0.0.2") and served(a, "127.0.0.3") and served(b, "127.0.0.3")
+        xd.wait_log("^FAIL: a address from=127.0.0.2$")
+        xd.wait_dlog("Adding 127.0.0.2 to the global_no_access list for -1 minutes, by order of uid 0$")
+        crash(xd)
+        xd.reload(*both(xd, a, b))
+        assert not served(a, "127.0.0.2") and denied() == {"127.0.0.2": None}
+        echoes(before)                              # who is served goes on
+    assert order("undeny", "127.0.0.2") == ""
+    assert served(a, "127.0.0.2") and served(b, "127.0.0.2") and denied() == {}
+    xd.wait_dlog("Removing 127.0.0.2 from the global_no_access list, by order of uid 0$")
+    crash(xd)
+    assert served(a, "127.0.0.2")
+    code, out, err = control.ctl("undeny", "127.0.0.2")
+    assert (code, out) == (1, "") and "127.0.0.2 is not locked out" in err
+
+
+def test_for_a_time_by_ipv6_and_in_the_mapped_form(xd, ports):
+    a, = ports(1)
+    xd.boot(logdefaults(xd), cat("a", a, bind="127.0.0.1 ::1"), up=[a])
+    assert order("deny", "::1", "--for", "2s") == "::1: locked out, for 2 s\n"
+    assert order("deny", "::ffff:127.0.0.2", "--for", "10m") == "127.0.0.2: locked out, for 10 min\n"
+    assert not served(a, "::1", "::1") and not served(a, "127.0.0.2") and served(a, "127.0.0.1")
+    xd.wait_dlog("Adding ::1 to the global_no_access list for 2 seconds, by order of uid 0$")
+    xd.wait_dlog("Adding 127.0.0.2 to the global_no_access list for 10 minutes, by order of uid 0$")
+    assert order("deny", "127.0.0.2", "--for", "1s") == "127.0.0.2: locked out, for 10 min\n", "for longer already"
+    head, one = order("denied").splitlines()[:2]
+    assert head.split() == ["ADDRESS", "LOCKED", "OUT"] and one.split() == ["127.0.0.2", "for", "10", "min"]
+    document = json.loads(order("denied", "--json"))
+    assert document["version"] == 1 and document["denied"][0]["address"] == "127.0.0.2"
+    assert wait_until(lambda: served(a, "::1", "::1")) and list(denied()) == ["127.0.0.2"]
+
+
+def test_a_sensor_and_an_operator_have_one_list(xd, ports):
+    a, trap = ports(2)
+    xd.boot(logdefaults(xd), cat("a", a), service("trap", trap, type="INTERNAL UNLISTED", flags="SENSOR", deny_time="FOREVER"), up=[a, trap])
+    assert talk(trap, b"x", src="127.0.0.2") == b""
+    assert wait_until(lambda: denied() == {"127.0.0.2": None})
+    order("undeny", "127.0.0.2")
+    assert served(a, "127.0.0.2")
+    order("deny", "127.0.0.4", "--for", "1h")
+    assert talk(trap, b"x", src="127.0.0.4") == b""
+    assert wait_until(lambda: denied() == {"127.0.0.4": None}), "the longer time is the one that counts"
+
+
+def test_a_list_that_is_full_says_so(xd):
+    xd.boot()
+    for n in range(10240):
+        assert control.ask({"deny": {"address": "10.%d.%d.1" % (n // 256, n % 256)}})[-1] == ("done", {})
+    code, out, err = control.ctl("deny", "192.0.2.1")
+    assert (code, out) == (1, "") and "192.0.2.1 is not locked out: 10240 addresses are" in err
+    order("undeny", "10.0.0.1")
+    assert order("deny", "192.0.2.1") == "192.0.2.1: locked out, for ever\n"
+    assert len(order("denied").splitlines()) == 10241
+
+
+@pytest.mark.parametrize("words", [[], ["localhost"], ["192.0.2.0/24"], ["192.0.2.1", "--for", "10"], ["192.0.2.1", "--for", "0s"],
+                                   ["192.0.2.1", "--for", "99999999d"]])
+def test_what_is_no_address_or_no_time_is_refused(xd, words):
+    assert control.ctl("deny", *words)[0] == 2
+
+
+def test_no_time_at_all_is_refused_on_the_wire_too(xd):
+    xd.boot()
+    assert control.ask({"deny": {"address": "192.0.2.1", "seconds": 0}})[-1][0] == "failed" and denied() == {}

@@ -9,7 +9,7 @@ use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
-    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..31_u8).prop_map(
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>(), 0..32_u8).prop_map(
         |(head, tail, short, kind)| {
             let mut packet = [0; 64];
             packet[..32].copy_from_slice(&head);
@@ -92,6 +92,7 @@ fn every_message_survives_the_wire() {
             ToEngine::Stop,
             ToEngine::Drain,
             ToEngine::End { ticket },
+            ToEngine::LetIn { peer: address },
             ToEngine::Gate { service, gate: Gate::Open },
             ToEngine::Gate { service, gate: Gate::Held },
             ToEngine::Gate { service, gate: Gate::Closed },

@@ -4,6 +4,7 @@
 //! not read in time is dropped, and so is it.
 
 mod client;
+mod deny;
 mod kill;
 mod left_out;
 mod reload;
@@ -148,6 +149,18 @@ impl Monitor {
         match request.command {
             Command::Status => Some(self.status()),
             Command::Sessions => Some(self.all_sessions()),
+            Command::Deny { address, seconds } => {
+                let done = self.deny(address, seconds, uid);
+                Some(done.unwrap_or_else(|why| vec![Answer::Failed { why }]))
+            }
+            Command::Undeny { address } => {
+                let done = self.undeny(address, uid);
+                Some(done.unwrap_or_else(|why| vec![Answer::Failed { why }]))
+            }
+            Command::Denied => {
+                let all = self.denied().into_iter().map(Answer::Denied);
+                Some(all.chain([Answer::Done {}]).collect())
+            }
             Command::Pause(which) => Some(self.steer(&which, Gate::Held, uid)),
             Command::Drain(which) => Some(self.steer(&which, Gate::Closed, uid)),
             Command::Resume(which) => Some(self.steer(&which, Gate::Open, uid)),
