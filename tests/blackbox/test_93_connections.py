@@ -44,6 +44,21 @@ while True:
 """)
 
 
+# Has a second port, as FTP does for data, and leaves it to a child.
+CHILD = pyscript("""
+import os, signal, socket
+l = socket.create_server(("127.0.0.1", 0))
+u = socket.socket(socket.AF_UNIX)
+u.bind("\\0of-a-child-%d" % l.getsockname()[1])
+child = os.fork()
+if child:
+    said = b"%d %d\\n" % (l.getsockname()[1], child)
+    l.close(), u.close()
+    os.write(1, said)
+signal.pause()
+""")
+
+
 def ctl(xd, *args, env=None, timeout=60, **kw):
     return subprocess.run([CTL, "connections", "--socket", xd.path("control"), *args], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, env=env, timeout=timeout, **kw)
@@ -251,6 +266,17 @@ def test_each_row_names_its_service_and_its_program(crowd):
     # What is over has no program, and keeps its service.
     over = [row for row in rows if row["state"] == "TIME_WAIT"]
     assert over and all(not row["processes"] and row["inode"] is None for row in over)
+
+
+def test_what_a_server_and_its_children_open_is_their_services(xd, ports):
+    a, = ports(1)
+    boot(xd, service("data", a, server=xd.script("child", CHILD)))
+    with connect(a) as s:
+        port, child = map(int, s.makefile().readline().split())
+        opened, = [row for row in document(xd, "-lt")["internet"] if row["local"]["port"] == port]
+        assert (opened["service"], [p["pid"] for p in opened["processes"]]) == ("data", [child])
+        named, = [row for row in document(xd, "-x")["unix"] if row["path"] == "@of-a-child-%d" % port]
+        assert (named["service"], [p["pid"] for p in named["processes"]]) == ("data", [child])
 
 
 def test_a_client_of_tcpmux_has_the_service_that_it_named(xd, ports):
