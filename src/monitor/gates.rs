@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::ipc::Gate;
+use crate::ipc::ToEngine;
 use crate::monitor::Monitor;
 use crate::plan::ServiceIndex;
 
@@ -69,6 +70,16 @@ impl Monitor {
             if gate == Gate::Open {
                 self.gates.remove(index);
             }
+        }
+    }
+
+    /// Somebody who had been let in is with the engine again: if the door is closed it has to say
+    /// anew when nobody is on the way through it.
+    pub(super) fn ask_who_is_on_the_way(&mut self, service: ServiceIndex) {
+        let order = self.gates.0.get_mut(&service).filter(|order| order.gate == Gate::Closed);
+        if let Some(order) = order {
+            order.is_in_force = false;
+            self.tell_engine(&ToEngine::Gate { service, gate: Gate::Closed });
         }
     }
 

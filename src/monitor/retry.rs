@@ -124,8 +124,9 @@ impl Monitor {
     pub(super) fn retry_due(&mut self, now: Instant) {
         while self.has_serving_engine() {
             let Some(waiting) = self.retries.take_due(now) else { return };
-            let Waiting { ticket, failures, connection, .. } = waiting;
+            let Waiting { ticket, index, failures, connection, .. } = waiting;
             self.tell_engine_with(&ToEngine::Again { ticket, failures }, Some(connection));
+            self.ask_who_is_on_the_way(index);
         }
     }
 

@@ -2,6 +2,7 @@
 //! somebody who says what an engine would say, or anything else.
 
 mod consistency;
+mod gates;
 mod retry;
 
 use proptest::prelude::*;

@@ -227,6 +227,19 @@ def test_a_server_with_the_socket_gives_it_back(xd, ports):
         assert udp_ask(u).split(b"|")[0] not in (first, None)
 
 
+def test_a_client_whose_datagrams_are_passed_on_may_come_again(xd, ports):
+    a, b = ports(2)
+    xd.boot(logdefaults(xd), internal("echo", a, "dgram"), service("r", b, socket_type="dgram", protocol="udp", redirect="127.0.0.1 %d" % a),
+            up=[("udp", a), ("udp", b)])
+    with udp_socket() as s:
+        for time in (1, 2):
+            s.sendto(b"x", ("127.0.0.1", b))
+            assert s.recv(10) == b"x"
+            it, = wait_sessions(1, "r")
+            assert control.ctl("kill", str(it["id"]))[:2] == (0, "1 session has ended\n")
+            xd.wait_log("^EXIT: r signal=15", time)
+
+
 def test_two_hundred_sessions_while_the_engine_dies_and_the_files_are_read(xd, ports):
     a, b = ports(2)
     text = defaults(**MANY), cat("a", a), internal("echo", b)
