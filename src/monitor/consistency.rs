@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A question to the engine.
 #[derive(Debug)]
 pub(super) struct Question {
-    asked: Instant,
+    pub(super) asked: Instant,
     /// SIGABRT: somebody waits for the answer, good or bad.
     say_so: bool,
     /// What has been found here.
@@ -59,6 +59,11 @@ impl Monitor {
         {
             return conclude(errors, say_so);
         }
+        self.ask(say_so, errors);
+    }
+
+    /// Asks the engine, which has a plan in force; `errors` have been found here.
+    pub(super) fn ask(&mut self, say_so: bool, errors: usize) {
         self.question = Some(Question {
             asked: Instant::now(),
             say_so,

@@ -39,6 +39,10 @@ impl History {
         self.failed = Some((Instant::now(), why));
     }
 
+    pub(super) const fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     pub(super) fn failure(&self) -> Option<Failure> {
         let (at, why) = self.failed.as_ref()?;
         Some(Failure { at: wall_time(*at), why: why.clone() })

@@ -37,8 +37,10 @@ mod spawn;
 mod start;
 mod state;
 mod store;
+mod summary;
 mod tally;
 mod trouble;
+mod watchdog;
 
 pub use check::check;
 pub use start::run;
@@ -83,8 +85,10 @@ use running::Running;
 use services::{Household, Services};
 use sessions::Sessions;
 use store::Store;
+use summary::Summary;
 use tally::Tallies;
 use trouble::Troubles;
+use watchdog::Watchdog;
 
 /// How many messages of the engine one turn of the loop takes, so that exits and signals get
 /// their turn too.
@@ -172,6 +176,9 @@ pub struct Monitor {
     control: Control,
     /// Sockets of ours that the service manager keeps.
     store: Store,
+    /// The service manager's.
+    watchdog: Option<Watchdog>,
+    summary: Summary,
 }
 
 /// What a monitor is given before it knows any service.
@@ -239,6 +246,8 @@ impl Monitor {
             passed: given.passed,
             control: Control::default(),
             store: given.store,
+            watchdog: Watchdog::new(),
+            summary: Summary::new(),
         }
     }
 
@@ -265,6 +274,7 @@ impl Monitor {
         self.meet_deadlines()?;
         self.tell_rpcbind();
         self.settle();
+        self.sum_up();
         self.tell_drained();
         if has_visitors || self.control.deadline().is_some_and(|at| at <= Instant::now()) {
             self.serve_control();
@@ -305,6 +315,8 @@ impl Monitor {
             self.logs.retry_at(),
             self.daemon_log.retry_at(),
             self.control.deadline(),
+            self.watchdog.as_ref().map(Watchdog::next),
+            self.summary.due(),
         ];
         all.into_iter().flatten().min()
     }
@@ -313,6 +325,7 @@ impl Monitor {
         let now = Instant::now();
         self.lose_patience(now);
         self.running.kill_overdue(now);
+        self.feed_watchdog(now);
         self.retry_due(now);
         self.guard_in_time();
         self.say_what_is_over(now);

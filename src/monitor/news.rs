@@ -60,6 +60,6 @@ impl Monitor {
                 self.control.reload_done(self.history.difference.clone());
             }
         }
-        notify::ready(count);
+        notify::ready();
     }
 }

@@ -9,9 +9,13 @@ use std::os::fd::AsFd;
 const UNWATCHED: NotifyState<'_> = NotifyState::Custom("FDPOLL=0");
 
 /// Start-up or reload is done.
-pub(super) fn ready(services: usize) {
-    let status = format!("{services} service{} available", if services == 1 { "" } else { "s" });
-    send(&[NotifyState::Ready, NotifyState::Status(&status)]);
+pub(super) fn ready() {
+    send(&[NotifyState::Ready]);
+}
+
+/// The watchdog is fed.
+pub(super) fn alive() {
+    send(&[NotifyState::Watchdog]);
 }
 
 /// A reload begins; systemd 253 and later wants the time with it.

@@ -92,8 +92,7 @@ impl Monitor {
                 tracing::warn!(
                     "reconfiguration failed: {why}; the old configuration stays in force"
                 );
-                notify::ready(self.services.available());
-                notify::status("the last reload failed: the old configuration is in force");
+                notify::ready();
                 self.history.reload_failed(why);
             }
         }

@@ -52,6 +52,12 @@ impl Sessions {
         self.0.is_empty()
     }
 
+    /// Sessions of all services.
+    #[must_use]
+    pub(super) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     /// Sessions of one service.
     #[must_use]
     pub(super) fn of(&self, index: ServiceIndex) -> usize {

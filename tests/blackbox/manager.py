@@ -39,11 +39,11 @@ def passing(xd, named, pid="str(os.getpid())"):
 class Manager:
     """The receiving end of NOTIFY_SOCKET. `told` is what came, in order; `kept` are descriptors by name, as many as
     `room` allows, as FileDescriptorStoreMax= does; `passed` are those of a socket unit. While it `is_deaf` it does not
-    take in what it is told."""
+    take in what it is told. `variables` are for the daemon."""
 
     def __init__(self, path, room=0):
         self.path, self.room, self.told, self.from_pids, self.kept = path, room, [], set(), {}
-        self.passed, self.is_deaf = [], threading.Event()
+        self.passed, self.is_deaf, self.variables = [], threading.Event(), {}
         self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.s.bind(path)
@@ -51,7 +51,7 @@ class Manager:
 
     def env(self, **kw):
         room = {"FDSTORE": str(self.room)} if self.room else {}
-        return dict(os.environ, NOTIFY_SOCKET=self.path, **room, **kw)
+        return dict(os.environ, NOTIFY_SOCKET=self.path, **room, **self.variables, **kw)
 
     def _run(self):
         while True:

@@ -1,4 +1,5 @@
 """The unit, the account and the run-time directory, as systemd's own tools see them."""
+import json
 import os
 import re
 import shutil
@@ -90,6 +91,34 @@ CONFINING = ("Protect", "Private", "ReadOnly", "ReadWrite", "Inaccessible", "NoN
 def test_no_setting_reaches_into_the_servers():
     confining = [k for k in unit() if k.startswith(CONFINING)]
     assert confining == []
+
+
+def security(*args):
+    r = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", *args, UNIT], capture_output=True, text=True)
+    return r.stdout
+
+
+def test_the_figure_in_the_docs_is_that_of_systemd():
+    measured = float(re.search(r"exposure level for \S+: ([0-9.]+)", security()).group(1))
+    with open(os.path.join(REPO, "SECURITY.md")) as f:
+        told = float(re.search(r"gives ([0-9.]+) of 10 \(systemd 252\)", f.read()).group(1))
+    version = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True).stdout.split()[1]
+    assert abs(measured - told) < (0.01 if version == "252" else 0.5)
+
+
+def test_the_unit_gives_a_reason_for_each_thing_that_it_leaves_open():
+    """Everything that systemd finds fault with is named in its comment."""
+    tests = json.loads(security("--json=short"))
+    asked = {name for t in tests if not t["set"] for name in re.findall(r"[A-Z]\w+(?==)", t["name"] or "")}
+    asked -= {"RootImage", "SupplementaryGroups", "RemoveIPC"}         # an alternative, and what root cannot have
+    with open(UNIT) as f:
+        comment = f.read().split("# Left open on purpose")[1]
+    assert len(asked) > 20 and [name for name in sorted(asked) if name not in comment] == []
+
+
+def test_a_daemon_that_hangs_is_killed_by_a_signal_that_says_nothing_else():
+    """SIGABRT asks for a consistency check (SIG-6)."""
+    assert unit()["WatchdogSignal"] == ["SIGKILL"] and unit()["WatchdogSec"]
 
 
 def test_the_engines_account_can_be_made():
