@@ -103,7 +103,8 @@ class Xinetd:
         proto = "tcp"
         if isinstance(port, tuple):
             proto, port = port
-        ok = wait_until(lambda: listening(port, proto) or self.proc.poll() is not None, timeout)
+        # Who detaches ends with 0 before anything listens.
+        ok = wait_until(lambda: listening(port, proto) or self.proc.poll() not in (None, 0), timeout)
         if not listening(port, proto):
             raise AssertionError("%s port %d is not listening (exit status %r)\n%s" % (
                 proto, port, self.proc.poll(), self.dlog()))
