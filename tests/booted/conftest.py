@@ -1,4 +1,5 @@
 """Fixtures of the booted tests: a machine of each release, in turn."""
+import glob
 import os
 import shutil
 
@@ -24,3 +25,12 @@ def machine(release):
     """A machine that has booted, with Debian's xinetd installed and running."""
     with machines.Machine(release) as m:
         yield m
+
+
+@pytest.fixture
+def deb():
+    """The package, as tests/booted/package has built it."""
+    found = glob.glob(os.path.join(os.path.dirname(roots.PLACE), "debian", "xinetd-rs_*.deb"))
+    if not found:
+        pytest.skip("there is no package to install: tests/booted/package builds it")
+    return found[0]

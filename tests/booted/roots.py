@@ -20,7 +20,7 @@ PLACE = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(REPO, "t
 RELEASES = ("bookworm", "trixie")
 SYSTEM = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "netbase", "python3", "passwd")
 # msmtp-mta: logwatch asks for a mail server, and this one has no daemon.
-BESIDE = ("xinetd", "mailutils-pop3d", "mailutils-imap4d", "curl", "openssl", "rsyslog", "fail2ban", "msmtp-mta", "logwatch",
+BESIDE = ("xinetd", "mailutils-pop3d", "mailutils-imap4d", "curl", "openssl", "stunnel4", "rsyslog", "fail2ban", "msmtp-mta", "logwatch",
           "augeas-tools")
 # Debian starts both mail servers as daemons of their own; they are to be servers of xinetd.
 STAND_ALONE = ("mailutils-pop3d", "mailutils-imap4d", "fail2ban")
