@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
+use crate::engine::Stop;
 use crate::engine::doors::{Arriving, Way};
 use crate::ipc::Ending;
 use crate::ipc::Incoming;
@@ -129,10 +130,8 @@ impl Engine {
                 self.begin_stop();
                 self.cut_off_all();
             }
-            (ToEngine::Drain, _) => {
-                self.begin_stop();
-                self.cut_off_flows();
-            }
+            (ToEngine::Drain, _) => self.begin_drain(Stop::Draining),
+            (ToEngine::Leave, _) => self.begin_drain(Stop::Leaving),
             (ToEngine::Plan { .. } | ToEngine::Listener { .. } | ToEngine::Again { .. }, None) => {
                 return Err(Violation::Descriptor(kind));
             }

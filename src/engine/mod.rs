@@ -15,6 +15,7 @@ mod gates;
 mod hear;
 mod ident;
 mod internal;
+mod leave;
 mod lend;
 mod moment;
 mod names;
@@ -160,6 +161,10 @@ enum Stop {
     Draining,
     /// The monitor has been told that nothing is left.
     Drained,
+    /// As `Draining`: the monitor will go then, and whoever is served here goes on.
+    Leaving,
+    /// As `Drained`: alone, or soon.
+    Left,
 }
 
 /// Runs an engine on the channel that was inherited, until the monitor is gone.
@@ -215,7 +220,7 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Outcome> {
                 match engine.borrow_mut().hear() {
                     Ok(hear::Heard::Everything) => guard?.clear_ready(),
                     Ok(hear::Heard::Some) => drop(guard?),
-                    Ok(hear::Heard::End) => return Ok(Outcome::MonitorGone),
+                    Ok(hear::Heard::End) => break,
                     Ok(hear::Heard::Unable) => return Ok(Outcome::Unable),
                     Err(_) => return Ok(Outcome::Violation),
                 }
@@ -238,6 +243,8 @@ async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Outcome> {
             () = sleep_until(due_at), if due.is_some() => engine.borrow_mut().meet_deadlines(),
         }
     }
+    leave::serve_to_the_end(&engine).await;
+    Ok(Outcome::MonitorGone)
 }
 
 impl Engine {
@@ -307,12 +314,23 @@ impl Engine {
         self.close_all();
     }
 
+    /// The same, but connections that are served here go on.
+    fn begin_drain(&mut self, how: Stop) {
+        self.begin_stop();
+        self.stop = how;
+        self.cut_off_flows();
+    }
+
     /// After [`Self::begin_stop`]: says so when everything has been handed over.
     fn finish_stop(&mut self) {
-        let is_waited_for = self.pending + self.identifying > 0;
-        if self.stop == Stop::Draining && !is_waited_for && self.port.is_clear() {
-            self.port.send(&ToMonitor::Stopped, None);
-            self.stop = Stop::Drained;
+        if self.pending + self.identifying > 0 || !self.port.is_clear() {
+            return;
         }
+        match self.stop {
+            Stop::Draining => self.stop = Stop::Drained,
+            Stop::Leaving => self.make_ready_to_leave(),
+            Stop::NotAsked | Stop::Drained | Stop::Left => return,
+        }
+        self.port.send(&ToMonitor::Stopped, None);
     }
 }

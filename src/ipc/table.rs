@@ -34,13 +34,14 @@ pub enum Kind {
     Check,
     Stop,
     Drain,
+    Leave,
     End,
     Gate,
     LetIn,
 }
 
 impl Kind {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::Hello,
         Self::Adopted,
         Self::Start,
@@ -69,6 +70,7 @@ impl Kind {
         Self::Check,
         Self::Stop,
         Self::Drain,
+        Self::Leave,
         Self::End,
         Self::Gate,
         Self::LetIn,
@@ -109,6 +111,7 @@ impl Kind {
             | Self::Check
             | Self::Stop
             | Self::Drain
+            | Self::Leave
             | Self::End
             | Self::Gate
             | Self::LetIn => Carries::None,
@@ -174,6 +177,7 @@ impl State {
             | Kind::Check
             | Kind::Stop
             | Kind::Drain
+            | Kind::Leave
             | Kind::End
             | Kind::Gate
             | Kind::LetIn => false,
@@ -192,7 +196,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(32), None);
+        assert_eq!(Kind::from_number(33), None);
     }
 
     #[test]

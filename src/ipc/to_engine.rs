@@ -53,6 +53,9 @@ pub enum ToEngine {
     Stop,
     /// The same, but connections that are served here go on to their ends, or to [`Self::Stop`].
     Drain,
+    /// As [`Self::Drain`], and to their ends even when the monitor has gone, which it does after
+    /// `ToMonitor::Stopped`.
+    Leave,
     /// Cut off this session. It may have ended meanwhile.
     End { ticket: Ticket },
     /// Let nobody in at this door, or let clients in again; answered by `Event::Turned`.
@@ -84,6 +87,7 @@ impl Message for ToEngine {
             Self::Check => Kind::Check,
             Self::Stop => Kind::Stop,
             Self::Drain => Kind::Drain,
+            Self::Leave => Kind::Leave,
             Self::End { .. } => Kind::End,
             Self::Gate { .. } => Kind::Gate,
             Self::LetIn { .. } => Kind::LetIn,
@@ -114,7 +118,7 @@ impl Message for ToEngine {
             Self::Banner { number } => w.u64(number),
             Self::LetIn { peer } => w.address(peer),
             Self::Gate { service, gate } => w.u32(service.0).u8(gate as u8),
-            Self::Check | Self::Stop | Self::Drain => w,
+            Self::Check | Self::Stop | Self::Drain | Self::Leave => w,
         }
         .packet()
     }
@@ -144,6 +148,7 @@ impl Message for ToEngine {
             Kind::Check => Self::Check,
             Kind::Stop => Self::Stop,
             Kind::Drain => Self::Drain,
+            Kind::Leave => Self::Leave,
             Kind::End => Self::End { ticket: r.ticket()? },
             Kind::LetIn => Self::LetIn { peer: r.address()? },
             Kind::Gate => Self::Gate { service: r.service()?, gate: r.gate()? },

@@ -240,6 +240,7 @@ impl Message for ToMonitor {
             | Kind::Check
             | Kind::Stop
             | Kind::Drain
+            | Kind::Leave
             | Kind::End
             | Kind::Gate
             | Kind::LetIn => return Err(Violation::Malformed),

@@ -301,7 +301,7 @@ impl Monitor {
         }
         let drain = if self.engine.is_some() { DRAIN } else { Duration::ZERO };
         self.stop_at = Some((Instant::now() + drain, Exit::Done));
-        self.tell_engine(&ToEngine::Stop);
+        self.tell_engine(&self.last_word());
         if let Some(engine) = &mut self.engine {
             engine.state = State::Stopping;
         }
@@ -347,11 +347,15 @@ impl Monitor {
     /// Closes what is open; servers keep running, where they can. When this returns the ports are
     /// free.
     pub(super) fn finish(mut self, exit: Exit) -> ExitCode {
-        self.sessions_lost(None);
-        self.give_up_retries();
+        if self.leaves_engine(exit) {
+            self.leave_engine();
+        } else {
+            self.sessions_lost(None);
+        }
         if let Some(engine) = self.engine.take() {
             engine.kill();
         }
+        self.give_up_retries();
         if self.takes_servers_along() {
             self.take_servers_along();
         } else if self.stop_at.is_some_and(|(_, exit)| exit == Exit::Done) {

@@ -15,6 +15,7 @@ mod gates;
 mod history;
 mod inherited;
 mod intercept;
+mod leave;
 mod lend;
 mod listing;
 mod news;

@@ -150,6 +150,14 @@ pub fn die_with_parent() -> Result<(), Errno> {
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
 }
 
+/// Undoes [`die_with_parent`].
+///
+/// # Errors
+/// None in practice.
+pub fn outlive_parent() -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(None)
+}
+
 /// Keeps other processes of the same user out: no ptrace, no core with clients' data.
 ///
 /// # Errors

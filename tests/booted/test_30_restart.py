@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from harness import BIN, CTL, REPO, cat, connect, recv_n, refused, service, wait_until
+from harness import BIN, CTL, REPO, cat, connect, internal, recv_n, refused, service, wait_until
 
-TCP, PATH = 9007, "/run/x.sock"
+TCP, ECHO, PATH = 9007, 9008, "/run/x.sock"
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def ours(machine):
 def configure(machine, *more):
     machine.write("/etc/xinetd.conf", "".join([
         cat("echo", TCP, id="tcp", instances="UNLIMITED", cps="100000 1", user="root"),
+        internal("echo", ECHO),
         service("u", bind="unix:" + PATH, protocol=None, server="/bin/cat", user="root"), *more]))
 
 
@@ -84,14 +85,14 @@ def main_pid(machine):
 
 
 def test_nobody_is_refused_by_five_restarts(ours):
-    with held(ours, TCP) as session, Clients(ours, TCP) as clients:
-        assert echoes(session)
+    with held(ours, TCP) as session, held(ours, ECHO) as built_in, Clients(ours, TCP) as clients:
+        assert echoes(session) and echoes(built_in)
         for _ in range(5):
             before = main_pid(ours)
             ours.run("systemctl reset-failed xinetd && systemctl restart xinetd")       # not too often for StartLimitBurst=
             assert main_pid(ours) != before
             clients.more()
-        assert echoes(session), "a server goes on"
+        assert echoes(session) and echoes(built_in), "neither a server nor an engine is cut off"
     assert not clients.wrong
     assert ours.run("systemctl is-active xinetd; systemctl --failed --quiet") == "active"
 
@@ -120,17 +121,17 @@ def test_after_a_stop_everybody_is_refused(ours):
 
 
 def test_a_service_that_a_reload_drops_is_closed(ours):
-    configure(ours, cat("other", TCP + 1, user="root"))
+    configure(ours, cat("other", TCP + 9, user="root"))
     ours.run("systemctl reload xinetd")
-    with held(ours, TCP + 1) as session:
+    with held(ours, TCP + 9) as session:
         assert echoes(session)
     configure(ours)
     ours.run("systemctl reload xinetd")
     with ours.network():
-        assert refused(TCP + 1) and not refused(TCP)
+        assert refused(TCP + 9) and not refused(TCP)
     ours.run("systemctl restart xinetd")
     with ours.network():
-        assert refused(TCP + 1) and not refused(TCP)
+        assert refused(TCP + 9) and not refused(TCP)
 
 
 def property_of(machine, name):
@@ -138,11 +139,11 @@ def property_of(machine, name):
 
 
 def test_the_status_says_what_there_is(ours):
-    assert wait_until(lambda: property_of(ours, "StatusText") == "2 services, 0 sessions", 10)
+    assert wait_until(lambda: property_of(ours, "StatusText") == "3 services, 0 sessions", 10)
     with held(ours, TCP) as session:
         assert echoes(session)
-        assert wait_until(lambda: property_of(ours, "StatusText") == "2 services, 1 session", 10)
-        assert "Status: \"2 services, 1 session\"" in ours.run("systemctl status xinetd")
+        assert wait_until(lambda: property_of(ours, "StatusText") == "3 services, 1 session", 10)
+        assert "Status: \"3 services, 1 session\"" in ours.run("systemctl status xinetd")
 
 
 def test_a_daemon_that_hangs_is_killed_and_started_anew(ours):

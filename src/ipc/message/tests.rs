@@ -91,6 +91,7 @@ fn every_message_survives_the_wire() {
             ToEngine::Check,
             ToEngine::Stop,
             ToEngine::Drain,
+            ToEngine::Leave,
             ToEngine::End { ticket },
             ToEngine::LetIn { peer: address },
             ToEngine::Gate { service, gate: Gate::Open },
