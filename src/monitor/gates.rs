@@ -37,6 +37,11 @@ impl Gates {
         self.0.get(&index).is_some_and(|order| !order.is_in_force)
     }
 
+    /// How many services let nobody in.
+    pub(super) fn held(&self) -> usize {
+        self.0.values().filter(|order| order.gate != Gate::Open).count()
+    }
+
     /// What an engine has to be told.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ServiceIndex, Gate)> {
         self.0.iter().map(|(index, order)| (*index, order.gate))

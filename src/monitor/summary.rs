@@ -18,6 +18,8 @@ struct Facts {
     sessions: u64,
     left_out: usize,
     closed: usize,
+    /// By an operator.
+    held: usize,
     has_failed: bool,
 }
 
@@ -43,7 +45,7 @@ impl Summary {
 
 impl Facts {
     fn line(self) -> String {
-        let Self { services, sessions, left_out, closed, has_failed } = self;
+        let Self { services, sessions, left_out, closed, held, has_failed } = self;
         let plural = |is_one: bool| if is_one { "" } else { "s" };
         let mut line = format!(
             "{services} service{}, {sessions} session{}",
@@ -55,6 +57,9 @@ impl Facts {
         }
         if closed > 0 {
             let _infallible = write!(line, "; {closed} paused by cps");
+        }
+        if held > 0 {
+            let _infallible = write!(line, "; {held} paused or drained by hand");
         }
         if has_failed {
             line.push_str("; the last reload failed: the old configuration is in force");
@@ -70,6 +75,7 @@ impl Monitor {
             sessions: u64::from(self.running.count()) + self.sessions.count(),
             left_out: self.left_out.len(),
             closed: self.closed.len(),
+            held: self.gates.held(),
             has_failed: self.history.has_failed(),
         }
     }
@@ -102,11 +108,12 @@ mod tests {
     fn a_line_says_what_is_there_and_what_is_wrong() {
         let good = Facts { services: 12, sessions: 3, ..Facts::default() };
         assert_eq!(good.line(), "12 services, 3 sessions");
-        let bad = Facts { services: 1, sessions: 1, left_out: 1, closed: 2, has_failed: true };
+        let bad =
+            Facts { services: 1, sessions: 1, left_out: 1, closed: 2, held: 3, has_failed: true };
         assert_eq!(
             bad.line(),
-            "1 service, 1 session; 1 left out: see xinetctl check; 2 paused by cps; the last reload \
-             failed: the old configuration is in force"
+            "1 service, 1 session; 1 left out: see xinetctl check; 2 paused by cps; 3 paused \
+             or drained by hand; the last reload failed: the old configuration is in force"
         );
     }
 }
