@@ -7,6 +7,8 @@ use socket2::SockRef;
 use std::collections::HashSet;
 use std::env;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use crate::monitor::Monitor;
@@ -173,19 +175,27 @@ impl Store {
 impl Returned {
     /// Whether it is what `service` would open for `key`.
     fn is_for(&self, service: &Service, key: &SocketKey) -> bool {
+        let chosen = self.with_chosen_port(key);
+        let is_chosen = chosen.is_some();
+        // The address first: most are of others.
+        self.socket.is_for(chosen.as_ref().unwrap_or(key))
+            && self.label.is_of(service, is_chosen)
+            && self.has_protocol_of(key)
+    }
+
+    /// The key with the port that the system has chosen, where it was to choose one.
+    fn with_chosen_port(&self, key: &SocketKey) -> Option<SocketKey> {
+        let wanted = key.address.ip().filter(|address| address.port() == 0)?;
+        let port = self.socket.address.ip()?.port();
+        let address = SocketAddr::new(wanted.ip(), port).into();
+        Some(SocketKey { address, ..key.clone() })
+    }
+
+    fn has_protocol_of(&self, key: &SocketKey) -> bool {
         let Inherited { fd, address, v6only, .. } = &self.socket;
+        let Some(own) = address.ip() else { return true };
         let protocol = SockRef::from(fd).protocol().ok().flatten().map(i32::from);
-        let is_ip = key.address.ip().is_some();
-        let is_v6 = address.ip().is_some_and(|ip| ip.is_ipv6());
-        let mut key = key.clone();
-        let is_chosen = is_ip && key.address.port() == 0;
-        if let (true, Some(port), Some(ip)) = (is_chosen, address.ip(), key.address.ip()) {
-            key.address = std::net::SocketAddr::new(ip.ip(), port.port()).into();
-        }
-        self.label.is_of(service, is_chosen)
-            && self.socket.is_for(&key)
-            && (!is_ip || protocol == Some(key.protocol.0))
-            && (!is_v6 || *v6only == key.v6only)
+        protocol == Some(key.protocol.0) && (!own.is_ipv6() || *v6only == key.v6only)
     }
 }
 
@@ -207,7 +217,7 @@ fn at_rest(inherited: Inherited) -> Option<Inherited> {
 
 /// Ends the listening state of a socket that the manager still has for a moment: who comes is
 /// refused at once, and its port is free.
-fn rest(fd: impl std::os::fd::AsFd) {
+fn rest(fd: impl AsFd) {
     // It may be so already, in a pause of `cps`.
     SockRef::from(&fd).set_reuse_address(true).ok();
     socket::stop_listening(&fd).ok();
