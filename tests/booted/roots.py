@@ -24,6 +24,8 @@ BESIDE = ("xinetd", "mailutils-pop3d", "mailutils-imap4d", "curl", "openssl", "s
           "augeas-tools")
 # Debian starts both mail servers as daemons of their own; they are to be servers of xinetd.
 STAND_ALONE = ("mailutils-pop3d", "mailutils-imap4d", "fail2ban")
+# In namespaces of its own: what is mounted, and what a maintainer script leaves running, ends with it.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--ipc", "--uts", "--kill-child")
 NOTHING_STARTS = "usr/sbin/policy-rc.d"
 # Without a network a machine can install again what apt has kept: Debian's xinetd.
 PREPARE = """
@@ -71,14 +73,11 @@ def make(release):
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
                            env=dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8"))
 
-        run("debootstrap", "--variant=minbase", "--include=" + ",".join(SYSTEM), release, root, mirror())
+        run(*ALONE, "--mount-proc", "debootstrap", "--variant=minbase", "--include=" + ",".join(SYSTEM), release, root, mirror())
         put(root, NOTHING_STARTS, "#!/bin/sh\nexit 101\n", 0o755)
         put(root, "etc/dpkg/dpkg.cfg.d/quick", "force-unsafe-io\n")
         shutil.copy("/etc/resolv.conf", os.path.join(root, "etc/resolv.conf"))
-        # In namespaces of its own: what a maintainer script leaves running ends with them.
-        run("unshare", "--mount", "--pid", "--fork", "--ipc", "--uts", "--kill-child", "--mount-proc=" + root + "/proc",
-            "chroot", root, "sh", "-euc",
-            PREPARE % (" ".join(BESIDE), " ".join(STAND_ALONE)))
+        run(*ALONE, "--mount-proc=" + root + "/proc", "chroot", root, "sh", "-euc", PREPARE % (" ".join(BESIDE), " ".join(STAND_ALONE)))
         os.unlink(os.path.join(root, NOTHING_STARTS))
     put(root, "stamp", recipe(release))
 
