@@ -88,6 +88,16 @@ def test_new_lists_hold_for_a_server_that_runs_and_for_a_new_engine(xd, kind):
     assert kind.ask(a, src="127.0.0.2") and not kind.ask(a, src="127.0.0.1")
 
 
+@covers("INT-1", "RELOAD-2")
+@sandbox
+def test_without_the_flag_its_lists_hold_nobody_back(xd, kind):
+    a = free_port()
+    xd.boot(logdefaults(xd), entry(xd, a, kind, bind=None, flags="INTERCEPT IPv4", only_from="127.0.0.1"), up=kind.up(a))
+    assert not kind.ask(a, src="127.0.0.2")
+    xd.reload(logdefaults(xd), entry(xd, a, kind, bind=None, flags="IPv4"), up=kind.up(a))
+    assert kind.ask(a, src="127.0.0.2", timeout=5.0)
+
+
 @covers("INT-1", "TIME-1")
 def test_outside_its_hours_nobody_gets_through(xd, ports, kind):
     a, b = ports(2)

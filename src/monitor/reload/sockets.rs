@@ -154,8 +154,13 @@ impl Monitor {
         let find = |&(service, socket): &(ServiceIndex, SocketIndex)| {
             self.services.find(service).and_then(|active| active.listener(socket))
         };
-        // Nobody has checked who waits in the socket of another service.
-        let heir = leaving.dropped.get(&key.identity()).filter(|_| !intercept::is_wanted(service));
+        // Nobody has checked who waits in the socket of another service; and a filter stays with
+        // its socket.
+        let is_guarded = |&(old, _): &(ServiceIndex, SocketIndex)| {
+            let old = self.services.find(old).map(|active| &*active.service);
+            intercept::is_wanted(service) || old.is_some_and(intercept::is_wanted)
+        };
+        let heir = leaving.dropped.get(&key.identity()).filter(|old| !is_guarded(old));
         if let Some(old) = heir.and_then(find) {
             bind::set_options_again(old, service.options)?;
             return old.duplicate();
