@@ -178,7 +178,7 @@ def test_datagrams_are_answered_as_by_the_original(beside, ports, bind, addr):
                     up=[("udp", p) for p in (echo, chargen, time_, daytime)])
         before = int(time.time())
         seconds, = struct.unpack("!I", answered(time_, b"", addr=addr))
-        assert 0 <= seconds - 2208988800 - before <= 10
+        assert -1 <= seconds - 2208988800 - before <= 10
         assert DAYTIME.match(answered(daytime, b"?", addr=addr))
         said.append([answered(echo, b"x" * size, addr=addr) for size in (1, 2047, 2048, 2049, 5000)] +
                     [answered(chargen, b"q", addr=addr) for _ in range(9)])
