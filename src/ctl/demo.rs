@@ -9,9 +9,10 @@ mod text;
 
 use std::{
     collections::VecDeque,
-    fmt,
+    env, fmt,
     io::{self, Write},
     os::unix::process::ExitStatusExt,
+    path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
 };
@@ -78,8 +79,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     // Dropped before the stage: nothing runs any more when its files go.
     let daemon = Daemon::start(signals, &stage, args.xinetd.as_deref())
         .map_err(Failure::system("start the daemon"))?;
+    // Another xinetd has nothing to ask.
+    let asks = if args.xinetd.is_none() { env::current_exe().ok() } else { None };
     let phase = Phase::starting();
-    Show { daemon, doors: &doors, stage: &stage, out: &mut out, phase }.run()?;
+    Show { daemon, doors: &doors, stage: &stage, asks, out: &mut out, phase }.run()?;
     drop(stage);
     // Whoever asked us to stop may have closed our output as well.
     let _written = text::goodbye(&mut out);
@@ -109,6 +112,8 @@ struct Show<'a> {
     daemon: Daemon,
     doors: &'a [Door],
     stage: &'a Stage,
+    /// The program that asks our daemon.
+    asks: Option<PathBuf>,
     out: &'a mut dyn Write,
     phase: Phase,
 }
@@ -183,7 +188,7 @@ impl Show<'_> {
                 if closed.is_empty() {
                     let held = std::mem::take(held);
                     self.phase = Phase::Running;
-                    text::header(self.out, self.doors, self.stage)
+                    text::header(self.out, self.doors, self.stage, self.asks.as_deref())
                         .map_err(Failure::system("write to standard output"))?;
                     return self.print(&held);
                 }

@@ -150,6 +150,9 @@ def test_every_line_to_try_works_as_printed(demo):
         result = shell(line + " -sS")
         assert result.returncode == 0, line + result.stderr
         assert re.search(r"^Subject: |^1 \d+", result.stdout, re.M), line + result.stdout
+    asks, = demo.to_try(os.path.realpath(XINETCTL))
+    result = shell(asks)
+    assert result.returncode == 0 and "7 services" in result.stdout, asks + result.stdout + result.stderr
     for line in demo.to_try("python3"):
         result = shell(line)
         assert result.returncode == 0, line + result.stderr

@@ -233,7 +233,7 @@ fn start_daemon(stage: &Stage, xinetd: Option<&Path>) -> io::Result<Child> {
         None => {
             let mut command = Command::new(env::current_exe()?);
             // Its log lines are to look like the real ones.
-            command.arg0("xinetd").arg(DAEMON_ARGUMENT);
+            command.arg0("xinetd").arg(DAEMON_ARGUMENT).arg("-control").arg(stage.control());
             command
         }
     };

@@ -42,6 +42,11 @@ impl Stage {
         self.directory.join(CERTIFICATE_FILE)
     }
 
+    /// Where our own daemon is asked.
+    pub(super) fn control(&self) -> PathBuf {
+        self.directory.join("control")
+    }
+
     pub(super) fn pid_file(&self) -> PathBuf {
         self.directory.join("pid")
     }

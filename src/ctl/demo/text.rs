@@ -1,6 +1,7 @@
 //! What the demo tells its user.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::ctl::demo_server::{PASSWORD, USER};
 
@@ -11,7 +12,12 @@ use super::stage::Stage;
 pub(super) const LOG_MARK: &str = "  | ";
 
 /// What listens where, what to try, and that all is ready.
-pub(super) fn header(out: &mut dyn Write, doors: &[Door], stage: &Stage) -> io::Result<()> {
+pub(super) fn header(
+    out: &mut dyn Write,
+    doors: &[Door],
+    stage: &Stage,
+    asks: Option<&Path>,
+) -> io::Result<()> {
     writeln!(out, "xinetd-rs: four mail services, each started for a connection at a time,")?;
     writeln!(out, "and three without a process\n")?;
     for Door { service, address, refused } in doors {
@@ -33,6 +39,10 @@ pub(super) fn header(out: &mut dyn Write, doors: &[Door], stage: &Stage) -> io::
     writeln!(out, "\nTry, in another terminal:\n")?;
     for line in doors.iter().flat_map(lines_to_try) {
         writeln!(out, "  {line}")?;
+    }
+    if let Some(program) = asks {
+        let (program, socket) = (program.display(), stage.control());
+        writeln!(out, "  {program} status --socket {}", socket.display())?;
     }
     writeln!(out, "\nReady. Ctrl-C stops it. What the daemon logs:\n")?;
     out.flush()
@@ -98,7 +108,7 @@ mod tests {
         let doors = door::choose(11_000).unwrap();
         let stage = Stage::set(&doors).unwrap();
         let mut out = Vec::new();
-        header(&mut out, &doors, &stage).unwrap();
+        header(&mut out, &doors, &stage, Some(Path::new("/bin/xinetctl"))).unwrap();
         let text = String::from_utf8(out).unwrap();
         for door in &doors {
             assert!(text.contains(&format!("  {:<8}{}", door.service.name, door.address)));
@@ -106,6 +116,7 @@ mod tests {
                 (format!("://{}/", door.address), format!(", {})", door.address.port()));
             assert!(text.contains(&url) || text.contains(&pair));
         }
+        assert!(text.contains("  /bin/xinetctl status --socket /"));
         assert!(text.contains("user demo, password demo") && text.contains("Ctrl-C stops it"));
     }
 }
