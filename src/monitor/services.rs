@@ -53,6 +53,11 @@ impl Active {
         self.listeners.len() + usize::from(log.is_some())
     }
 
+    /// Whether clients can connect to it.
+    const fn is_available(&self) -> bool {
+        !self.listeners.is_empty()
+    }
+
     /// The socket of this number.
     #[must_use]
     pub(super) fn listener(&self, index: SocketIndex) -> Option<&Listener> {
@@ -245,6 +250,8 @@ pub(super) struct Services {
     active: BTreeMap<ServiceIndex, Active>,
     /// Of all of them ([`Active::descriptors`]).
     descriptors: usize,
+    /// How many have a listener.
+    available: usize,
     /// The last numbers given; they are never reused, slots cannot run out (RELOAD-13).
     last: u32,
     last_socket: u32,
@@ -266,6 +273,7 @@ impl Services {
     /// Puts a service in force, under a number that is free.
     pub(super) fn insert(&mut self, index: ServiceIndex, active: Active) {
         self.descriptors += active.descriptors();
+        self.available += usize::from(active.is_available());
         self.active.insert(index, active);
     }
 
@@ -273,6 +281,7 @@ impl Services {
     pub(super) fn remove(&mut self, index: ServiceIndex) -> Option<Active> {
         let active = self.active.remove(&index)?;
         self.descriptors -= active.descriptors();
+        self.available -= usize::from(active.is_available());
         Some(active)
     }
 
@@ -306,8 +315,8 @@ impl Services {
 
     /// How many of them clients can connect to: not those behind tcpmux.
     #[must_use]
-    pub(super) fn available(&self) -> usize {
-        self.active.values().filter(|active| !active.listeners.is_empty()).count()
+    pub(super) const fn available(&self) -> usize {
+        self.available
     }
 
     /// How many descriptors they keep open together (START-15).
