@@ -4,6 +4,7 @@ import os
 import pytest
 
 import harness
+from manager import Manager
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -18,6 +19,14 @@ def daemon(request, mk):
 def beside(mk):
     """Ours and the original, to be compared."""
     return mk(), mk(binary=binary("original"))
+
+
+@pytest.fixture
+def manager(xd, request):
+    """A service manager; it keeps as many sockets as the test's file says (ROOM)."""
+    m = Manager(xd.path("notify"), room=getattr(request.module, "ROOM", 0))
+    yield m
+    m.close()
 
 
 def binary(which):

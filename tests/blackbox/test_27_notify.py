@@ -7,15 +7,7 @@ import time
 import pytest
 
 from harness import *
-from manager import Manager
 from procs import engine
-
-
-@pytest.fixture
-def manager(xd):
-    m = Manager(xd.path("notify"))
-    yield m
-    m.close()
 
 
 def test_ready_comes_when_every_service_listens(xd, manager, ports):

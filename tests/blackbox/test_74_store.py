@@ -7,18 +7,11 @@ import pytest
 
 from harness import *
 from load import Held, Load
-from manager import Manager
 from procs import engine, tcp_inode
 from rpcbind import Rpcbind
 
 covers = pytest.mark.covers
-
-
-@pytest.fixture
-def manager(xd):
-    m = Manager(xd.path("notify"), room=64)
-    yield m
-    m.close()
+ROOM = 64                           # sockets that the manager keeps
 
 
 def busy(name, port, **kw):

@@ -6,17 +6,9 @@ import time
 import pytest
 
 from harness import *
-from manager import Manager
 from procs import engine, field
 
 covers = pytest.mark.covers
-
-
-@pytest.fixture
-def manager(xd):
-    m = Manager(xd.path("notify"))
-    yield m
-    m.close()
 
 
 def fed(manager):

@@ -6,17 +6,10 @@ import pytest
 
 from harness import *
 from load import Held
-from manager import Manager
 from procs import comm, engine, fds
 
 covers = pytest.mark.covers
-
-
-@pytest.fixture
-def manager(xd):
-    m = Manager(xd.path("notify"), room=64)
-    yield m
-    m.close()
+ROOM = 64                           # sockets that the manager keeps
 
 
 @pytest.fixture
