@@ -324,7 +324,7 @@ impl Monitor {
 
     pub(super) fn leave_when_drained(&mut self) {
         let is_quiet = match self.drain {
-            Some(_) => self.running.count() == 0 && self.sessions.is_empty(),
+            Some(_) => self.served() == 0,
             None => self.running.next_kill().is_none(),
         };
         if self.is_drained && is_quiet {

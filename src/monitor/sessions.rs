@@ -66,6 +66,11 @@ impl Sessions {
 }
 
 impl Monitor {
+    /// Everybody who is being served: servers, and clients of the engine's own.
+    pub(super) fn served(&self) -> u64 {
+        u64::from(self.running.count()) + self.sessions.count()
+    }
+
     /// The engine has let a client in, and keeps it.
     pub(super) fn session_began(
         &mut self,

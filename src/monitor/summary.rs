@@ -72,7 +72,7 @@ impl Monitor {
     fn facts(&self) -> Facts {
         Facts {
             services: self.services.available(),
-            sessions: u64::from(self.running.count()) + self.sessions.count(),
+            sessions: self.served(),
             left_out: self.left_out.len(),
             closed: self.closed.len(),
             held: self.gates.held(),

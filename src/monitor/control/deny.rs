@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::control::{Answer, Denied};
 use crate::ipc::ToEngine;
 use crate::monitor::Monitor;
+use crate::monitor::control::Outcome;
 use crate::monitor::history::wall_time;
 use crate::monitor::reports::{locked_out, no_room};
 use crate::plan::Listed;
@@ -17,7 +18,7 @@ impl Monitor {
         address: IpAddr,
         seconds: Option<u32>,
         uid: u32,
-    ) -> Result<Vec<Answer>, String> {
+    ) -> Outcome {
         let (address, now) = (address.to_canonical(), Instant::now());
         if seconds == Some(0) {
             return Err(format!("{address} is not locked out: for no time at all"));
@@ -31,11 +32,11 @@ impl Monitor {
         self.tell_engine(&ToEngine::LockOut { peer: address, seconds: seconds.unwrap_or(0) });
         // It may be listed for longer than that.
         let listed = self.locked_out.iter(now).find(|(listed, _)| *listed == address);
-        Ok(listed.map(entry).map(Answer::Denied).into_iter().chain([Answer::Done {}]).collect())
+        Ok(listed.map(entry).map(Answer::Denied).into_iter().collect())
     }
 
     /// Lets an address in again.
-    pub(super) fn undeny(&mut self, address: IpAddr, uid: u32) -> Result<Vec<Answer>, String> {
+    pub(super) fn undeny(&mut self, address: IpAddr, uid: u32) -> Outcome {
         let address = address.to_canonical();
         if !self.locked_out.contains(address, Instant::now()) {
             return Err(format!("{address} is not locked out"));
@@ -43,14 +44,14 @@ impl Monitor {
         self.locked_out.remove(address);
         tracing::warn!("Removing {address} from the global_no_access list, by order of uid {uid}");
         self.tell_engine(&ToEngine::LetIn { peer: address });
-        Ok(vec![Answer::Done {}])
+        Ok(Vec::new())
     }
 
     /// Who is locked out now, in order.
-    pub(super) fn denied(&self) -> Vec<Denied> {
+    pub(super) fn denied(&self) -> Vec<Answer> {
         let mut all: Vec<_> = self.locked_out.iter(Instant::now()).map(entry).collect();
         all.sort_by_key(|denied| denied.address);
-        all
+        all.into_iter().map(Answer::Denied).collect()
     }
 }
 

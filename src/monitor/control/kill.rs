@@ -7,15 +7,13 @@ use std::time::Instant;
 use crate::control::{Answer, Session, Whom};
 use crate::ipc::{Ticket, ToEngine};
 use crate::monitor::Monitor;
+use crate::monitor::control::Outcome;
 use crate::plan::Source;
 
 impl Monitor {
     /// Tells sessions to end, and which they are. If one is unknown, none is told.
-    pub(super) fn kill(&mut self, whom: &Whom, uid: u32) -> Vec<Answer> {
-        let chosen = match self.chosen(whom) {
-            Ok(chosen) => chosen,
-            Err(why) => return vec![Answer::Failed { why }],
-        };
+    pub(super) fn kill(&mut self, whom: &Whom, uid: u32) -> Outcome {
+        let chosen = self.chosen(whom)?;
         for Session { id, service, .. } in &chosen {
             tracing::info!("Ending session {id} of {service}, by order of uid {uid}");
         }
@@ -24,7 +22,7 @@ impl Monitor {
         for session in chosen.iter().filter(|session| session.in_engine) {
             self.tell_engine(&ToEngine::End { ticket: Ticket(session.id) });
         }
-        chosen.into_iter().map(Answer::Session).chain([Answer::Done {}]).collect()
+        Ok(chosen.into_iter().map(Answer::Session).collect())
     }
 
     /// Whose sessions are meant, as they are now.

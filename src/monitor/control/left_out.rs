@@ -55,11 +55,15 @@ fn first_error<'l>(
 impl Monitor {
     /// Takes note of a service that has no mistake in its entry and is not in force all the same.
     pub(in crate::monitor) fn note_left_out(&mut self, service: &Service, why: String) {
-        let plan::Place { file, line } = &service.declared_at;
-        let file = file.to_string_lossy().into_owned();
-        let place = Place { file, line: *line, column: None };
-        self.left_out.push(LeftOut { id: service.id.0.clone(), place, why, goes_on: false });
+        let (id, place) = (service.id.0.clone(), entry(service));
+        self.left_out.push(LeftOut { id, place, why, goes_on: false });
     }
+}
+
+/// Where the entry of a service begins.
+pub(super) fn entry(service: &Service) -> Place {
+    let plan::Place { file, line } = &service.declared_at;
+    Place { file: file.to_string_lossy().into_owned(), line: *line, column: None }
 }
 
 /// The place of a span, for whoever is at the other end of the socket.

@@ -39,6 +39,20 @@ const MOST_CLIENTS: usize = 32;
 /// Who may connect: root, and whoever the daemon runs as.
 const ACCESS: Access = Access { mode: 0o600, uid: None, gid: None };
 
+/// What comes of a request: lines of the answer, or why nothing has been done.
+type Outcome = Result<Vec<Answer>, String>;
+
+/// With the line that every answer ends with.
+fn complete(outcome: Outcome) -> Vec<Answer> {
+    match outcome {
+        Ok(mut answers) => {
+            answers.push(Answer::Done {});
+            answers
+        }
+        Err(why) => vec![Answer::Failed { why }],
+    }
+}
+
 /// The socket and its clients; without a socket nobody comes.
 #[derive(Debug, Default)]
 pub(super) struct Control {
@@ -125,11 +139,11 @@ impl Monitor {
     pub(super) fn serve_control(&mut self) {
         let now = Instant::now();
         self.control.accept(now);
-        if let Some((number, line)) = self.control.hear(now) {
-            let answers = self.carry_out(number, &line);
-            if let (Some(client), Some(answers)) = (self.control.clients.get_mut(number), answers) {
-                client.finish(&answers, now);
-            }
+        if let Some((number, line)) = self.control.hear(now)
+            && let Some(answers) = self.carry_out(number, &line).map(complete)
+            && let Some(client) = self.control.clients.get_mut(number)
+        {
+            client.finish(&answers, now);
         }
         for client in &mut self.control.clients {
             client.flush(now);
@@ -140,35 +154,37 @@ impl Monitor {
 
     /// The one switch: what an operator asks for, the client of this number. `None`: the answer
     /// comes later.
-    fn carry_out(&mut self, number: usize, line: &[u8]) -> Option<Vec<Answer>> {
+    fn carry_out(&mut self, number: usize, line: &[u8]) -> Option<Outcome> {
         let request = match Request::parse(line) {
             Ok(request) => request,
-            Err(rejected) => return Some(vec![Answer::Failed { why: rejected.to_string() }]),
+            Err(rejected) => return Some(Err(rejected.to_string())),
         };
         let uid = self.control.clients.get(number)?.uid();
-        match request.command {
-            Command::Status => Some(self.status()),
-            Command::Sessions => Some(self.all_sessions()),
-            Command::Deny { address, seconds } => {
-                let done = self.deny(address, seconds, uid);
-                Some(done.unwrap_or_else(|why| vec![Answer::Failed { why }]))
-            }
-            Command::Undeny { address } => {
-                let done = self.undeny(address, uid);
-                Some(done.unwrap_or_else(|why| vec![Answer::Failed { why }]))
-            }
-            Command::Denied => {
-                let all = self.denied().into_iter().map(Answer::Denied);
-                Some(all.chain([Answer::Done {}]).collect())
-            }
-            Command::Pause(which) => Some(self.steer(&which, Gate::Held, uid)),
-            Command::Drain(which) => Some(self.steer(&which, Gate::Closed, uid)),
-            Command::Resume(which) => Some(self.steer(&which, Gate::Open, uid)),
-            Command::Kill(whom) => Some(self.kill(&whom, uid)),
+        Some(match request.command {
+            Command::Status => Ok(self.status()),
+            Command::Sessions => Ok(self.listed().into_iter().map(Answer::Session).collect()),
+            Command::Deny { address, seconds } => self.deny(address, seconds, uid),
+            Command::Undeny { address } => self.undeny(address, uid),
+            Command::Denied => Ok(self.denied()),
+            Command::Pause(which) => self.steer(&which, Gate::Held, uid),
+            Command::Drain(which) => self.steer(&which, Gate::Closed, uid),
+            Command::Resume(which) => self.steer(&which, Gate::Open, uid),
+            Command::Kill(whom) => self.kill(&whom, uid),
             Command::Reload { colour } => {
                 tracing::info!("Reconfiguration is ordered by uid {uid}");
-                self.reload_for(number, colour)
+                match self.reload_for(number, colour) {
+                    Ok(()) => return None,
+                    Err(why) => Err(why),
+                }
             }
+        })
+    }
+
+    /// Orders come too late.
+    fn refuse_at_the_end(&self) -> Result<(), String> {
+        match self.stop_at {
+            Some(_) => Err("the daemon is about to end".to_owned()),
+            None => Ok(()),
         }
     }
 

@@ -35,13 +35,13 @@ impl Monitor {
         &mut self,
         number: usize,
         colour: Option<bool>,
-    ) -> Option<Vec<Answer>> {
-        if self.stop_at.is_some() {
-            return Some(vec![Answer::Failed { why: "the daemon is about to end".to_owned() }]);
+    ) -> Result<(), String> {
+        self.refuse_at_the_end()?;
+        if let Some(client) = self.control.clients.get_mut(number) {
+            client.wait_for(Waiter::new(colour));
         }
-        self.control.clients.get_mut(number)?.wait_for(Waiter::new(colour));
         self.reload();
-        None
+        Ok(())
     }
 }
 

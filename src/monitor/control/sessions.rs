@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::control::{Answer, Session};
+use crate::control::Session;
 use crate::ipc::{Ports, Ticket};
 use crate::monitor::Monitor;
 use crate::monitor::history::wall_time;
@@ -11,11 +11,6 @@ use crate::monitor::sessions::Session as Served;
 use crate::plan::{Service, Source};
 
 impl Monitor {
-    /// All of them, the last line being [`Answer::Done`].
-    pub(super) fn all_sessions(&self) -> Vec<Answer> {
-        self.listed().into_iter().map(Answer::Session).chain([Answer::Done {}]).collect()
-    }
-
     /// All of them, the oldest first.
     pub(super) fn listed(&self) -> Vec<Session> {
         let servers = self.running.iter().map(|(pid, server)| of_server(pid, server));

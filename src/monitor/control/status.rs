@@ -1,29 +1,25 @@
 //! `xinetctl status`: the daemon, its services, and the entries that it left out.
 
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 
-use crate::control::{self, Answer, Daemon, LeftOut, Place, State};
+use crate::control::{self, Answer, Daemon, LeftOut, State};
 use crate::ipc::Gate;
 use crate::monitor::Monitor;
+use crate::monitor::control::left_out::entry;
 use crate::monitor::history::wall_time;
 use crate::monitor::services::Active;
 use crate::plan::{Action, Limit, Service, ServiceIndex, Wait};
 
 impl Monitor {
-    /// All of it, the last line being [`Answer::Done`].
+    /// All of it.
     pub(super) fn status(&self) -> Vec<Answer> {
         let mut answers = vec![Answer::Daemon(self.daemon_status())];
         answers.extend(self.service_answers().map(|(_, answer)| answer));
-        let in_force: HashSet<_> = self
-            .services
-            .iter()
-            .map(|(_, active)| Rc::clone(&active.service).id.0.clone())
-            .collect();
+        let in_force: HashSet<_> =
+            self.services.iter().map(|(_, active)| &active.service.id.0).collect();
         answers.extend(self.left_out.iter().map(|entry| {
             Answer::LeftOut(LeftOut { goes_on: in_force.contains(&entry.id), ..entry.clone() })
         }));
-        answers.push(Answer::Done {});
         answers
     }
 
@@ -58,7 +54,7 @@ impl Monitor {
             reload_failed: history.failure(),
             is_changing: !self.is_settled(),
             is_stopping: self.stop_at.is_some(),
-            sessions: u64::from(self.running.count()) + self.sessions.iter().count() as u64,
+            sessions: self.served(),
             limit: most(self.options.process_limit),
         }
     }
@@ -82,12 +78,10 @@ impl Monitor {
             Gate::Open if service.lends_its_socket() && servers > 0 => State::Suspended,
             Gate::Open => State::Active,
         };
-        let declared = &service.declared_at;
-        let file = declared.file.to_string_lossy().into_owned();
         control::Service {
             id: service.id.0.clone(),
             name: service.name.clone(),
-            declared: Place { file, line: declared.line, column: None },
+            declared: entry(service),
             state,
             until: reopens.map(|at| wall_time(*at)),
             is_turning: self.gates.is_turning(index),

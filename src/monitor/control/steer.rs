@@ -2,29 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use crate::control::{Answer, Services};
+use crate::control::Services;
 use crate::ipc::{Gate, ToEngine};
 use crate::monitor::Monitor;
+use crate::monitor::control::Outcome;
 use crate::plan::ServiceIndex;
 
 impl Monitor {
     /// Carries out an order about services, and how they are then. If one is unknown nothing is
     /// done.
-    pub(super) fn steer(&mut self, which: &Services, gate: Gate, uid: u32) -> Vec<Answer> {
-        if self.stop_at.is_some() {
-            return vec![Answer::Failed { why: "the daemon is about to end".to_owned() }];
-        }
-        let meant = match self.meant(which) {
-            Ok(meant) => meant,
-            Err(why) => return vec![Answer::Failed { why }],
-        };
+    pub(super) fn steer(&mut self, which: &Services, gate: Gate, uid: u32) -> Outcome {
+        self.refuse_at_the_end()?;
+        let meant = self.meant(which)?;
         for index in &meant {
             self.turn_gate(*index, gate, uid);
         }
         let answers = self.service_answers().filter(|(index, _)| meant.contains(index));
-        let mut answers: Vec<_> = answers.map(|(_, answer)| answer).collect();
-        answers.push(Answer::Done {});
-        answers
+        Ok(answers.map(|(_, answer)| answer).collect())
     }
 
     fn meant(&self, which: &Services) -> Result<BTreeSet<ServiceIndex>, String> {
