@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::source::COMMAND_LINE;
 use crate::config::{Fate, Loaded, Verdict};
-use crate::diag::{Diagnostic, Severity, Sources, printable, wants_colour};
+use crate::diag::{Diagnostic, Severity, Sources, count, printable, wants_colour};
 
 /// The form of notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,10 +147,6 @@ impl fmt::Display for Tally {
             n => write!(f, ", {n} left out"),
         }
     }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What must be known of a check by another user than root.

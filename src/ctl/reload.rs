@@ -8,7 +8,7 @@ use clap::Args;
 use super::live::{Daemon, Unanswered};
 
 use crate::control::{Answer, Command, Difference, Level};
-use crate::diag::wants_colour;
+use crate::diag::{count, wants_colour};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -59,11 +59,8 @@ fn text(difference: &Difference) -> String {
         [("added", added), ("changed", changed), ("reopened", reopened), ("dropped", dropped)];
     let some = kinds.iter().filter(|(_, ids)| !ids.is_empty());
     let mut text: String = some.map(|(kind, ids)| format!("{kind}: {}\n", ids.join(" "))).collect();
-    let plural = if *unchanged == 1 { "" } else { "s" };
-    text.push_str(&match text.is_empty() {
-        true => format!("nothing has changed: {unchanged} service{plural}\n"),
-        false => format!("unchanged: {unchanged} service{plural}\n"),
-    });
+    let rest = if text.is_empty() { "nothing has changed" } else { "unchanged" };
+    text.push_str(&format!("{rest}: {}\n", count(*unchanged, "service")));
     text
 }
 

@@ -11,6 +11,7 @@ use super::live::{Daemon, Unanswered};
 use super::status::page;
 
 use crate::control::{self, Answer, Command, Services, State};
+use crate::diag::count;
 
 /// How long the engine may take for an order, or a new one to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -158,8 +159,7 @@ fn in_words(left: &[&control::Service]) -> String {
         if sessions == 0 {
             return format!("{}: clients on the way in", service.id);
         }
-        let plural = if sessions == 1 { "" } else { "s" };
-        format!("{}: {sessions} session{plural}", service.id)
+        format!("{}: {}", service.id, count(sessions, "session"))
     };
     left.iter().map(one).collect::<Vec<_>>().join(", ")
 }

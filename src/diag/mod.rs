@@ -14,6 +14,15 @@ mod source;
 pub use render::{printable, wants_colour};
 pub use source::{FileId, Position, Sources, Span};
 
+use std::fmt::Display;
+
+/// So many of something, in words: `1 service`, `2 services`.
+#[must_use]
+pub fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// How much a diagnostic costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use crate::diag::count;
 use crate::ipc::State;
 use crate::ipc::ToEngine;
 use crate::monitor::Monitor;
@@ -54,11 +55,10 @@ impl Monitor {
             Some(engine) => engine.state = State::Stopping,
             None => self.drained(),
         }
-        let sessions = self.running.iter().count() + self.sessions.iter().count();
-        if sessions > 0 {
-            let plural = if sessions == 1 { "" } else { "s" };
-            let seconds = patience.as_secs();
-            tracing::info!("Stopping: {sessions} session{plural} may go on for {seconds} seconds");
+        let served = self.served();
+        if served > 0 {
+            let (sessions, seconds) = (count(served, "session"), patience.as_secs());
+            tracing::info!("Stopping: {sessions} may go on for {seconds} seconds");
         }
     }
 

@@ -21,7 +21,6 @@ use crate::monitor::running::Running;
 use crate::monitor::services::Services;
 use crate::plan::DenyList;
 use crate::plan::Generation;
-use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::encode_doors;
@@ -160,10 +159,7 @@ impl EngineProcess {
     ) -> io::Result<()> {
         let doors = encode_doors(&services.doors()).map_err(io::Error::other)?;
         let length = u32::try_from(doors.len()).map_err(io::Error::other)?;
-        let process_limit = match options.process_limit {
-            Limit::Unlimited => 0,
-            Limit::Max(max) => max,
-        };
+        let process_limit = options.process_limit.most().unwrap_or(0);
         let log_processes = u32::try_from(options.log_processes).unwrap_or(u32::MAX);
         let plan = ToEngine::Plan { generation, length, last_ticket, process_limit, log_processes };
         self.port.send(&plan, Some(fd::sealed(&doors)?));

@@ -1,5 +1,6 @@
 //! What is said when a start or a reload is complete, and what has to wait for that.
 
+use crate::diag::count;
 use crate::ipc::State;
 use crate::monitor::Monitor;
 use crate::monitor::notify;
@@ -45,15 +46,14 @@ impl Monitor {
     }
 
     fn announce(&mut self, news: News) {
-        let count = self.services.available();
         match news {
             News::Started => {
-                let plural = if count == 1 { "" } else { "s" };
+                let offered = count(self.services.available(), "available service");
                 tracing::info!(
                     "xinetd-rs {} started with IPv6 privilege-separation options compiled in.",
                     env!("CARGO_PKG_VERSION")
                 );
-                tracing::info!("Started working: {count} available service{plural}");
+                tracing::info!("Started working: {offered}");
             }
             News::Reconfigured { new, old, dropped } => {
                 tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");

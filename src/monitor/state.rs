@@ -14,7 +14,7 @@ use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::Active;
 use crate::monitor::sessions::Session;
-use crate::plan::{Limit, LogTarget, Service, ServiceIndex, Source};
+use crate::plan::{LogTarget, Service, ServiceIndex, Source};
 use crate::sys::{clock, fd};
 
 /// Where the dump goes; a file of root's in a directory of root's.
@@ -129,10 +129,7 @@ impl Monitor {
     fn totals(&self, text: &mut String) {
         let services = self.services.available();
         let used = self.services.descriptors() + self.logs.descriptors();
-        let limit = match self.options.process_limit {
-            Limit::Unlimited => 0,
-            Limit::Max(max) => max,
-        };
+        let limit = self.options.process_limit.most().unwrap_or(0);
         let _infallible = writeln!(
             text,
             "active_services = {}\navailable_services = {services}\ndescriptors_free = {}\n\

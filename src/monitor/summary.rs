@@ -5,6 +5,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use crate::diag::count;
 use crate::monitor::Monitor;
 use crate::monitor::notify;
 
@@ -46,12 +47,7 @@ impl Summary {
 impl Facts {
     fn line(self) -> String {
         let Self { services, sessions, left_out, closed, held, has_failed } = self;
-        let plural = |is_one: bool| if is_one { "" } else { "s" };
-        let mut line = format!(
-            "{services} service{}, {sessions} session{}",
-            plural(services == 1),
-            plural(sessions == 1)
-        );
+        let mut line = format!("{}, {}", count(services, "service"), count(sessions, "session"));
         if left_out > 0 {
             let _infallible = write!(line, "; {left_out} left out: see xinetctl check");
         }

@@ -35,6 +35,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// The number; `None`: there is no limit.
+    #[must_use]
+    pub const fn most(self) -> Option<u32> {
+        match self {
+            Self::Unlimited => None,
+            Self::Max(max) => Some(max),
+        }
+    }
+
     /// Whether one more is too many when `running` are there already.
     #[must_use]
     pub const fn reached(self, running: u32) -> bool {

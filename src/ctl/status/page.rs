@@ -7,6 +7,7 @@ use super::Status;
 use crate::control::{self, State};
 use crate::ctl::age;
 use crate::ctl::columns::{self, Align};
+use crate::diag::count;
 
 /// Everything, with lines of at most `width` characters where that is known.
 pub(super) fn text(status: &Status, width: Option<usize>) -> String {
@@ -54,16 +55,10 @@ fn head(daemon: &control::Daemon, status: &Status) -> String {
     } else if daemon.is_changing {
         text.push_str("\na start or reload is under way");
     }
-    let plural = |count: u64| if count == 1 { "" } else { "s" };
-    let offered = status.services.len() as u64;
     let limit = daemon.limit.map_or_else(String::new, |most| format!(" of at most {most}"));
-    let _infallible = writeln!(
-        text,
-        "\n{offered} service{}, {} session{}{limit}",
-        plural(offered),
-        daemon.sessions,
-        plural(daemon.sessions)
-    );
+    let (services, sessions) =
+        (count(status.services.len(), "service"), count(daemon.sessions, "session"));
+    let _infallible = writeln!(text, "\n{services}, {sessions}{limit}");
     text
 }
 

@@ -13,12 +13,7 @@ use crate::plan::Listed;
 
 impl Monitor {
     /// Locks an address out, for so many seconds or for ever.
-    pub(super) fn deny(
-        &mut self,
-        address: IpAddr,
-        seconds: Option<u32>,
-        uid: u32,
-    ) -> Outcome {
+    pub(super) fn deny(&mut self, address: IpAddr, seconds: Option<u32>, uid: u32) -> Outcome {
         let (address, now) = (address.to_canonical(), Instant::now());
         if seconds == Some(0) {
             return Err(format!("{address} is not locked out: for no time at all"));

@@ -31,11 +31,7 @@ impl Waiter {
 
 impl Monitor {
     /// Begins a reload, or has one follow that is under way; answered at its end.
-    pub(super) fn reload_for(
-        &mut self,
-        number: usize,
-        colour: Option<bool>,
-    ) -> Result<(), String> {
+    pub(super) fn reload_for(&mut self, number: usize, colour: Option<bool>) -> Result<(), String> {
         self.refuse_at_the_end()?;
         if let Some(client) = self.control.clients.get_mut(number) {
             client.wait_for(Waiter::new(colour));

@@ -8,7 +8,7 @@ use crate::monitor::Monitor;
 use crate::monitor::control::left_out::entry;
 use crate::monitor::history::wall_time;
 use crate::monitor::services::Active;
-use crate::plan::{Action, Limit, Service, ServiceIndex, Wait};
+use crate::plan::{Action, Service, ServiceIndex, Wait};
 
 impl Monitor {
     /// All of it.
@@ -55,7 +55,7 @@ impl Monitor {
             is_changing: !self.is_settled(),
             is_stopping: self.stop_at.is_some(),
             sessions: self.served(),
-            limit: most(self.options.process_limit),
+            limit: self.options.process_limit.most(),
         }
     }
 
@@ -90,19 +90,12 @@ impl Monitor {
             gives: gives(service),
             wait: service.wait != Wait::No,
             sessions: u64::from(servers) + served_here,
-            limit: most(service.policy.instances),
+            limit: service.policy.instances.most(),
             waiting: self.retries.iter().filter(|client| client.index == index).count() as u64,
             accepted: tally.accepted,
             refused: tally.refused(),
             last: tally.last.map(wall_time),
         }
-    }
-}
-
-const fn most(limit: Limit) -> Option<u32> {
-    match limit {
-        Limit::Unlimited => None,
-        Limit::Max(max) => Some(max),
     }
 }
 
