@@ -283,7 +283,7 @@ impl Monitor {
             engine.state = State::Serving;
         }
         match self.reload.take() {
-            Some(reload) => self.finish_reload(&reload),
+            Some(reload) => self.finish_reload(reload),
             None if self.news.is_none() => tracing::debug!("the new engine serves"),
             None => {}
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::control::{Difference, Failure};
+use crate::control::Failure;
 use crate::sys::clock;
 
 /// By a clock that never steps; the wall clock is asked when somebody wants to know.
@@ -14,8 +14,6 @@ pub(super) struct History {
     pub loaded: Instant,
     /// When the last reload was refused, and why; `None`: it was not.
     failed: Option<(Instant, String)>,
-    /// What the last reload has changed.
-    pub difference: Difference,
     /// Engines that have died.
     pub engine_crashes: u64,
 }
@@ -23,15 +21,14 @@ pub(super) struct History {
 impl History {
     /// Of a daemon that begins now.
     pub(super) fn new() -> Self {
-        let (began, difference) = (Instant::now(), Difference::default());
-        Self { began, loaded: began, failed: None, difference, engine_crashes: 0 }
+        let began = Instant::now();
+        Self { began, loaded: began, failed: None, engine_crashes: 0 }
     }
 
     /// A new configuration is in force.
-    pub(super) fn reloaded(&mut self, difference: Difference) {
+    pub(super) fn reloaded(&mut self) {
         self.loaded = Instant::now();
         self.failed = None;
-        self.difference = difference;
     }
 
     /// The old one stays.

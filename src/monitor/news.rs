@@ -1,15 +1,16 @@
 //! What is said when a start or a reload is complete, and what has to wait for that.
 
+use crate::control::Difference;
 use crate::diag::count;
 use crate::ipc::State;
 use crate::monitor::Monitor;
 use crate::monitor::notify;
 
 /// What the operator waits for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum News {
     Started,
-    Reconfigured { new: usize, old: usize, dropped: usize },
+    Reconfigured(Difference),
 }
 
 impl Monitor {
@@ -31,8 +32,12 @@ impl Monitor {
         }
         let unregistered = std::mem::take(&mut self.registrar.unregistered);
         if !unregistered.is_empty() {
-            if let Some(News::Reconfigured { new, .. }) = &mut self.news {
-                *new = new.saturating_sub(unregistered.len());
+            if let Some(News::Reconfigured(difference)) = &mut self.news {
+                let gone: Vec<_> =
+                    unregistered.iter().filter_map(|index| self.services.find(*index)).collect();
+                let stays = |id: &String| gone.iter().all(|active| active.service.id.0 != *id);
+                let Difference { added, changed, reopened, .. } = difference;
+                [added, changed, reopened].into_iter().for_each(|ids| ids.retain(stays));
             }
             self.withdraw(&unregistered);
             return;
@@ -55,9 +60,12 @@ impl Monitor {
                 );
                 tracing::info!("Started working: {offered}");
             }
-            News::Reconfigured { new, old, dropped } => {
+            News::Reconfigured(difference) => {
+                let Difference { added, changed, reopened, dropped, unchanged } = &difference;
+                let (new, dropped) = (added.len(), dropped.len());
+                let old = changed.len() + reopened.len() + unchanged;
                 tracing::info!("Reconfigured: new={new} old={old} dropped={dropped} (services)");
-                self.control.reload_done(self.history.difference.clone());
+                self.control.reload_done(difference);
             }
         }
         notify::ready();

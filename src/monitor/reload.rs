@@ -44,10 +44,8 @@ pub(super) struct Reload {
     replaced: Vec<Listener>,
     /// Services whose servers are to end.
     ending: Vec<ServiceIndex>,
-    opened: usize,
-    kept: usize,
-    /// Nobody asked for it: services go that rpcbind does not know.
-    is_withdrawal: bool,
+    /// What it changes; `None`: nobody asked for it, services go that rpcbind does not know.
+    difference: Option<Difference>,
 }
 
 impl Reload {
@@ -185,7 +183,6 @@ impl Monitor {
                         false => difference.changed.push(service.id.0.clone()),
                     }
                     self.replace(index, service, new, &mut logs);
-                    reload.kept += 1;
                 }
                 Ready::Rebind(index, service, new) => {
                     fresh.extend(new.iter().map(|listener| (index, listener.index)));
@@ -193,7 +190,6 @@ impl Monitor {
                     difference.reopened.push(service.id.0.clone());
                     reload.replaced.extend(self.replace(index, service, new, &mut logs));
                     reload.ending.push(index);
-                    reload.kept += 1;
                 }
                 Ready::Open(index, service, new) => {
                     let numbers: Vec<_> =
@@ -201,7 +197,6 @@ impl Monitor {
                     let id = service.id.0.clone();
                     if self.open(index, service, new, &mut logs) {
                         difference.added.push(id);
-                        reload.opened += 1;
                         fresh.extend(numbers);
                     }
                 }
@@ -210,7 +205,8 @@ impl Monitor {
         logs.succeed(&mut self.logs);
         self.logs = logs;
         self.note_guards();
-        self.history.reloaded(difference);
+        self.history.reloaded();
+        reload.difference = Some(difference);
         self.offer(reload, fresh);
     }
 
@@ -224,7 +220,7 @@ impl Monitor {
 
     /// Takes services away that were opened and cannot be had: rpcbind does not know them.
     pub(super) fn withdraw(&mut self, services: &[ServiceIndex]) {
-        let mut reload = Reload { is_withdrawal: true, ..Reload::default() };
+        let mut reload = Reload::default();
         for index in services {
             self.retire(*index, &mut reload);
         }
@@ -312,7 +308,7 @@ impl Monitor {
     }
 
     /// The engine serves the new generation: nobody needs the old sockets any more.
-    pub(super) fn finish_reload(&mut self, reload: &Reload) {
+    pub(super) fn finish_reload(&mut self, reload: Reload) {
         let now = Instant::now();
         for index in &reload.ending {
             self.running.end(*index, now);
@@ -324,11 +320,10 @@ impl Monitor {
         self.passed.say_unused(&self.services);
         self.household.tidy();
         self.tallies.keep(&self.services);
-        if !reload.is_withdrawal {
+        if let Some(difference) = reload.difference {
             self.not_in_force.clear();
             self.rules_told.clear();
-            let (new, old, dropped) = (reload.opened, reload.kept, reload.retired.count());
-            self.news = Some(News::Reconfigured { new, old, dropped });
+            self.news = Some(News::Reconfigured(difference));
         }
         if self.services.available() == 0 && !self.options.stay_alive {
             self.leave_when_quiet();
