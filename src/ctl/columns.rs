@@ -34,6 +34,14 @@ pub(super) fn table<const N: usize>(
     text
 }
 
+/// The same text, cut where the width of a line is known.
+pub(super) fn fit(text: String, width: Option<usize>) -> String {
+    match width {
+        Some(width) => cut(&text, width),
+        None => text,
+    }
+}
+
 /// The same text with no line longer than `width` characters.
 pub(super) fn cut(text: &str, width: usize) -> String {
     let cut = |line: &str| -> String { line.chars().take(width).chain(['\n']).collect() };

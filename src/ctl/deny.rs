@@ -1,6 +1,5 @@
 //! `xinetctl deny`, `undeny` and `denied`: who is locked out of every service.
 
-use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::ExitCode;
 
@@ -73,10 +72,7 @@ pub(super) fn undeny(args: &UndenyArgs) -> ExitCode {
 
 pub(super) fn denied(args: &DeniedArgs) -> ExitCode {
     show(all(&args.daemon, Command::Denied), |denied| match args.json {
-        true => {
-            let document = Document { version: VERSION, denied };
-            serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
-        }
+        true => super::document(&Document { version: VERSION, denied }),
         false => {
             let rows = denied.iter().map(|it| [it.address.to_string(), left(it)]);
             columns::table(&[("ADDRESS", Align::Left), ("LOCKED OUT", Align::Left)], rows)
@@ -86,13 +82,7 @@ pub(super) fn denied(args: &DeniedArgs) -> ExitCode {
 
 /// The addresses that the daemon answers with.
 fn all(daemon: &Daemon, command: Command) -> Result<Vec<Denied>, Unanswered> {
-    let mut all = Vec::new();
-    daemon.ask(command, |answer| {
-        if let Answer::Denied(denied) = answer {
-            all.push(denied);
-        }
-    })?;
-    Ok(all)
+    daemon.all(command, |it| if let Answer::Denied(it) = it { Some(it) } else { None })
 }
 
 fn show(
@@ -101,8 +91,7 @@ fn show(
 ) -> ExitCode {
     match answer {
         Ok(all) => {
-            // A closed output leaves nobody to tell.
-            let _written = io::stdout().lock().write_all(text(all).as_bytes());
+            super::say(&text(all));
             ExitCode::SUCCESS
         }
         Err(unanswered) => unanswered.complain(),

@@ -1,7 +1,6 @@
 //! `xinetctl kill`: ends sessions, and waits until they have ended.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,9 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::live::{Daemon, Unanswered};
-use super::sessions;
 
-use crate::control::{self, Answer, Command, Whom};
+use crate::control::{self, Command, Whom};
 
 /// How long sessions may take: four seconds until SIGKILL, and some more for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,22 +66,17 @@ pub(super) fn run(args: &KillArgs) -> ExitCode {
 
 /// Ends them; those that have not ended in time.
 fn kill(args: &KillArgs) -> Result<Vec<control::Session>, Unanswered> {
-    let mut told = Vec::new();
-    args.daemon.ask(Command::Kill(args.which.whom()), |answer| {
-        if let Answer::Session(session) = answer {
-            told.push(session);
-        }
-    })?;
+    let told = args.daemon.sessions(Command::Kill(args.which.whom()))?;
     let until = Instant::now() + PATIENCE;
     let mut left: HashSet<_> = told.iter().map(|session| session.id).collect();
     while !left.is_empty() && Instant::now() < until {
         thread::sleep(PAUSE);
-        let now: HashSet<_> = sessions::all(&args.daemon)?.iter().map(|it| it.id).collect();
+        let now: HashSet<_> =
+            args.daemon.sessions(Command::Sessions)?.iter().map(|it| it.id).collect();
         left.retain(|id| now.contains(id));
     }
     let (left, ended): (Vec<_>, Vec<_>) = told.into_iter().partition(|it| left.contains(&it.id));
     let plural = if ended.len() == 1 { " has" } else { "s have" };
-    // A closed output leaves nobody to tell.
-    let _written = writeln!(io::stdout().lock(), "{} session{plural} ended", ended.len());
+    super::say(&format!("{} session{plural} ended\n", ended.len()));
     Ok(left)
 }

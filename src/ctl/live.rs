@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::control::{self, Answer, Command, Request};
+use crate::control::{self, Answer, Command, Request, Service, Session};
 
 /// The exit status when nobody answers.
 const NO_ANSWER: u8 = 2;
@@ -64,6 +64,38 @@ impl Daemon {
             hear(answer);
         }
         Err(Unanswered::Broken(sent.err().unwrap_or_else(|| ErrorKind::UnexpectedEof.into())))
+    }
+}
+
+impl Daemon {
+    /// Asks for lines of one kind.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) fn all<T>(
+        &self,
+        command: Command,
+        pick: fn(Answer) -> Option<T>,
+    ) -> Result<Vec<T>, Unanswered> {
+        let mut all = Vec::new();
+        self.ask(command, |answer| all.extend(pick(answer)))?;
+        Ok(all)
+    }
+
+    /// The services that the answer to `command` names.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) fn services(&self, command: Command) -> Result<Vec<Service>, Unanswered> {
+        self.all(command, |it| if let Answer::Service(it) = it { Some(it) } else { None })
+    }
+
+    /// The sessions that the answer to `command` names.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) fn sessions(&self, command: Command) -> Result<Vec<Session>, Unanswered> {
+        self.all(command, |it| if let Answer::Session(it) = it { Some(it) } else { None })
     }
 }
 

@@ -40,6 +40,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use nix::sys::{prctl, signal::Signal};
 
+use serde::Serialize;
+
 use check::CheckArgs;
 use connections::ConnectionsArgs;
 use convert::ConvertArgs;
@@ -200,6 +202,18 @@ fn complain(message: &str) -> ExitCode {
     // As above: standard error is the last resort.
     let _written = writeln!(io::stderr().lock(), "xinetctl: {message}");
     ExitCode::FAILURE
+}
+
+/// Prints what was asked for.
+fn say(text: &str) {
+    // A closed output leaves nobody to tell; the status says it.
+    let _written = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// What `--json` prints.
+fn document(value: &impl Serialize) -> String {
+    // Fails only for maps whose keys are no text, which no document has.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
 /// How many characters fit into a line of a terminal; elsewhere lines have no end.

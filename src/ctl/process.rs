@@ -1,8 +1,10 @@
 //! What `/proc` says about a process: its numbers, and whom it runs as.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use crate::config::lookup::Lookup;
 
 /// The fields of proc_pid_stat(5) from the third on.
 pub(super) struct Stat(Vec<String>);
@@ -24,6 +26,22 @@ impl Stat {
     pub(super) fn field<T: FromStr>(&self, number: usize) -> Option<T> {
         self.0.get(number.checked_sub(3)?)?.parse().ok()
     }
+}
+
+/// The directory of a process.
+pub(super) fn directory(pid: u32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}
+
+/// The processes of this machine, in no order.
+pub(super) fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The name of a user.
+pub(super) fn user_name(uid: u32, users: &dyn Lookup) -> Option<String> {
+    users.user_by_uid(uid).map(|user| user.name.to_string_lossy().into_owned())
 }
 
 /// Whom a process runs as, in effect; the owner of the directory would be root's for who hides its

@@ -1,6 +1,5 @@
 //! `xinetctl pause`, `drain` and `resume`: whether services let anybody in.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use clap::Args;
 use super::live::{Daemon, Unanswered};
 use super::status::page;
 
-use crate::control::{self, Answer, Command, Services, State};
+use crate::control::{self, Command, Services, State};
 use crate::diag::count;
 
 /// How long the engine may take for an order, or a new one to come.
@@ -79,7 +78,7 @@ pub(super) fn resume(args: &SteerArgs) -> ExitCode {
 
 fn steer(args: &SteerArgs, command: fn(Services) -> Command) -> ExitCode {
     let Order { which, daemon } = &args.order;
-    match services(daemon, command(which.services())) {
+    match daemon.services(command(which.services())) {
         Ok(services) => match in_force(daemon, services) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => super::complain("ordered, but not in force: the engine does not answer"),
@@ -98,10 +97,10 @@ fn in_force(daemon: &Daemon, mut now: Vec<control::Service>) -> Result<bool, Una
             return Ok(false);
         }
         thread::sleep(MOMENT);
-        now = services(daemon, Command::Status)?;
+        now = daemon.services(Command::Status)?;
         now.retain(|service| ids.contains(&service.id));
     }
-    now.iter().for_each(|it| say(&format!("{}: {}", it.id, page::state(it))));
+    now.iter().for_each(|it| super::say(&format!("{}: {}\n", it.id, page::state(it))));
     Ok(true)
 }
 
@@ -117,12 +116,12 @@ pub(super) fn drain(args: &DrainArgs) -> ExitCode {
 fn wait(args: &DrainArgs) -> Result<Result<(), String>, Unanswered> {
     let Order { which, daemon } = &args.order;
     let until = args.timeout.and_then(|it| Instant::now().checked_add(Duration::from_secs(it)));
-    let closed = services(daemon, Command::Drain(which.services()))?;
+    let closed = daemon.services(Command::Drain(which.services()))?;
     let ids: Vec<_> = closed.into_iter().map(|service| service.id).collect();
     let mut said = None;
     loop {
         thread::sleep(PAUSE);
-        let mut now = services(daemon, Command::Status)?;
+        let mut now = daemon.services(Command::Status)?;
         now.retain(|service| ids.contains(&service.id));
         if let Some(gone) = ids.iter().find(|id| now.iter().all(|it| it.id != **id)) {
             return Ok(Err(format!("{gone} is gone: the files were read again")));
@@ -138,7 +137,7 @@ fn wait(args: &DrainArgs) -> Result<Result<(), String>, Unanswered> {
         }
         let left: Vec<_> = now.iter().filter(|it| it.state == State::Draining).collect();
         if left.is_empty() {
-            say(&format!("drained: {}", ids.join(" ")));
+            super::say(&format!("drained: {}\n", ids.join(" ")));
             return Ok(Ok(()));
         }
         let words = in_words(&left);
@@ -146,7 +145,7 @@ fn wait(args: &DrainArgs) -> Result<Result<(), String>, Unanswered> {
             return Ok(Err(format!("not drained in time: {words}")));
         }
         if said.as_ref() != Some(&words) {
-            say(&words);
+            super::say(&format!("{words}\n"));
             said = Some(words);
         }
     }
@@ -162,20 +161,4 @@ fn in_words(left: &[&control::Service]) -> String {
         format!("{}: {}", service.id, count(sessions, "session"))
     };
     left.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// The services that the daemon answers with.
-fn services(daemon: &Daemon, command: Command) -> Result<Vec<control::Service>, Unanswered> {
-    let mut services = Vec::new();
-    daemon.ask(command, |answer| {
-        if let Answer::Service(service) = answer {
-            services.push(service);
-        }
-    })?;
-    Ok(services)
-}
-
-fn say(line: &str) {
-    // A closed output leaves nobody to tell.
-    let _written = writeln!(io::stdout().lock(), "{line}");
 }

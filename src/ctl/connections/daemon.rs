@@ -58,11 +58,7 @@ pub(super) fn ask(daemon: &live::Daemon) -> Result<Daemon, Unanswered> {
             told.doors.extend(places.map(|at| Door { service: service.id.clone(), at }));
         }
     })?;
-    daemon.ask(Command::Sessions, |answer| {
-        if let Answer::Session(session) = answer {
-            told.sessions.push(session);
-        }
-    })?;
+    told.sessions = daemon.sessions(Command::Sessions)?;
     Ok(told)
 }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::lookup::Lookup as _;
 use crate::config::system::System;
+use crate::ctl::process::user_name;
 use crate::diag::printable;
 
 /// For how long all names together are waited for.
@@ -58,9 +58,7 @@ impl Names {
 fn name(question: Question) -> Option<String> {
     match question {
         Question::Host(address) => System::name_of(address).ok().flatten(),
-        Question::User(uid) => {
-            System::new().user_by_uid(uid).map(|user| user.name.to_string_lossy().into_owned())
-        }
+        Question::User(uid) => user_name(uid, &System::new()),
     }
 }
 

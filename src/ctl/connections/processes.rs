@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::ctl::process::{Stat, uid};
+use crate::ctl::process::{self, Stat, uid};
 
 /// A process that has a socket or may have children that have.
 #[derive(Clone, Debug, Default)]
@@ -37,12 +37,7 @@ pub(super) struct Processes {
 impl Processes {
     pub(super) fn look() -> Self {
         let mut all = Self::default();
-        let mut pids: Vec<u32> = fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect();
+        let mut pids: Vec<u32> = process::all().collect();
         pids.sort_unstable();
         let clock = Clock::read();
         for pid in pids {
@@ -53,7 +48,7 @@ impl Processes {
 
     /// One that has ended meanwhile is left out.
     fn add(&mut self, pid: u32, clock: &Clock) {
-        let directory = PathBuf::from(format!("/proc/{pid}"));
+        let directory = process::directory(pid);
         let Some((parent, age)) = stat(&directory, clock) else { return };
         let mut process = Process { pid, parent, age, ..Process::default() };
         match sockets(&directory) {

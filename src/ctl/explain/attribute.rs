@@ -1,7 +1,6 @@
 //! `xinetctl explain --attribute`: all that the table of attributes knows.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config;
@@ -22,8 +21,7 @@ pub(super) fn run(name: Option<&str>) -> ExitCode {
             None => return unknown(name),
         },
     };
-    // A closed output leaves nobody to tell.
-    let _written = io::stdout().lock().write_all(text.as_bytes());
+    crate::ctl::say(&text);
     ExitCode::SUCCESS
 }
 

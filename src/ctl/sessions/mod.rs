@@ -4,14 +4,15 @@ mod page;
 mod traffic;
 mod usage;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::config::no_service;
-use crate::control::{self, Answer, Command};
+use crate::config::system::System;
+use crate::control::{self, Command};
 use crate::ctl::live::{Daemon, Unanswered};
 
 use traffic::Traffic;
@@ -54,53 +55,26 @@ struct Session {
 }
 
 pub(super) fn run(args: &SessionsArgs) -> ExitCode {
-    let told = match all(&args.daemon) {
-        Ok(told) => told,
-        Err(unanswered) => return unanswered.complain(),
-    };
-    let told = match wanted(args, told) {
+    let told = match wanted(args) {
         Ok(Ok(told)) => told,
         Ok(Err(why)) => return super::complain(&why),
         Err(unanswered) => return unanswered.complain(),
     };
     let sessions = with_costs(told);
-    let text = match args.json {
-        true => {
-            let document = Document { version: VERSION, sessions };
-            serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
-        }
+    super::say(&match args.json {
+        true => super::document(&Document { version: VERSION, sessions }),
         false => page::text(&sessions, super::width(&io::stdout())),
-    };
-    // A closed output leaves nobody to tell.
-    let _written = io::stdout().lock().write_all(text.as_bytes());
+    });
     ExitCode::SUCCESS
 }
 
-/// All that the daemon knows of, the oldest first.
-pub(super) fn all(daemon: &Daemon) -> Result<Vec<control::Session>, Unanswered> {
-    let mut all = Vec::new();
-    daemon.ask(Command::Sessions, |answer| {
-        if let Answer::Session(session) = answer {
-            all.push(session);
-        }
-    })?;
-    Ok(all)
-}
-
 /// Those of the services that were asked for; `Err`: one of these does not exist.
-fn wanted(
-    args: &SessionsArgs,
-    all: Vec<control::Session>,
-) -> Result<Result<Vec<control::Session>, String>, Unanswered> {
+fn wanted(args: &SessionsArgs) -> Result<Result<Vec<control::Session>, String>, Unanswered> {
+    let mut all = args.daemon.sessions(Command::Sessions)?;
     if args.services.is_empty() {
         return Ok(Ok(all));
     }
-    let mut services = Vec::new();
-    args.daemon.ask(Command::Status, |answer| {
-        if let Answer::Service(service) = answer {
-            services.push(service);
-        }
-    })?;
+    let services = args.daemon.services(Command::Status)?;
     let mut ids = Vec::new();
     for word in &args.services {
         let known = services.iter().filter(|service| service.id == *word || service.name == *word);
@@ -115,15 +89,14 @@ fn wanted(
             return Ok(Err(no_service(word, known.map(String::as_str))));
         }
     }
-    let is_wanted = |session: &control::Session| ids.contains(&&session.service);
-    let (found, _) = all.iter().cloned().partition(is_wanted);
-    Ok(Ok(found))
+    all.retain(|session| ids.contains(&&session.service));
+    Ok(Ok(all))
 }
 
 fn with_costs(told: Vec<control::Session>) -> Vec<Session> {
-    let (usages, traffics) = (usage::by_session(), traffic::by_ends());
+    let (usages, traffics, users) = (usage::by_session(), traffic::by_ends(), System::new());
     let session = |told: control::Session| {
-        let usage = usage::of(&told, &usages);
+        let usage = usage::of(&told, &usages, &users);
         let traffic = traffic::of(&told, &traffics);
         Session { told, usage, traffic }
     };

@@ -22,8 +22,7 @@ pub(super) fn text(sessions: &[Session], width: Option<usize>) -> String {
         ("IN", Align::Right),
         ("OUT", Align::Right),
     ];
-    let text = columns::table(&heads, sessions.iter().map(row));
-    width.map_or_else(|| text.clone(), |width| columns::cut(&text, width))
+    columns::fit(columns::table(&heads, sessions.iter().map(row)), width)
 }
 
 fn row(session: &Session) -> [String; 10] {

@@ -4,14 +4,11 @@
 //! unless that has begun one of its own.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 
 use nix::unistd::{SysconfVar, sysconf};
 use serde::Serialize;
 
-use crate::config::lookup::Lookup as _;
-use crate::config::system::System;
+use crate::config::lookup::Lookup;
 use crate::control;
 use crate::ctl::process::{self, Stat};
 
@@ -37,11 +34,9 @@ pub(super) struct Sum {
 /// All that run now, by the number of their session, which is the process id of a server.
 pub(super) fn by_session() -> HashMap<i32, Sum> {
     let mut sums: HashMap<i32, Sum> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let is_process =
-            entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
+    for pid in process::all() {
         // One may have ended meanwhile.
-        let stat = is_process.then(|| Stat::read(&entry.path())).flatten();
+        let stat = Stat::read(&process::directory(pid));
         let Some((session, one)) = stat.and_then(|stat| share(&stat)) else { continue };
         let sum = sums.entry(session).or_default();
         sum.ticks += one.ticks;
@@ -59,10 +54,14 @@ fn share(stat: &Stat) -> Option<(i32, Sum)> {
 }
 
 /// What `session` costs.
-pub(super) fn of(session: &control::Session, sums: &HashMap<i32, Sum>) -> Usage {
+pub(super) fn of(
+    session: &control::Session,
+    sums: &HashMap<i32, Sum>,
+    users: &dyn Lookup,
+) -> Usage {
     let sum = sums.get(&session.pid).filter(|_| !session.in_engine);
     Usage {
-        user: user(session.pid),
+        user: user(session.pid, users),
         cpu_ms: sum.map(|sum| sum.ticks * 1000 / system(SysconfVar::CLK_TCK).max(1)),
         memory: sum.map(|sum| sum.pages * system(SysconfVar::PAGE_SIZE)),
     }
@@ -73,15 +72,16 @@ fn system(variable: SysconfVar) -> u64 {
 }
 
 /// Whom a process runs as.
-fn user(pid: i32) -> Option<String> {
-    let uid = process::uid(&Path::new("/proc").join(pid.to_string()))?;
-    let user = System::new().user_by_uid(uid);
-    Some(user.map_or_else(|| uid.to_string(), |user| user.name.to_string_lossy().into_owned()))
+fn user(pid: i32, users: &dyn Lookup) -> Option<String> {
+    let uid = process::uid(&process::directory(pid.unsigned_abs()))?;
+    Some(process::user_name(uid, users).unwrap_or_else(|| uid.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::system::System;
+    use std::path::Path;
 
     #[test]
     fn a_name_may_hold_what_looks_like_fields() {
@@ -96,6 +96,7 @@ mod tests {
     fn this_process_is_in_the_sum_of_its_session() {
         let (session, one) = share(&Stat::read(Path::new("/proc/self")).unwrap()).unwrap();
         assert!(one.pages > 0 && by_session().contains_key(&session));
-        assert!(user(i32::try_from(std::process::id()).unwrap()).is_some());
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(user(own, &System::new()).is_some());
     }
 }

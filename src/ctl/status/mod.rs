@@ -3,13 +3,14 @@
 pub(super) mod page;
 mod watch;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
+use crate::config::no_service;
 use crate::control::{self, Answer, Command, LeftOut, State};
 use crate::ctl::live::{Daemon, Unanswered};
 
@@ -48,48 +49,52 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
     if let Some(seconds) = args.watch {
         return watch::run(args, Duration::from_secs(seconds));
     }
-    let status = match Status::ask(args) {
+    let mut status = match Status::ask(&args.daemon) {
         Ok(status) => status,
         Err(unanswered) => return unanswered.complain(),
     };
-    if let Some(stranger) = status.stranger(args) {
-        return super::complain(&format!("there is no service {stranger}"));
+    if let Some(why) = status.stranger(&args.services) {
+        return super::complain(&why);
     }
-    let text = match args.json {
-        true => serde_json::to_string_pretty(&status).unwrap_or_default() + "\n",
+    status.keep(&args.services);
+    super::say(&match args.json {
+        true => super::document(&status),
         false => page::text(&status, super::width(&io::stdout())),
-    };
-    // A closed output leaves nobody to tell.
-    let _written = io::stdout().lock().write_all(text.as_bytes());
+    });
     status.exit_code()
 }
 
 impl Status {
-    fn ask(args: &StatusArgs) -> Result<Self, Unanswered> {
+    fn ask(daemon: &Daemon) -> Result<Self, Unanswered> {
         let mut status =
             Self { version: VERSION, daemon: None, services: Vec::new(), left_out: Vec::new() };
-        let is_wanted = |id: &str, name: &str| {
-            args.services.is_empty() || args.services.iter().any(|it| it == id || it == name)
-        };
-        args.daemon.ask(Command::Status, |answer| {
+        daemon.ask(Command::Status, |answer| {
             if let Answer::Daemon(daemon) = answer {
                 status.daemon = Some(daemon);
             } else if let Answer::Service(service) = answer {
-                status.services.extend(is_wanted(&service.id, &service.name).then_some(service));
+                status.services.push(service);
             } else if let Answer::LeftOut(entry) = answer {
-                status.left_out.extend(is_wanted(&entry.id, &entry.id).then_some(entry));
+                status.left_out.push(entry);
             }
         })?;
         Ok(status)
     }
 
-    /// A service that was asked for and does not exist.
-    fn stranger<'a>(&self, args: &'a StatusArgs) -> Option<&'a String> {
-        args.services.iter().find(|wanted| {
-            let is_service =
-                self.services.iter().any(|it| it.id == **wanted || it.name == **wanted);
-            !is_service && self.left_out.iter().all(|entry| entry.id != **wanted)
-        })
+    /// What to say of the first of `words` that names nothing here.
+    fn stranger(&self, words: &[String]) -> Option<String> {
+        let services = self.services.iter().flat_map(|service| [&service.id, &service.name]);
+        let entries = self.left_out.iter().map(|entry| &entry.id);
+        let known: Vec<_> = services.chain(entries).map(String::as_str).collect();
+        let stranger = words.iter().find(|word| !known.contains(&word.as_str()))?;
+        Some(no_service(stranger, known))
+    }
+
+    /// Forgets what none of `words` names, if there are any.
+    fn keep(&mut self, words: &[String]) {
+        let is_wanted =
+            |names: &[&String]| words.is_empty() || names.iter().any(|name| words.contains(name));
+        self.services.retain(|service| is_wanted(&[&service.id, &service.name]));
+        self.left_out.retain(|entry| is_wanted(&[&entry.id]));
     }
 
     fn needs_a_look(&self) -> bool {

@@ -26,7 +26,7 @@ pub(super) fn text(status: &Status, width: Option<usize>) -> String {
         let goes_on = if entry.goes_on { " (it goes on as it was)" } else { "" };
         let _infallible = writeln!(text, "  {}  {}: {}{goes_on}", entry.id, entry.place, entry.why);
     }
-    width.map_or_else(|| text.clone(), |width| columns::cut(&text, width))
+    columns::fit(text, width)
 }
 
 fn head(daemon: &control::Daemon, status: &Status) -> String {

@@ -45,7 +45,10 @@ fn watch(args: &StatusArgs, pause: Duration) -> io::Result<ExitCode> {
     let signals = SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let screen = io::stdout().is_terminal().then(Screen::enter).transpose()?;
     loop {
-        let answer = Status::ask(args);
+        let mut answer = Status::ask(&args.daemon);
+        if let Ok(status) = &mut answer {
+            status.keep(&args.services);
+        }
         let code = match &answer {
             Ok(status) => status.exit_code(),
             Err(_) => ExitCode::from(2),
