@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import resource
 import stat
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import pytest
 import control
 from control import WHERE, ask, ctl, read_all, status
 from harness import *
-from procs import engine, rss
+from procs import cpu, engine, rss
 
 pytestmark = pytest.mark.needs_sandbox
 NOBODY = 65534
@@ -165,6 +166,20 @@ def test_a_client_that_never_reads_costs_nothing_and_is_let_go(xd, ports):
     # The next one is served as soon as the others have had their time.
     assert status()[0]["pid"] == monitor
     assert wait_until(lambda: rss(monitor) < before + 2048, 5)
+
+
+def test_clients_of_the_socket_take_no_descriptor_that_a_connection_needs(xd):
+    xd.boot(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+    idle = [control.connect(timeout=60) for _ in range(60)]
+    before = cpu(xd.proc.pid)
+    for _ in range(5):
+        sentinel_answers(xd)
+    assert "no available descriptors" not in xd.dlog()
+    assert idle[0].recv(1) == b"", "it has asked nothing for five seconds"
+    assert cpu(xd.proc.pid) - before < 1, "and nobody was busy with those who wait"
+    for s in idle:
+        s.close()
+    assert wait_until(lambda: ask("status")[-1][0] == "done", 10)
 
 
 def test_who_asks_nothing_is_let_go(xd):

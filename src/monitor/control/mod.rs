@@ -15,10 +15,10 @@ mod steer;
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::no_service;
 use crate::control::{Answer, Command, Request, SOCKET};
@@ -35,6 +35,12 @@ pub(super) use left_out::left_out;
 
 /// Clients at a time; more wait until they are accepted.
 const MOST_CLIENTS: usize = 32;
+
+/// Descriptors that no client takes: connections on their way to a server need them, and files.
+const SPARE: u64 = 8;
+
+/// How long nobody is accepted when there is no descriptor for one.
+const REST: Duration = Duration::from_millis(100);
 
 /// Who may connect: root, and whoever the daemon runs as.
 const ACCESS: Access = Access { mode: 0o600, uid: None, gid: None };
@@ -58,6 +64,8 @@ fn complete(outcome: Outcome) -> Vec<Answer> {
 pub(super) struct Control {
     door: Option<Door>,
     clients: Vec<Client>,
+    /// Nobody is accepted until then.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -82,26 +90,42 @@ impl Control {
         let file = SocketFile::bind(&socket, path, ACCESS)?;
         socket.listen(i32::MAX)?;
         let listener = UnixListener::from(OwnedFd::from(socket));
-        Ok(Self { door: Some(Door { _file: file, listener }), clients: Vec::new() })
+        Ok(Self { door: Some(Door { _file: file, listener }), ..Self::default() })
     }
 
     /// What to wait for.
     pub(super) fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Interest)> {
-        let has_room = self.clients.len() < MOST_CLIENTS;
+        let has_room = self.rests_until.is_none() && self.clients.len() < MOST_CLIENTS;
         let door = self.door.iter().filter(move |_| has_room);
         let door = door.map(|door| (door.listener.as_fd(), Interest::Input));
         door.chain(self.clients.iter().map(Client::interest))
     }
 
-    /// When the next client has had its time.
+    /// When the next client has had its time, or may come.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.clients.iter().map(Client::deadline).min()
+        self.clients.iter().map(Client::deadline).chain(self.rests_until).min()
     }
 
-    fn accept(&mut self, now: Instant) {
-        let Some(door) = &self.door else { return };
+    /// Of `descriptors` that this process may have (RLIMIT_NOFILE) some stay free: who would take one
+    /// of the last waits in the queue, or is sent away.
+    fn accept(&mut self, now: Instant, descriptors: u64) {
+        self.rests_until = self.rests_until.filter(|until| *until > now);
+        let Some(door) = self.door.as_ref().filter(|_| self.rests_until.is_none()) else { return };
         while self.clients.len() < MOST_CLIENTS {
-            let Ok((stream, _)) = door.listener.accept() else { return };
+            let stream = match door.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.rests_until = Some(now + REST);
+                    return;
+                }
+            };
+            // It is the lowest number that was free.
+            let number = u64::from(stream.as_raw_fd().unsigned_abs());
+            if number + SPARE >= descriptors {
+                self.rests_until = Some(now + REST);
+                return;
+            }
             if stream.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -138,7 +162,7 @@ impl Monitor {
     /// One turn for the clients of the control socket.
     pub(super) fn serve_control(&mut self) {
         let now = Instant::now();
-        self.control.accept(now);
+        self.control.accept(now, self.descriptors);
         if let Some((number, line)) = self.control.hear(now)
             && let Some(answers) = self.carry_out(number, &line).map(complete)
             && let Some(client) = self.control.clients.get_mut(number)
