@@ -13,7 +13,7 @@ use crate::admit::Welcome;
 use crate::engine::Engine;
 use crate::engine::datagram;
 use crate::engine::decide::{Caller, Means};
-use crate::engine::doors::Way;
+use crate::engine::door::Way;
 use crate::engine::internal;
 use crate::engine::lend;
 use crate::engine::relay;

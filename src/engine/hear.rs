@@ -10,7 +10,8 @@ use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 use crate::engine::Stop;
-use crate::engine::doors::{Arriving, Way};
+use crate::engine::door::Way;
+use crate::engine::doors::Arriving;
 use crate::ipc::Ending;
 use crate::ipc::Incoming;
 use crate::ipc::Kind;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::admit::Peer;
 use crate::engine::Engine;
 use crate::engine::accept::Visitor;
-use crate::engine::doors::DoorState;
+use crate::engine::door::DoorState;
 use crate::engine::visit;
 use crate::plan::Duty;
 use crate::plan::Internal;

@@ -25,9 +25,8 @@ impl Interest {
 }
 
 /// Waits until `signals` can be read, `other` or one of `visitors` is as wanted, one of `rooms` has
-/// room, or
-/// `timeout` is over. Errors are as good as readiness: who reads or writes next sees them. Says
-/// whether it is one of `visitors` that is ready.
+/// room, or `timeout` is over. Errors are as good as readiness: who reads or writes next sees them.
+/// Says whether one of `visitors` is ready.
 pub fn wait<'a>(
     signals: BorrowedFd<'a>,
     other: Option<(BorrowedFd<'a>, Interest)>,
