@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 
-from harness import children, descendants, ppid_map, wait_until
+from harness import children, descendants, ppid_map, proc_stat, wait_until
 
 
 def field(pid, name):
@@ -116,8 +116,8 @@ def set_limit(pid, **limits):
 
 def cpu(pid, children=False):
     """Seconds of processor time so far, if wanted with those of children that have been reaped."""
-    with open("/proc/%d/stat" % pid) as f:
-        fields = f.read().rsplit(")", 1)[1].split()
+    fields = proc_stat(pid)
+    assert fields, "process %d is gone" % pid
     return sum(int(ticks) for ticks in fields[11:15 if children else 13]) / os.sysconf("SC_CLK_TCK")
 
 

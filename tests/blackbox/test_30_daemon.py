@@ -53,8 +53,7 @@ def test_it_detaches(daemon, detached):
     pid = detached(cat("a", a))
     daemon.wait_dlog("Started working")
     assert os.getsid(pid) == pid and os.getpgid(pid) == pid
-    with open("/proc/%d/stat" % pid) as f:
-        assert f.read().rsplit(")", 1)[1].split()[4] == "0", "no controlling terminal"
+    assert proc_stat(pid)[4] == "0", "no controlling terminal"
     assert [fds(pid)[n] for n in (0, 1, 2)] == ["/dev/null"] * 3
     assert os.readlink("/proc/%d/cwd" % pid) == "/"
     assert talk(a, b"x") == b"x"

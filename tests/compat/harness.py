@@ -236,19 +236,20 @@ def _kill(pid):
         pass
 
 
+def proc_stat(pid):
+    """/proc/PID/stat from the state on, as words; [] when the process is gone, also while it is read."""
+    try:
+        with open("/proc/%d/stat" % pid, errors="replace") as f:
+            _, after_the_name, fields = f.read().rpartition(")")
+    except OSError:
+        return []
+    return fields.split() if after_the_name else []
+
+
 def ppid_map():
-    out = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open("/proc/%s/stat" % name) as f:
-                st = f.read()
-        except OSError:
-            continue
-        rest = st[st.rindex(")") + 2:].split()
-        out[int(name)] = (int(rest[1]), rest[0])
-    return out
+    """{pid: (parent, state)} of every process."""
+    stats = {int(name): proc_stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    return {pid: (int(st[1]), st[0]) for pid, st in stats.items() if st}
 
 
 def children(pid, zombies=False):
@@ -291,11 +292,7 @@ def norm(lines):
 
 
 def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
+    return proc_stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def start_sleeper(port, **kw):
