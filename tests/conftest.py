@@ -92,9 +92,22 @@ def xd(mk):
 @pytest.fixture
 def itox(tmp_path):
     """itox(text, option...): the finished process, of bytes."""
-    program = harness.ITOX or str(tmp_path / "itox")
-    if not harness.ITOX:
-        os.symlink(harness.CTL, program)
+    return filter_of(harness.ITOX or linked(tmp_path / "itox"))
+
+
+@pytest.fixture
+def xconv(tmp_path):
+    """xconv(text, option...): the same of xconv.pl."""
+    return filter_of(harness.XCONV or linked(tmp_path / "xconv.pl"))
+
+
+def linked(path):
+    """xinetctl under another name."""
+    os.symlink(harness.CTL, path)
+    return str(path)
+
+
+def filter_of(program):
     return lambda text, *options: subprocess.run([program, *options], input=text, capture_output=True, timeout=20)
 
 

@@ -1,4 +1,4 @@
-//! xinetctl: the operator's tool, and itox. The same executable is the daemon of `xinetctl demo`.
+//! xinetctl: the operator's tool, itox and xconv.pl. The same executable is the daemon of `xinetctl demo`.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,9 +11,11 @@ use xinetd_rs::ipc::ENGINE_ARGUMENT;
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = env::args_os().collect();
-    let program = args.first().and_then(|path| Path::new(path).file_name());
-    if program.is_some_and(|name| name == ctl::ITOX) {
-        return ctl::itox(&args);
+    let program = args.first().and_then(|path| Path::new(path).file_name()?.to_str());
+    match program {
+        Some(ctl::ITOX) => return ctl::itox(&args),
+        Some(ctl::XCONV) => return ctl::xconv(),
+        _ => {}
     }
     match args.get(1).and_then(|first| first.to_str()) {
         Some(ENGINE_ARGUMENT) => daemon::main(&args),

@@ -18,6 +18,9 @@ use super::complain;
 /// The name of a program that is `xinetctl convert` with the options of the old itox.
 pub const ITOX: &str = "itox";
 
+/// ITOX-2
+const WIDTH: usize = 15;
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status: 0 converted, 1 a line has a mistake: what is before it was converted; 2 usage, or \
@@ -38,7 +41,7 @@ pub(super) fn run(args: &ConvertArgs) -> ExitCode {
     };
     let name = args.file.as_ref().map_or("standard input".into(), |path| path.to_string_lossy());
     match text {
-        Ok(text) => answer(&text, args.daemon_dir.as_deref()),
+        Ok(text) => answer(&convert(&text, args.daemon_dir.as_deref())),
         Err(error) => {
             let _said = complain(&format!("cannot read {name}: {error}"));
             2.into()
@@ -57,10 +60,15 @@ pub fn itox(args: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    filter(ITOX, |text| convert(text, daemon_dir))
+}
+
+/// Writes what standard input becomes.
+pub(super) fn filter(program: &str, convert: impl Fn(&[u8]) -> Converted) -> ExitCode {
     match standard_input() {
-        Ok(text) => answer(&text, daemon_dir),
+        Ok(text) => answer(&convert(&text)),
         Err(error) => {
-            say(&[format!("{ITOX}: cannot read standard input: {error}")]);
+            say(&[format!("{program}: cannot read standard input: {error}")]);
             ExitCode::FAILURE
         }
     }
@@ -72,14 +80,12 @@ fn standard_input() -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Writes what `text` becomes.
-fn answer(text: &[u8], daemon_dir: Option<&OsStr>) -> ExitCode {
-    let Converted { entries, remarks, complete } = convert(text, daemon_dir);
+fn answer(converted: &Converted) -> ExitCode {
     let mut out = io::stdout().lock();
-    let written = out.write_all(&entries).and_then(|()| out.flush());
-    say(&remarks);
+    let written = out.write_all(&converted.entries).and_then(|()| out.flush());
+    say(&converted.remarks);
     match written {
-        Ok(()) if complete => ExitCode::SUCCESS,
+        Ok(()) if converted.complete => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(error) => complain(&format!("cannot write: {error}")),
     }
@@ -95,19 +101,18 @@ fn say(lines: &[String]) {
 
 /// What a file becomes.
 #[derive(Debug, Default)]
-struct Converted {
-    /// The entries of all lines before the first mistake (ITOX-5).
-    entries: Vec<u8>,
+pub(super) struct Converted {
+    /// With itox, of all lines before the first mistake (ITOX-5).
+    pub(super) entries: Vec<u8>,
     /// For standard error.
-    remarks: Vec<String>,
+    pub(super) remarks: Vec<String>,
     /// There was no mistake.
-    complete: bool,
+    pub(super) complete: bool,
 }
 
 fn convert(text: &[u8], daemon_dir: Option<&OsStr>) -> Converted {
     let mut converted = Converted::default();
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    for (line, number) in text.split(|byte| *byte == b'\n').zip(1..) {
+    for (line, number) in lines(text) {
         if matches!(line, [] | [b'#', ..]) {
             continue;
         }
@@ -121,6 +126,12 @@ fn convert(text: &[u8], daemon_dir: Option<&OsStr>) -> Converted {
     }
     converted.complete = true;
     converted
+}
+
+/// With their numbers.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.split(|byte| *byte == b'\n').zip(1..)
 }
 
 /// The words of a line that are still to be used.
@@ -165,8 +176,7 @@ impl<'l> Fields<'l> {
         let (wait, limit) = cut(self.need("wait/nowait")?, b'.');
         let (user, group) = cut(self.need("user[.group]")?, b'.');
         let server = self.need("server")?;
-        let mut entry = Entry::default();
-        entry.text(&[b"service ", name, b"\n{\n"]);
+        let mut entry = Entry::new(name, WIDTH);
         if let Some(versions) = versions {
             entry.set("type", &[b"RPC"]);
             entry.set("rpc_version", &[versions]);
@@ -193,8 +203,7 @@ impl<'l> Fields<'l> {
             }
             (false, _) => self.server(server, daemon_dir, &mut entry)?,
         }
-        entry.text(&[b"}\n\n"]);
-        Ok(entry.0)
+        Ok(entry.end())
     }
 
     /// ITOX-3: what starts through tcpd starts without it.
@@ -239,18 +248,26 @@ fn cut(word: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
 }
 
 /// The text of an entry.
-#[derive(Default)]
-struct Entry(Vec<u8>);
+pub(super) struct Entry {
+    text: Vec<u8>,
+    /// Of the names of attributes.
+    width: usize,
+}
 
 impl Entry {
-    fn text(&mut self, parts: &[&[u8]]) {
-        self.0.extend(parts.concat());
+    pub(super) fn new(service: &[u8], width: usize) -> Self {
+        Self { text: [b"service ", service, b"\n{\n"].concat(), width }
     }
 
-    fn set(&mut self, name: &str, value: &[&[u8]]) {
-        self.text(&[format!("\t{name:<15} = ").as_bytes()]);
-        self.text(value);
-        self.text(&[b"\n"]);
+    pub(super) fn set(&mut self, name: &str, value: &[&[u8]]) {
+        self.text.extend(format!("\t{name:<width$} = ", width = self.width).bytes());
+        self.text.extend(value.concat());
+        self.text.push(b'\n');
+    }
+
+    pub(super) fn end(mut self) -> Vec<u8> {
+        self.text.extend(b"}\n\n");
+        self.text
     }
 }
 

@@ -1,7 +1,8 @@
 //! Room `ctl`: the operator's tool `xinetctl`.
 //!
 //! `check` says what the daemon would say about its files; `enable` and `disable` switch
-//! services in them; `convert`, also called `itox`, makes them out of an inetd.conf.
+//! services in them; `convert`, also called `itox`, makes them out of an inetd.conf, and so
+//! does `xconv.pl`.
 //! `status`, `reload` and `connections` ask the daemon that runs.
 //! `demo` shows the daemon at work with mail services and others;
 //! `demo-server`, hidden, is the mail server that those services start.
@@ -25,8 +26,10 @@ mod sessions;
 mod status;
 mod steer;
 mod switch;
+mod xconv;
 
 pub use convert::{ITOX, itox};
+pub use xconv::{XCONV, xconv};
 
 use std::{
     ffi::OsString,

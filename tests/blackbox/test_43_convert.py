@@ -1,4 +1,5 @@
-"""`xinetctl convert` and itox: inetd.conf in, entries of xinetd.conf out, as the original writes them."""
+"""`xinetctl convert`, itox and xconv.pl: inetd.conf in, entries of xinetd.conf out, as the original writes them."""
+import json
 import os
 import random
 import subprocess
@@ -113,3 +114,80 @@ def test_what_is_converted_is_checked_without_a_mistake(itox, xd):
     xd.config(itox(lines).stdout.decode())
     r = subprocess.run([CTL, "check", "--strict", xd.conf], stdout=subprocess.PIPE, timeout=20)
     assert r.returncode == 0 and b"2 services would start" in r.stdout, r.stdout
+
+
+# ---------------------------------------------------------------- xconv.pl
+
+# Lines of which the script makes what xinetd takes; it knows all white space.
+ALIKE = [line for line in LINES if len(line.split()) > 6 and not line.startswith("  #") and "internal" not in line and " .mail" not in line] + [
+    "", "#", " ", "\t", "#a stream", "r dgram rpc/udp", "a stream sunrpctcp nowait root /bin/cat cat",
+    "a stream tcp nowait u:g.h /bin/cat cat", "a stream tcp nowait u.:. /bin/cat cat", "a stream tcp nowait u:.g /bin/cat cat",
+    "a stream unix know root /bin/cat cat", "a\vstream\ftcp6 NOWAIT root /bin/cat cat\xa0b\x85", "a stream tcp wait.no root /bin/cat cat",
+]
+# Lines that the script makes something else of, or nothing that xinetd takes.
+OTHERS = LINES + ["echo stream tcp nowait root internal", "time stream tcp nowait root internal", "ssh stream tcp nowait root /usr/lib/internal/cat cat",
+                  "nntp stream tcp nowait root /bin/cat", "nntp stream tcp nowait .mail /bin/cat cat", " # imap2 stream tcp nowait root /bin/cat cat"]
+# Names of services(5), so that something is served.
+SERVED = ["%s stream tcp nowait root /bin/cat cat -u" % name for name in ("ftp", "smtp", "pop3", "finger")] + [
+    "telnet stream tcp nowait.40 games:mail /bin/cat x", "tftp dgram udp wait nobody.nogroup /bin/cat /usr/sbin/tcpd"]
+
+
+@pytest.fixture
+def script():
+    """The original's xconv.pl, as `xconv`."""
+    if not os.access(harness.ORIGINAL_XCONV, os.X_OK):
+        pytest.skip("the original is not installed (Debian's package xinetd)")
+    return lambda text: subprocess.run([harness.ORIGINAL_XCONV], input=text, capture_output=True, timeout=20)
+
+
+def entries(r):
+    """What stands behind `defaults`; status and warnings agree on what is left out."""
+    assert r.returncode == 0
+    return r.stdout.split(b"}\n\n", 1)[1], r.stderr.count(b"Warning: ")
+
+
+@covers("XCONV-2", "XCONV-3")
+def test_each_line_becomes_what_xconv_makes_of_it(xconv, script):
+    assert len(ALIKE) > 30
+    for line in ALIKE:
+        for end in ("\n", "", "\n\n", "\r\n"):
+            text = (line + end).encode("latin-1")
+            assert entries(xconv(text)) == entries(script(text)), text
+
+
+def services(path, text):
+    """What would start, by id, with its values."""
+    path.write_bytes(text)
+    r = subprocess.run([CTL, "dump", path], stdout=subprocess.PIPE, timeout=20, check=True)
+    document = json.loads(r.stdout)
+    assert document["starts"]
+    return {s["id"]: (s["listen"], {name: a["value"] for name, a in s["attributes"].items()})
+            for s in document["services"] if s["state"] == "starts"}
+
+
+@covers("XCONV-1", "XCONV-2", "XCONV-5")
+def test_what_the_script_serves_is_served_alike(xconv, script, tmp_path):
+    dice, more = random.Random(2), 0
+    for _ in range(60):
+        lines = [dice.choice(dice.choice((ALIKE, OTHERS, SERVED))) for _ in range(dice.randrange(40))] + dice.sample(SERVED, 2)
+        text = "\n".join(lines).encode("latin-1").replace(b"\0", b"")
+        theirs, ours = (services(tmp_path / "conf", program(text).stdout) for program in (script, xconv))
+        more += len(ours) - len(theirs)
+        assert theirs and {i: ours.get(i) for i in theirs} == theirs, text
+    assert more > 30, "internal services, and servers without arguments"
+
+
+@covers("XCONV-5")
+def test_a_line_that_says_too_little_is_named(xconv):
+    r = xconv(b"a stream\n # b\nc stream tcp nowait root\nd stream tcp nowait .x /bin/cat cat\n")
+    assert r.returncode == 0 and b"service" not in entries(r)[0]
+    assert r.stderr == (b"Warning: Service a not added: line 1: protocol missing\nWarning: Service c not added: line 3: server missing\n"
+                        b"Warning: Service d not added: line 4: user missing\n")
+
+
+@covers("XCONV-1", "XCONV-5")
+@pytest.mark.needs_sandbox
+def test_what_xconv_makes_is_served_by_both(xconv, daemon):
+    text = xconv(b"echo stream tcp nowait root internal\nftp stream tcp nowait root /bin/cat\npop3 stream tcp nowait root /bin/cat x /proc/self/cmdline\n")
+    daemon.boot(text.stdout.decode().replace("/var/log/servicelog", daemon.svclog), up=[7, 21, 110])
+    assert talk(7, b"e") == b"e" and talk(21, b"c") == b"c" and talk(110) == b"x\0/proc/self/cmdline\0"

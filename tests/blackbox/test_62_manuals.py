@@ -30,8 +30,8 @@ def output(*args, **kwargs):
     return r.stdout.decode()
 
 
-def test_there_are_five_pages():
-    names = ["itox.8", "xinetctl.8", "xinetd.8", "xinetd.conf.5", "xinetd.log.5"]
+def test_there_are_six_pages():
+    names = ["itox.8", "xconv.pl.8", "xinetctl.8", "xinetd.8", "xinetd.conf.5", "xinetd.log.5"]
     assert [os.path.basename(page) for page in PAGES] == names
 
 
@@ -53,15 +53,16 @@ def test_mandoc_has_nothing_against_a_page(page):
     assert output("mandoc", "-T", "lint", "-W", "warning", page) == ""
 
 
-def test_the_example_of_itox_is_what_itox_writes(tmp_path):
-    source = open(os.path.join(ROOT, "docs", "man", "itox.8.in")).read()
+@pytest.mark.parametrize("name, options", [("itox", ["-daemon_dir", "/usr/sbin"]), ("xconv.pl", [])])
+def test_the_example_of_a_filter_is_what_it_writes(tmp_path, name, options):
+    source = open(os.path.join(ROOT, "docs", "man", name + ".8.in")).read()
     line = re.search(r"^The line\n\.Pp\n\.Dl (.*)$", source, re.M).group(1).replace("\\-", "-")
     entry = re.search(r"\.\\\" example\n\.Bd .*\n((?:.*\n)*?)\.Ed", source).group(1)
-    itox = tmp_path / "itox"
-    itox.symlink_to(CTL)
-    r = subprocess.run([itox, "-daemon_dir", "/usr/sbin"], input=line.encode(), stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=60)
-    assert (r.returncode, r.stdout.decode()) == (0, entry + "\n")
+    program = tmp_path / name
+    program.symlink_to(CTL)
+    r = subprocess.run([program, *options], input=line.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    lines = [line.rstrip(" ") for line in r.stdout.decode().splitlines()]
+    assert (r.returncode, lines[lines.index("service pop3"):]) == (0, [*entry.splitlines(), ""])
 
 
 def bash(command, *words):

@@ -38,7 +38,7 @@ def test_the_commands_of_the_readme_install_it_and_those_of_the_way_back_remove_
     source(commands("README.md", "Installing by hand"))
     assert machine.run("systemctl is-active xinetd; systemctl is-enabled xinetd; systemctl --failed --quiet") == "active\nenabled"
     assert greeting(machine, 110) == b"+OK" and greeting(machine, 143) == b"* O"
-    assert machine.run("xinetd -version 2>&1; which itox xinetctl") == "%s libwrap loadavg\n/usr/bin/itox\n/usr/sbin/xinetctl" % version()
+    assert machine.run("xinetd -version 2>&1; which itox xconv.pl xinetctl") == "%s libwrap loadavg\n/usr/bin/itox\n/usr/bin/xconv.pl\n/usr/sbin/xinetctl" % version()
     assert "leaves the service out (PORT-1)" in machine.status("xinetctl check --portable")[1]
     source(commands("docs/migration.md", "Back, installed by hand"))
     assert machine.run("systemctl is-active xinetd; systemctl --failed --quiet") == "active"

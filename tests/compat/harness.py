@@ -21,7 +21,9 @@ ORIGINAL = os.environ.get("ORACLE", "") == "original"           # this run judge
 ORIGINAL_BIN = os.environ.get("XINETD_ORIGINAL", "/usr/sbin/xinetd")
 BIN = os.environ.get("XINETD_BIN") or (ORIGINAL_BIN if ORIGINAL else os.path.join(REPO, "target/release/xinetd"))
 ORIGINAL_ITOX = "/usr/bin/itox"
+ORIGINAL_XCONV = "/usr/bin/xconv.pl"
 ITOX = os.environ.get("ITOX_BIN") or (ORIGINAL_ITOX if ORIGINAL else None)      # None: xinetctl, linked under that name
+XCONV = os.environ.get("XCONV_BIN") or (ORIGINAL_XCONV if ORIGINAL else None)   # as above
 CTL = os.environ.get("XINETCTL_BIN") or os.path.join(os.path.dirname(BIN), "xinetctl")
 CI = os.environ.get("CI", "") not in ("", "0", "false")
 SANDBOXED = False

@@ -1,9 +1,11 @@
-"""-inetd_compat and the itox filter."""
+"""-inetd_compat, and the filters itox and xconv.pl."""
 import os
+import subprocess
 import time
 
 import pytest
 
+import harness
 from harness import *
 
 covers = pytest.mark.covers
@@ -143,3 +145,91 @@ def test_itox_errors(itox, text, args, rc):
     r = itox(text.encode(), *args)
     assert r.returncode == rc
     assert bool(r.stderr) == bool(rc)
+
+
+# ---------------------------------------------------------------- xconv.pl
+
+@pytest.fixture
+def converted(xd, etc, ports, xconv):
+    """converted(lines): the daemon serves what xconv.pl makes of them; names are xcv0.. (the last is udp)."""
+    found = ports(8)
+    etc("services", "".join("xcv%d %d/%s\n" % (i, p, "udp" if i == 7 else "tcp") for i, p in enumerate(found)), append=True)
+
+    def start(lines, **kw):
+        r = xconv(lines.encode())
+        assert (r.returncode, r.stderr) == (0, b"")
+        xd.boot(r.stdout.decode().replace("/var/log/servicelog", xd.svclog), **kw)
+        return found
+    start.ports = found
+    return start
+
+
+@covers("XCONV-1", "XCONV-2")
+@sandbox
+def test_xconv_makes_a_whole_file_that_is_served(xd, converted):
+    P = converted.ports
+    converted("""# comment
+xcv0 stream tcp nowait root /bin/cat other /proc/self/cmdline
+xcv1\tstream\ttcp\tnowait.40\tgames.daemon\t/usr/bin/id id
+
+xcv2 stream tcp nowait games:daemon /usr/bin/id id\r
+  xcv3 stream tcp nowait/40 root /bin/cat cat
+xcv4 stream tcp nowait no-such-user /bin/cat cat
+xcv5 stream tcp6 nowait root /bin/cat cat
+no-such-service stream tcp nowait root /bin/cat cat
+xcv7 dgram udp wait root %s u
+""" % xd.script("u", pyscript(UDP_ONCE)), up=[*P[:4], ("udp", P[7])], down=P[4:6])
+    assert talk(P[0]) == b"other\0/proc/self/cmdline\0"
+    assert b"uid=5(games) gid=1(daemon)" in talk(P[1]) and b"uid=5(games) gid=1(daemon)" in talk(P[2])
+    assert talk(P[3], b"x") == b"x"
+    assert udp_ask(P[7], b"hi").endswith(b"|hi")
+    xd.wait_log("^START: xcv3 pid=\\d+ from=(::ffff:)?127.0.0.1$")
+    assert not [line for line in xd.log() if line.startswith("EXIT")], "log_on_success = HOST PID"
+
+
+@covers("XCONV-1", "XCONV-2")
+@sandbox
+def test_xconv_leaves_tcpd_where_it_is(xd, converted, etc):
+    P = converted.ports
+    etc("hosts.deny", "ALL: ALL\n")
+    etc("hosts.allow", "sentinel: ALL\nid: ALL\nxcv0: ALL\n")
+    converted("xcv0 stream tcp nowait games /usr/sbin/tcpd /usr/bin/id\nxcv1 stream tcp nowait games /usr/sbin/tcpd /bin/cat\n", up=P[:2])
+    assert b"(games)" in talk(P[0])
+    assert talk(P[1], b"x") == b""
+
+
+@covers("XCONV-5")
+@bug
+@sandbox
+def test_xconv_makes_internal_services_that_are_served(converted):
+    converted("daytime stream tcp nowait root internal\necho stream tcp nowait root internal\necho dgram udp wait root internal\n",
+              up=[13, 7, ("udp", 7)])
+    assert talk(7, b"x") == b"x" and udp_ask(7, b"y") == b"y"
+
+
+@covers("XCONV-5")
+@bug
+@sandbox
+def test_xconv_serves_a_line_without_arguments(converted):
+    P = converted.ports
+    converted("xcv0 stream tcp nowait root /bin/cat\n", up=[P[0]])
+    assert talk(P[0], b"x") == b"x"
+
+
+@covers("XCONV-3", "XCONV-4")
+@pytest.mark.parametrize("options", [[], ["/nonexistent"], ["--help"], ["-daemon_dir", "/x"]], ids=" ".join)
+def test_xconv_names_what_it_leaves_out_and_succeeds(xconv, options):
+    good = b"a stream tcp nowait root /bin/cat cat\n"
+    r = xconv(good + b"rstatd/1-3 dgram rpc/udp wait root /bin/r r\n" + good, *options)
+    assert r.returncode == 0
+    assert r.stdout.count(b"\nservice a\n") == 2 and b"rstatd" not in r.stdout
+    assert r.stderr.startswith(b"Warning: Service rstatd/1-3 not added")
+    assert xconv(good, *options).stderr == b""
+
+
+@covers("XCONV-4")
+def test_xconv_that_cannot_write_says_so():
+    program = harness.XCONV or harness.CTL
+    with open("/dev/full", "wb") as full:
+        r = subprocess.run(["xconv.pl"], executable=program, input=b"", stdout=full, stderr=subprocess.PIPE, timeout=20)
+    assert r.returncode == 1 and b"No space left" in r.stderr

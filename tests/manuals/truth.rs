@@ -12,7 +12,8 @@ use xinetd_rs::plan::{Denial, NoId};
 use crate::common::{complaints, machine};
 use crate::{commands, pages, root};
 
-const SOURCES: [&str; 5] = ["xinetd.8", "xinetd.conf.5", "xinetd.log.5", "xinetctl.8", "itox.8"];
+const SOURCES: [&str; 6] =
+    ["xinetd.8", "xinetd.conf.5", "xinetd.log.5", "xinetctl.8", "itox.8", "xconv.pl.8"];
 
 fn source(name: &str) -> String {
     fs::read_to_string(root().join("docs/man").join(format!("{name}.in"))).unwrap()
