@@ -38,9 +38,9 @@ pub(super) struct DoorState {
     pub(super) target: Option<Rc<Target>>,
     /// When it was last said that clients have to wait, or get no answer.
     pub(super) said_at: Option<Instant>,
-    /// Why nobody is let in for a while; until when is in [`Engine::paused`].
+    /// Why nobody is let in for a while; until when is in [`super::Engine::paused`].
     pub(super) pause: Option<Pause>,
-    /// What an operator has made of it, as [`Engine::gates`] has it.
+    /// What an operator has made of it, as [`super::Engine::gates`] has it.
     pub(super) gate: Gate,
     /// Clients of this door that wait for a banner or for their name.
     pub(super) pending: usize,
