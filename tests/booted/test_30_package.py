@@ -21,12 +21,19 @@ KEEP_SESSIONS = "/etc/systemd/system/xinetd.service.d/sessions.conf"
 OURS, OLD = "xinetd-rs", "xinetd"
 
 
+KEEP = "-o Dpkg::Options::=--force-confold"
+
+
 def install(machine, package, *options):
-    """By name, or from a file that is not in the machine yet; files that the operator has edited are kept."""
+    """By name, or from a file that is not in the machine yet. Nobody is there to answer a question."""
     if os.path.isabs(package):
-        machine.copy(package, "/root/")
-        package = "/root/" + os.path.basename(package)
-    return machine.run("apt-get -q -y -o Dpkg::Options::=--force-confold %s install %s" % (" ".join(options), package))
+        package = copied(machine, package)
+    return machine.run("apt-get -q -y %s install %s" % (" ".join(options), package))
+
+
+def copied(machine, deb):
+    machine.copy(deb, "/root/")
+    return "/root/" + os.path.basename(deb)
 
 
 def sums(machine, files):
@@ -146,7 +153,7 @@ def test_going_back_to_debians_xinetd(operated, deb):
     files = list(EDITED) + ADDED
     before = sums(machine, files)
     session = mail.imap4(machine)
-    install(machine, OLD)
+    install(machine, OLD, KEEP)
     expect(machine, package=OLD)
     mail.read_all(machine)
     assert session.noop()[0] == "OK"
@@ -161,6 +168,70 @@ def test_going_back_to_debians_xinetd(operated, deb):
     expect(machine)
     assert sums(machine, files) == before
     mail.read_all(machine)
+
+
+GONE, LINKED = "/etc/xinetd.d/time", "/etc/xinetd.d/discard"
+
+
+@pytest.fixture
+def as_it_was(machine):
+    """as_it_was(): checks all about the files of Debian's package, each of which the operator has edited, deleted or linked."""
+    edited = " ".join(path for path in CONFFILES if path not in (GONE, LINKED))
+    machine.run("rm %s; mv %s /root/mine; ln -s /root/mine %s; for f in %s; do echo '# mine' >>$f; touch -d @1 $f; done; chmod 640 /etc/xinetd.conf"
+                % (GONE, LINKED, LINKED, edited))
+    # An upgrade leaves a .dpkg-new beside a link, whatever the package.
+    script = r"find /etc ! -type d -path '*xinetd*' ! -path '/etc/rc?.d/*' ! -path '/etc/systemd/*' ! -name '*.dpkg-new' " \
+             r"-printf '%p %l %m %u %g %T@\n' | sort; sha256sum /root/mine " + edited
+    before = machine.run(script)
+    assert before.count("\n/etc/xinetd.d/") == 11
+
+    def check():
+        assert machine.run(script) == before
+    return check
+
+
+def test_an_unattended_installation_keeps_what_the_operator_has_done(machine, deb, as_it_was, tmp_path):
+    out = install(machine, deb)
+    expect(machine)
+    as_it_was()
+    assert "Keeping /etc/xinetd.conf, " in out and "Keeping %s, " % GONE not in out
+    machine.run("dpkg --purge xinetd")
+    as_it_was()
+    install(machine, newer(deb, tmp_path))
+    expect(machine)
+    as_it_was()
+    machine.run("dpkg --purge xinetd-rs")
+    assert machine.status("ls -d %s 2>/dev/null" % " ".join(path for path in CONFFILES if path != LINKED)) == (2, "")
+
+
+def test_an_installation_that_fails_or_is_cut_off_loses_nothing(machine, deb, as_it_was):
+    file = copied(machine, deb)
+    # What dpkg has overwritten it cannot put back from below an overlay.
+    machine.run("dpkg -L xinetd | grep '\\.service$' | xargs -r sed -i ''")
+    machine.run("""mkdir -p /root/other/DEBIAN /root/other/usr/sbin; touch /root/other/usr/sbin/xinetctl
+        printf 'Package: in-the-way\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: nothing\n' >/root/other/DEBIAN/control
+        dpkg-deb -b /root/other /root/other.deb; dpkg -i /root/other.deb""")
+    assert machine.status("dpkg -i " + file)[0] != 0
+    as_it_was()
+    expect(machine, package=OLD)
+    machine.run("dpkg --purge in-the-way; dpkg-deb -e %s /root/scripts; /root/scripts/preinst install; rm /etc/xinetd.conf" % file)
+    machine.run("/root/scripts/preinst upgrade ''; /root/scripts/postrm abort-install")
+    as_it_was()
+    machine.run("dpkg --unpack %s; dpkg --unpack %s" % (file, file))
+    machine.power_off()
+    machine.boot()
+    machine.run("dpkg --configure -a")
+    expect(machine)
+    as_it_was()
+
+
+def test_who_wants_new_files_gets_them(machine, deb):
+    machine.run("echo '# mine' >>/etc/xinetd.conf")
+    install(machine, deb, "-o Dpkg::Options::=--force-confnew")
+    expect(machine)
+    with open(os.path.join(REPO, "debian/etc/xinetd.conf")) as f:
+        assert machine.read("/etc/xinetd.conf") == f.read()
+    assert machine.read("/etc/xinetd.conf.dpkg-old").endswith("# mine\n")
 
 
 def test_files_that_nobody_has_edited_become_ours(machine, deb):
