@@ -17,7 +17,11 @@ struct Room {
 }
 
 const HOUSE: &[Room] = &[
-    Room { name: "sys", doors: &[], crates: &["libc", "nix", "socket2"] },
+    Room {
+        name: "sys",
+        doors: &[],
+        crates: &["landlock", "libc", "nix", "seccompiler", "socket2"],
+    },
     Room { name: "diag", doors: &[], crates: &["annotate_snippets"] },
     Room { name: "plan", doors: &[], crates: &["serde", "postcard"] },
     Room { name: "cli", doors: &["control", "plan"], crates: &[] },
@@ -56,6 +60,7 @@ const NO_ROOMS: &[&str] = &["lib", "main", "bin"];
 const GUARDED: &[&str] = &[
     "annotate_snippets",
     "clap",
+    "landlock",
     "libc",
     "nix",
     "nom",
@@ -63,6 +68,7 @@ const GUARDED: &[&str] = &[
     "rcgen",
     "rustls",
     "sd_notify",
+    "seccompiler",
     "serde",
     "serde_json",
     "socket2",
@@ -201,7 +207,7 @@ fn the_table_notices_what_it_forbids() {
 
 #[test]
 fn unsafe_stays_within_its_budget() {
-    const BUDGET: usize = 29;
+    const BUDGET: usize = 30;
     let mut blocks = 0;
     walk(Path::new("src"), &mut |_, text| {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));

@@ -4,14 +4,16 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
 use std::process::Command;
 
-use xinetd_rs::admit::wrap::{Host, HostName, Request, Table, Tables};
+use xinetd_rs::admit::wrap::{Host, HostName, Request, Tables};
 
 fn is_granted(allow: &str, deny: &str, daemon: &str, client: &str) -> bool {
-    let read = |path: &Path| fs::read_to_string(path).ok();
-    let tables = Tables { allow: Table::parse(allow, &read), deny: Table::parse(deny, &read) };
+    let tables = Tables::load(&|path| match path.to_str() {
+        Some(Tables::ALLOW) => Ok(allow.into()),
+        Some(Tables::DENY) => Ok(deny.into()),
+        _ => fs::read(path),
+    });
     let (user, host) = client.split_once('@').unwrap_or(("unknown", client));
     let client = match host {
         "localhost" => {

@@ -71,8 +71,12 @@ impl Tables {
     pub fn load(read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Self {
         let text =
             |path: &Path| read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let list = |path: &Path| match text(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Some(String::new()),
+            outcome => outcome.ok(),
+        };
         let table = |path| match text(Path::new(path)) {
-            Ok(rules) => Some(Table::parse(&rules, &|further| text(further).ok())),
+            Ok(rules) => Some(Table::parse(&rules, &list)),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Some(Table::default()),
             Err(_) => None,
         };
@@ -80,6 +84,15 @@ impl Tables {
             (Some(allow), Some(deny)) => Self { allow, deny },
             (None, _) | (_, None) => Self { allow: Table::default(), deny: Table::closed() },
         }
+    }
+
+    /// The rules that cannot be followed at all, whoever comes, by file and line.
+    pub fn broken(&self) -> impl Iterator<Item = (Which, u32)> {
+        let tables = [(Which::Allow, &self.allow), (Which::Deny, &self.deny)];
+        tables.into_iter().flat_map(|(which, table)| {
+            let broken = table.rules().iter().filter(|rule| rule.is_broken());
+            broken.map(move |rule| (which, rule.line))
+        })
     }
 
     /// Whether there is any rule at all.

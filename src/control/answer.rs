@@ -67,6 +67,9 @@ pub struct Engine {
     pub pid: i32,
     pub started: i64,
     pub uptime: u64,
+    /// What the kernel keeps it to besides its user: files and signals; system calls.
+    pub landlock: bool,
+    pub seccomp: bool,
 }
 
 /// Something that went wrong.

@@ -58,6 +58,7 @@ use crate::sys::channel::Channel;
 use crate::sys::fd;
 use crate::sys::privilege;
 use crate::sys::readiness::ReadySet;
+use crate::sys::sandbox::{self, Confinement};
 use accept::Visitor;
 use datagram::Told;
 use door::DoorState;
@@ -195,18 +196,19 @@ enum Outcome {
 fn prepare_and_serve() -> io::Result<Outcome> {
     privilege::set_process_name(c"xinetd-engine")?;
     privilege::not_dumpable()?;
+    let confinement = sandbox::confine(&wrap::files());
     let port = Port::new(Channel::inherited(ENGINE_CHANNEL)?);
     let engine = Rc::new(RefCell::new(Engine::new(port)?));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, serve(engine))
+    tokio::task::LocalSet::new().block_on(&runtime, serve(engine, confinement))
 }
 
 /// The loop: orders first, then room in the channel, then clients, then what is due.
-async fn serve(engine: Rc<RefCell<Engine>>) -> io::Result<Outcome> {
+async fn serve(engine: Rc<RefCell<Engine>>, confinement: Confinement) -> io::Result<Outcome> {
     let channel = watch(&engine.borrow().port, Interest::READABLE | Interest::WRITABLE)?;
     let ready = watch(&engine.borrow().ready, Interest::READABLE)?;
     let wake = Rc::clone(&engine.borrow().wake);
-    engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD }, None);
+    engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD, confinement }, None);
     loop {
         accept::receive_again(&engine);
         engine.borrow_mut().finish_turning();

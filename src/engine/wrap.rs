@@ -1,9 +1,10 @@
 //! hosts.allow and hosts.deny, looked at for every client and read again when they change.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::admit::wrap::{Decision, Host, HostName, Need, Request, Tables, Which};
@@ -52,6 +53,16 @@ impl WrapFiles {
     }
 }
 
+/// Both files, and those that their rules refer to now.
+pub(super) fn files() -> Vec<PathBuf> {
+    let files = RefCell::new(Vec::new());
+    drop(Tables::load(&|path| {
+        files.borrow_mut().push(path.to_owned());
+        fs::read(path)
+    }));
+    files.into_inner()
+}
+
 fn stamp(path: &str) -> Stamp {
     let found = fs::metadata(path);
     found.map_or_else(
@@ -84,7 +95,7 @@ impl Engine {
         let user = facts.user.as_deref().or(nobody);
         let request = Request { daemon, client: &client, server: &server, user };
         let Decision { is_granted, by, falls_short } = tables.decide(&request)?;
-        if let (true, Some((which, line))) = (falls_short, by) {
+        for (which, line) in tables.broken().chain(by.filter(|_| falls_short)) {
             let is_allow = which == Which::Allow;
             let event = Event::RuleFallsShort { is_allow, line };
             self.port.send(&ToMonitor::Noticed { service: caller.service, event }, None);

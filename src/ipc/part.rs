@@ -39,16 +39,12 @@ impl Part {
     }
 
     pub(super) fn encode(&self, w: Writer) -> Writer {
-        w.u8(u8::from(self.is_last)).u8(self.length).bytes(&self.bytes)
+        w.flag(self.is_last).u8(self.length).bytes(&self.bytes)
     }
 
     /// Nothing but what [`Self::encode`] makes: behind the text there are zeros.
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, Violation> {
-        let is_last = match r.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Violation::Malformed),
-        };
+        let is_last = r.flag()?;
         let (length, bytes) = (r.u8()?, r.array()?);
         let part = Self { bytes, length, is_last };
         let rest = bytes.get(usize::from(length)..).ok_or(Violation::Malformed)?;

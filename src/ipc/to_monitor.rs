@@ -20,13 +20,15 @@ use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::Source;
 use crate::sys::channel::Packet;
+use crate::sys::sandbox::Confinement;
 
 /// From the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToMonitor {
-    /// First words: both ends must be the same build.
+    /// First words: both ends must be the same build. What it is kept to is for people to read.
     Hello {
         build: u64,
+        confinement: Confinement,
     },
     /// The doors of this generation are open.
     Adopted {
@@ -139,7 +141,9 @@ impl Message for ToMonitor {
     fn encode(&self) -> Packet {
         let w = Writer::new().u8(self.kind() as u8);
         match *self {
-            Self::Hello { build } => w.u64(build),
+            Self::Hello { build, confinement: Confinement { landlock, seccomp } } => {
+                w.u64(build).flag(landlock).flag(seccomp)
+            }
             Self::Adopted { generation } => w.u32(generation.0),
             Self::Start { ticket, service, peer, failures } => {
                 w.u64(ticket.0).u32(service.0).source(peer).u8(failures)
@@ -199,7 +203,10 @@ impl Message for ToMonitor {
     fn decode(packet: &Packet) -> Result<Self, Violation> {
         let mut r = Reader::new(packet);
         let message = match Kind::from_number(r.u8()?).ok_or(Violation::Malformed)? {
-            Kind::Hello => Self::Hello { build: r.u64()? },
+            Kind::Hello => Self::Hello {
+                build: r.u64()?,
+                confinement: Confinement { landlock: r.flag()?, seccomp: r.flag()? },
+            },
             Kind::Adopted => Self::Adopted { generation: Generation(r.u32()?) },
             Kind::Start => start(&mut r)?,
             Kind::Serve => serve(&mut r)?,

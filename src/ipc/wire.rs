@@ -37,6 +37,10 @@ impl Writer {
         self.bytes(&[value])
     }
 
+    pub(super) fn flag(self, value: bool) -> Self {
+        self.u8(u8::from(value))
+    }
+
     pub(super) fn u16(self, value: u16) -> Self {
         self.bytes(&value.to_le_bytes())
     }
@@ -92,6 +96,16 @@ impl<'a> Reader<'a> {
 
     pub(super) fn u8(&mut self) -> Result<u8, Violation> {
         self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// # Errors
+    /// For anything but 0 and 1, as of every value that has no meaning.
+    pub(super) fn flag(&mut self) -> Result<bool, Violation> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Violation::Malformed),
+        }
     }
 
     pub(super) fn u16(&mut self) -> Result<u16, Violation> {

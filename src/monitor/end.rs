@@ -21,6 +21,7 @@ use crate::plan::Generation;
 use crate::sys::process;
 use crate::sys::process::End;
 use crate::sys::recipe::{Mishap, Step};
+use crate::sys::sandbox::Confinement;
 use crate::sys::signal::Name;
 
 /// How long the engine has to hand over what it has accepted when the daemon stops.
@@ -262,13 +263,18 @@ impl Monitor {
         Ok(())
     }
 
-    pub(super) fn greeted(&mut self, build: u64) -> Result<(), Violation> {
+    pub(super) fn greeted(
+        &mut self,
+        build: u64,
+        confinement: Confinement,
+    ) -> Result<(), Violation> {
         if build != crate::ipc::BUILD {
             return Err(Violation::Contradiction(Kind::Hello, "another build"));
         }
         if let Some(engine) = self.engine.as_mut().filter(|engine| engine.state == State::Greeting)
         {
             engine.state = State::Opening;
+            engine.confinement = confinement;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ use crate::sys::fd;
 use crate::sys::poll::Interest;
 use crate::sys::process;
 use crate::sys::recipe::{Environment, Image, Recipe, Step};
+use crate::sys::sandbox::Confinement;
 use crate::sys::signal;
 use crate::sys::spawn::Spawner;
 use crate::sys::variables::Variables;
@@ -57,6 +58,8 @@ pub(super) struct EngineProcess {
     pub state: State,
     /// Everything it sent has been read and no more can come.
     pub ended: bool,
+    /// What it says that the kernel keeps it to.
+    pub confinement: Confinement,
     /// Listeners that it does not have yet, and the word that completes the plan. They are
     /// sent as room comes, straight from the table: no second descriptor for each.
     listeners: VecDeque<(ServiceIndex, SocketIndex)>,
@@ -132,6 +135,7 @@ impl EngineProcess {
             port: Port::new(ours),
             state: State::Greeting,
             ended: false,
+            confinement: Confinement::default(),
             listeners: VecDeque::new(),
             commit: None,
         })
@@ -141,8 +145,9 @@ impl EngineProcess {
     #[cfg(test)]
     pub(super) fn for_test(port: Port, state: State) -> Self {
         const NOBODY: i32 = i32::MAX;
-        let (ended, listeners, commit) = (false, VecDeque::new(), None);
-        Self { pid: NOBODY, started: Instant::now(), port, state, ended, listeners, commit }
+        let (ended, confinement) = (false, Confinement::default());
+        let (started, listeners, commit) = (Instant::now(), VecDeque::new(), None);
+        Self { pid: NOBODY, started, port, state, ended, confinement, listeners, commit }
     }
 
     /// Sends a plan: the doors now, the listeners in `fresh` as room comes, then the commit.

@@ -86,7 +86,7 @@ impl Monitor {
                 self.tallies.add(service, refused, clients);
                 Ok(())
             }
-            (ToMonitor::Hello { build }, _) => self.greeted(build),
+            (ToMonitor::Hello { build, confinement }, _) => self.greeted(build, confinement),
             (ToMonitor::Adopted { generation }, _) => self.adopted(generation),
             (ToMonitor::Stopped, _) => {
                 self.drained();

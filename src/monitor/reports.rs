@@ -31,8 +31,9 @@ const fn rule_falls_short(line: u32) -> &'static str {
     match line {
         0 => "this file or hosts.allow cannot be read by the engine: every client is refused",
         _ => {
-            "this rule has a mistake, or asks for something that is not done here: commands are not \
-             run, banners not shown; where the server would be another, its clients are refused"
+            "this rule has a mistake, names a file that the engine cannot read, or asks for something \
+             that is not done here: commands are not run, banners not shown; where the server would \
+             be another, its clients are refused"
         }
     }
 }

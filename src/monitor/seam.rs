@@ -37,6 +37,7 @@ use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
 use crate::sys::outlet::Streams;
 use crate::sys::process;
+use crate::sys::sandbox::Confinement;
 use crate::sys::signal::Signals;
 use crate::sys::spawn::Spawner;
 
@@ -163,8 +164,18 @@ fn an_order_that_is_wrong_in_one_thing_starts_nothing_and_ends_everything() {
         ("with no ticket", State::Serving, start(0, 1), socket()),
         ("before the greeting", State::Greeting, start(1, 1), socket()),
         ("before the first plan is in force", State::Opening, start(1, 1), socket()),
-        ("a second greeting", State::Serving, ToMonitor::Hello { build: BUILD }, None),
-        ("a greeting of another build", State::Greeting, ToMonitor::Hello { build: 1 }, None),
+        (
+            "a second greeting",
+            State::Serving,
+            ToMonitor::Hello { build: BUILD, confinement: Confinement::default() },
+            None,
+        ),
+        (
+            "a greeting of another build",
+            State::Greeting,
+            ToMonitor::Hello { build: 1, confinement: Confinement::default() },
+            None,
+        ),
         ("with a connection of another port", State::Serving, start(1, 1), Some(stranger().0)),
     ];
     for (what, state, message, with) in cases {
@@ -259,7 +270,7 @@ fn the_last_words_of_a_dead_engine_are_heard_however_much_it_was_owed() {
 #[test]
 fn sigterm_before_the_greeting_is_no_violation() {
     let (mut monitor, mut port) = monitor(State::Stopping, vec![plain()]);
-    let hello = ToMonitor::Hello { build: BUILD };
+    let hello = ToMonitor::Hello { build: BUILD, confinement: Confinement::default() };
     assert_eq!(hear(&mut monitor, &mut port, &hello, None), Ok(()));
 }
 

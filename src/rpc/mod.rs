@@ -16,6 +16,7 @@ use crate::ipc::RPCBIND_CONNECTION;
 use crate::ipc::{Deed, Errand, Outcome};
 use crate::sys::fd;
 use crate::sys::privilege;
+use crate::sys::sandbox;
 use wire::Procedure;
 
 /// Carries out the errands that `words` are.
@@ -28,6 +29,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
     let (Some(errands), Ok(connection)) = (errands, prepared) else {
         return ExitCode::FAILURE;
     };
+    let _whatever_the_kernel_has = sandbox::confine(&[]);
     let mut rpcbind = Rpcbind { connection: File::from(connection), last_call: 0 };
     ExitCode::from(rpcbind.hear_all(&errands).unwrap_or_else(|trouble| trouble).status())
 }

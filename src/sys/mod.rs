@@ -18,6 +18,7 @@ pub mod privilege;
 pub mod process;
 pub mod readiness;
 pub mod recipe;
+pub mod sandbox;
 pub mod signal;
 pub mod socket;
 pub mod socket_file;

@@ -64,7 +64,7 @@ def test_what_cannot_be_evaluated_lets_nobody_in(xd, etc):
         etc("hosts.allow", rule)
         etc("hosts.deny", "ALL: ALL\n")
         assert who(a) == "nnnn", rule
-    xd.wait_dlog(r"/etc/hosts\.allow:1: this rule has a mistake, or asks for something")
+    xd.wait_dlog(r"/etc/hosts\.allow:1: this rule has a mistake, names a file that the engine cannot read, or asks for something")
     etc("hosts.allow", "cat: ALL\n")
     assert who(a) == "yyyy"
     os.chmod("/etc/hosts.allow", 0)
@@ -86,3 +86,36 @@ def test_a_file_that_a_rule_refers_to(daemon, etc):
     assert who(a) == "nynn"
     etc("friends", "127.0.0.6\n")
     assert who(a) == "nnyn"
+
+
+@covers("WRAP-1")
+@sandbox
+def test_a_file_of_hosts_that_is_kept_elsewhere_and_replaced(daemon, etc):
+    a = free_port()
+    os.chmod(daemon.dir, 0o755)
+    friends = daemon.write("friends", "127.0.0.5\n")
+    etc("hosts.allow", "cat: %s\n" % friends)
+    etc("hosts.deny", "ALL: ALL\n")
+    daemon.boot(cat("a", a, flags="IPv4"), up=[a])
+    assert who(a) == "nynn"
+    os.rename(daemon.write("next", "127.0.0.6\n"), friends)
+    assert who(a) == "nnyn"
+
+
+@covers("WRAP-1")
+@sandbox
+def test_a_file_of_hosts_that_the_engine_may_not_read_is_said_and_denies(xd, etc):
+    """One that no rule named when it started, elsewhere than where lists are kept."""
+    a = free_port()
+    xd.boot(cat("a", a, flags="IPv4"), up=[a])
+    os.chmod(xd.dir, 0o755)
+    foes = xd.write("foes", "127.0.0.5\n")
+    etc("hosts.deny", "cat: %s\n" % foes)
+    assert who(a) == "nnnn"
+    xd.wait_dlog(r"/etc/hosts\.deny:1: this rule has a mistake, names a file that the engine cannot read")
+    etc("hosts.deny", "cat: %s.none\n" % foes)
+    assert who(a) == "yyyy", "a file that is not there matches nobody (hosts_access(5))"
+    etc("hosts.allow", "cat: %s\n" % foes)
+    etc("hosts.deny", "")
+    assert who(a) == "yyyy"
+    xd.wait_dlog(r"/etc/hosts\.allow:1: this rule has a mistake")

@@ -65,15 +65,17 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
-    /// The words between blanks and commas.
-    pub(super) fn list(text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Self> {
+    /// The words between blanks and commas; `None`: one is a file that cannot be read.
+    pub(super) fn list(text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<Vec<Self>> {
         let words = text.split([',', ' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
-        let pattern = |word: &str| match word.starts_with('/') {
-            true => {
-                let text = read(Path::new(word)).unwrap_or_default();
-                Self::File(text.split_ascii_whitespace().map(str::to_owned).collect())
-            }
-            false => Self::Word(word.to_owned()),
+        let pattern = |word: &str| {
+            Some(match word.starts_with('/') {
+                true => {
+                    let text = read(Path::new(word))?;
+                    Self::File(text.split_ascii_whitespace().map(str::to_owned).collect())
+                }
+                false => Self::Word(word.to_owned()),
+            })
         };
         words.map(pattern).collect()
     }

@@ -28,13 +28,14 @@ enum Body {
         clients: Vec<Pattern>,
         effect: Effect,
     },
-    /// Too long, or without an end: in hosts.deny it denies everybody.
+    /// Too long, without an end, or with a file that cannot be read: in hosts.deny it denies
+    /// everybody.
     Broken,
 }
 
 impl Table {
     /// Reads the text of a file. Patterns of the form `/FILE` are replaced by what `read`
-    /// makes of that file; `None`: it cannot be read, and matches nobody.
+    /// makes of that file; `None`: it cannot be read, and the rule is as one with a mistake.
     #[must_use]
     pub fn parse(text: &str, read: &dyn Fn(&Path) -> Option<String>) -> Self {
         let mut rules = Vec::new();
@@ -72,11 +73,10 @@ fn rule(line: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<Body> {
     }
     let (daemons, rest) = split_at_colon(line)?;
     let (clients, options) = split_at_colon(rest).map_or((rest, None), |(a, b)| (a, Some(b)));
-    Some(Body::Lists {
-        daemons: Pattern::list(daemons, read),
-        clients: Pattern::list(clients, read),
-        effect: options.map_or(Effect::None { falls_short: false }, options::effect),
-    })
+    let effect = options.map_or(Effect::None { falls_short: false }, options::effect);
+    let lists = (Pattern::list(daemons, read), Pattern::list(clients, read));
+    let (Some(daemons), Some(clients)) = lists else { return Some(Body::Broken) };
+    Some(Body::Lists { daemons, clients, effect })
 }
 
 /// At the first colon that is not within the brackets of an IPv6 address.
@@ -100,6 +100,10 @@ impl Rule {
         };
         Ok(list_matches(daemons, &mut |pattern| server_matches(pattern, request))?
             && list_matches(clients, &mut |pattern| client_matches(pattern, request))?)
+    }
+
+    pub(super) const fn is_broken(&self) -> bool {
+        matches!(self.body, Body::Broken)
     }
 
     pub(super) const fn effect(&self) -> Effect {

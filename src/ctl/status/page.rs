@@ -34,7 +34,8 @@ fn head(daemon: &control::Daemon, status: &Status) -> String {
     let mut text = format!("xinetd-rs {}: pid {}, up {uptime}", daemon.version, daemon.pid);
     let _infallible = match &daemon.engine {
         Some(engine) => {
-            write!(text, "; engine pid {}, up {}", engine.pid, age::span(engine.uptime))
+            let (pid, uptime) = (engine.pid, age::span(engine.uptime));
+            write!(text, "; engine pid {pid}, up {uptime}{}", lacks(engine))
         }
         None => write!(text, "; NO ENGINE: clients wait"),
     };
@@ -60,6 +61,16 @@ fn head(daemon: &control::Daemon, status: &Status) -> String {
         (count(status.services.len(), "service"), count(daemon.sessions, "session"));
     let _infallible = writeln!(text, "\n{services}, {sessions}{limit}");
     text
+}
+
+/// Which of the things that confine it the engine is without.
+fn lacks(engine: &control::Engine) -> String {
+    let lacks = [(engine.landlock, "Landlock"), (engine.seccomp, "seccomp")];
+    let lacks: Vec<_> = lacks.iter().filter(|(has, _)| !has).map(|(_, name)| *name).collect();
+    if lacks.is_empty() {
+        return String::new();
+    }
+    format!(" (NOT CONFINED: no {})", lacks.join(", no "))
 }
 
 fn services(services: &[control::Service]) -> String {

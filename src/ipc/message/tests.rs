@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::ipc::{ToEngine, ToMonitor};
 use crate::plan::{BannerKind, Generation, NoId, SocketIndex};
+use crate::sys::sandbox::Confinement;
 
 fn packet() -> impl Strategy<Value = Packet> {
     // Half of them short messages with zeros behind, so that many decode.
@@ -54,7 +55,11 @@ fn every_message_survives_the_wire() {
             assert_eq!(ToMonitor::decode(&message.encode()), Ok(message));
         }
         for message in [
-            ToMonitor::Hello { build: 5 },
+            ToMonitor::Hello { build: 5, confinement: Confinement::default() },
+            ToMonitor::Hello {
+                build: 5,
+                confinement: Confinement { landlock: true, seccomp: false },
+            },
             ToMonitor::Adopted { generation: Generation(3) },
             ToMonitor::Start { ticket, service, peer, failures: 1 },
             ToMonitor::Banner { number: 8, service, kind: BannerKind::Fail },

@@ -46,6 +46,8 @@ impl Monitor {
                 pid: engine.pid,
                 started: wall_time(engine.started),
                 uptime: engine.started.elapsed().as_secs(),
+                landlock: engine.confinement.landlock,
+                seccomp: engine.confinement.seccomp,
             }),
             engine_crashes: history.engine_crashes,
             configuration: self.options.config.to_string_lossy().into_owned(),
