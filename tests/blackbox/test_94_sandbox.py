@@ -42,6 +42,21 @@ def test_the_monitor_and_servers_are_not(xd):
     assert server["NoNewPrivs"].split() == field(os.getpid(), "NoNewPrivs")
 
 
+def under_strace(xd, *options):
+    """The daemon is traced from its start; it stays our child."""
+    xd.bin = xd.script("traced", '#!/bin/sh\nexec strace -D -ff -qq %s %s "$@"\n' % (" ".join(options), xd.bin))
+
+
+@sandbox
+@root
+def test_what_the_kernel_lacks_is_done_without_and_said(xd):
+    under_strace(xd, "-o /dev/null", "-e inject=landlock_create_ruleset,seccomp:error=ENOSYS")
+    e = up(xd)
+    assert field(e, "Seccomp") == field(os.getpid(), "Seccomp")
+    head = control.ctl("status")[1].splitlines()[0]
+    assert re.search(r"; engine pid %d, up \d+ \w+ \(NOT CONFINED: no Landlock, no seccomp\)$" % e, head), head
+
+
 def calls():
     """{group: names} of the table; what is asked of the machine's kind is x86_64's."""
     with open(SOURCE) as f:
@@ -84,8 +99,7 @@ def test_every_call_in_the_table_is_used_and_none_is_missing(xd, ports, etc):
     """A day's work under strace(1): what is never asked for need not be permitted."""
     trace = xd.path("trace")
     os.mkdir(trace)
-    binary, xd.bin = xd.bin, xd.script("traced", "")
-    xd.script("traced", '#!/bin/sh\nexec strace -D -ff -qq -e signal=none -o %s/t %s "$@"\n' % (trace, binary))
+    under_strace(xd, "-e signal=none", "-o %s/t" % trace)
     everything(xd, ports, etc)
     xd.stop()
     assert wait_until(lambda: not any(comm(p) == "strace" for p in descendants(os.getpid())))
