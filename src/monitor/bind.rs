@@ -190,17 +190,6 @@ const fn kind(socket_type: SocketType) -> Type {
     }
 }
 
-/// Has a socket listen that rests; one for datagrams never does.
-///
-/// # Errors
-/// As listen(2).
-pub(super) fn listen_again(listener: &Listener) -> io::Result<()> {
-    match listener.key.socket_type.has_connections() {
-        true => socket::listen(&listener.fd),
-        false => Ok(()),
-    }
-}
-
 /// Options for a socket that has been open for a while, with its file.
 ///
 /// # Errors

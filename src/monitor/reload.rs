@@ -1,5 +1,6 @@
 //! SIGHUP: read, compare, open the new, commit; only then let go of the old.
 
+mod leaving;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -113,23 +114,7 @@ impl Monitor {
         self.passed.rename(&mut wanted);
         let changes = self.changes_to(&mut wanted, &loaded.faulty);
         self.check_room(&changes, &wanted, &logs)?;
-        let leaving = self.leaving(&changes, &wanted);
-        let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
-        let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
-        let ready = changes
-            .iter()
-            .filter_map(|change| match *change {
-                Change::Drop(index) => Some(Ready::Drop(index)),
-                Change::Keep(index, at) => take(at)
-                    .map(|service| self.ready_to_move(index, service, &leaving, Ready::Keep)),
-                Change::Rebind(index, at) => take(at)
-                    .map(|service| self.ready_to_move(index, service, &leaving, Ready::Rebind)),
-                Change::Open(at) => {
-                    take(at).and_then(|service| self.ready_to_open(service, &leaving))
-                }
-            })
-            .collect();
-        Ok((ready, logs))
+        Ok((self.make_ready(&changes, wanted), logs))
     }
 
     /// What has to be done for `wanted`. A service that would be dropped only because its entry

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::env;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use crate::monitor::Monitor;
@@ -93,7 +92,8 @@ impl Store {
         let Returned { name, label, socket } = one;
         tracing::info!("the socket {} of an earlier daemon is closed", socket.address);
         if socket.socket_type.has_connections() {
-            rest(&socket.fd);
+            // The manager has it for a moment longer.
+            socket::release_port(&socket.fd);
         }
         self.forget(&name);
         // Removes it.
@@ -215,14 +215,6 @@ fn at_rest(inherited: Inherited) -> Option<Inherited> {
     Inherited::new(inherited.fd)
 }
 
-/// Ends the listening state of a socket that the manager still has for a moment: who comes is
-/// refused at once, and its port is free.
-fn rest(fd: impl AsFd) {
-    // It may be so already, in a pause of `cps`.
-    SockRef::from(&fd).set_reuse_address(true).ok();
-    socket::stop_listening(&fd).ok();
-}
-
 impl Monitor {
     /// The service manager keeps the sockets of the services in force, and no others.
     pub(super) fn keep_sockets(&mut self) {
@@ -236,7 +228,7 @@ impl Monitor {
         for listener in gone {
             let is_kept = listener.stored.as_ref().is_some_and(|name| !used.contains(name));
             if is_kept && listener.key.socket_type.has_connections() {
-                rest(&listener.fd);
+                socket::release_port(&listener.fd);
             }
         }
     }

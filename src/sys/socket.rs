@@ -197,6 +197,25 @@ pub fn hold_port(fd: impl AsFd) -> io::Result<()> {
     stop_listening(fd)
 }
 
+/// As [`stop_listening`], also of a socket that holds its port ([`hold_port`]): another may have
+/// it from now on. Whether this one listened.
+pub fn release_port(fd: impl AsFd) -> bool {
+    let fd = fd.as_fd();
+    SockRef::from(&fd).set_reuse_address(true).ok();
+    stop_listening(fd).is_ok()
+}
+
+/// Undoes [`release_port`].
+///
+/// # Errors
+/// As listen(2): another has the port.
+pub fn take_port_again(fd: impl AsFd, listened: bool) -> io::Result<()> {
+    match listened {
+        true => listen(fd),
+        false => SockRef::from(&fd.as_fd()).set_reuse_address(false),
+    }
+}
+
 /// How many connections of a listening socket nobody has accepted (tcp(7), TCP_INFO); 0 where
 /// the kernel does not say.
 #[must_use]

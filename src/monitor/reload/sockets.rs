@@ -1,6 +1,6 @@
 //! The sockets of a reload: those that go, those that are handed on, and those that are new.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
@@ -10,27 +10,45 @@ use crate::monitor::bind;
 use crate::monitor::bind::{Open, Patience, Refused};
 use crate::monitor::intercept;
 use crate::monitor::reload::Ready;
+use crate::monitor::reload::leaving::{Leaving, Number, exclude_each_other};
 use crate::monitor::services::{Active, Listener};
 use crate::plan::Change;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
-use crate::plan::SocketIndex;
 use crate::plan::SocketKey;
-use crate::plan::SocketType;
 use crate::sys::socket;
 
-/// Sockets that are to go, as new services look for them.
-#[derive(Default)]
-pub(super) struct Leaving {
-    /// Of services that go themselves: the first of each kind.
-    dropped: HashMap<SocketKey, (ServiceIndex, SocketIndex)>,
-    /// Of these and of those that move: all that listen, by their port.
-    by_port: HashMap<u16, Vec<(ServiceIndex, SocketIndex)>>,
-}
+/// A service that is to leave sockets, and what it is to be.
+type Mover = (ServiceIndex, Rc<Service>);
 
 impl Monitor {
+    /// Opens the sockets that `changes` need. Those that give sockets up come first, so that
+    /// nobody gets one of a service that has to stay.
+    pub(super) fn make_ready(&mut self, changes: &[Change], wanted: Vec<Service>) -> Vec<Ready> {
+        let mut leaving = self.leaving(changes, &wanted);
+        let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
+        let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
+        let (mut ready, mut movers, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for change in changes {
+            match *change {
+                Change::Drop(index) => ready.push(Ready::Drop(index)),
+                Change::Rebind(index, at) => movers.extend(take(at).map(|it| (index, it))),
+                Change::Keep(index, at) => others.extend(take(at).map(|it| (Some(index), it))),
+                Change::Open(at) => others.extend(take(at).map(|it| (None, it))),
+            }
+        }
+        ready.extend(self.move_all(movers, &mut leaving));
+        for (index, service) in others {
+            ready.extend(match index {
+                Some(index) => self.ready_to_keep(index, service, &mut leaving),
+                None => self.ready_to_open(service, &mut leaving),
+            });
+        }
+        ready
+    }
+
     /// The sockets that `changes` let go of.
-    pub(super) fn leaving(&self, changes: &[Change], wanted: &[Service]) -> Leaving {
+    fn leaving(&self, changes: &[Change], wanted: &[Service]) -> Leaving {
         let mut leaving = Leaving::default();
         for change in changes {
             let (index, heir) = match *change {
@@ -39,18 +57,11 @@ impl Monitor {
                 Change::Keep(..) | Change::Open(_) => continue,
             };
             let Some(active) = self.services.find(index) else { continue };
-            for socket in &active.listeners {
-                if heir.is_some_and(|heir| heir.listens_on(&socket.key)) {
-                    continue;
-                }
-                let number = (index, socket.index);
-                // Sockets for datagrams are in nobody's way.
-                if socket.key.socket_type == SocketType::Stream {
-                    leaving.by_port.entry(socket.port).or_default().push(number);
-                }
-                // A port that the system has chosen is nobody else's.
-                if heir.is_none() && !socket.has_chosen_port() {
-                    leaving.dropped.entry(socket.key.identity()).or_insert(number);
+            let stays = |socket: &&Listener| heir.is_some_and(|it| it.listens_on(&socket.key));
+            for socket in active.listeners.iter().filter(|socket| !stays(socket)) {
+                leaving.add(index, socket);
+                if heir.is_none() {
+                    leaving.offer_dropped(index, socket);
                 }
             }
         }
@@ -84,37 +95,81 @@ impl Monitor {
         Err(format!("{wanted} descriptors are more than RLIMIT_NOFILE leaves room for"))
     }
 
-    /// A service that cannot have its new addresses stays where it is, as it was.
-    pub(super) fn ready_to_move(
+    /// Moves all that can be moved. One that cannot stays where it is, and who has got its place
+    /// meanwhile has to try once more.
+    fn move_all(&mut self, mut movers: Vec<Mover>, leaving: &mut Leaving) -> Vec<Ready> {
+        // Where nobody has to make room a failure costs nobody a client: these come first.
+        movers.sort_by_key(|(index, service)| {
+            let mut in_the_way = service.sockets.iter().flat_map(|key| leaving.in_the_way(key));
+            in_the_way.any(|(other, _)| other != *index)
+        });
+        let mut movers = VecDeque::from(movers);
+        let (mut stay, mut moved) = (Vec::new(), Vec::<(Mover, Vec<Listener>)>::new());
+        while let Some((index, service)) = movers.pop_front() {
+            let listeners = self.listeners_for(&service, Some(index), leaving);
+            let Some(old) = self.services.find(index) else { continue };
+            match listeners {
+                Ok(listeners) => {
+                    for socket in old.listeners.iter().filter(|it| !service.listens_on(&it.key)) {
+                        leaving.offer_left(index, socket);
+                    }
+                    moved.push(((index, service), listeners));
+                }
+                Err(refused) => {
+                    let has_its_place = |(_, new): &mut (_, Vec<Listener>)| {
+                        old.listeners
+                            .iter()
+                            .any(|it| new.iter().any(|new| exclude_each_other(it, new)))
+                    };
+                    for (mover, new) in moved.extract_if(.., has_its_place) {
+                        new.iter().for_each(|socket| leaving.take_back(&socket.key));
+                        movers.push_back(mover);
+                    }
+                    stay.extend(self.ready_to_stay(index, &service, &refused, leaving));
+                }
+            }
+        }
+        let moved = moved.into_iter();
+        stay.extend(moved.map(|((index, service), new)| Ready::Rebind(index, service, new)));
+        stay
+    }
+
+    /// A service that has all its sockets, and perhaps wants more.
+    fn ready_to_keep(
         &mut self,
         index: ServiceIndex,
         service: Rc<Service>,
-        leaving: &Leaving,
-        ready: fn(ServiceIndex, Rc<Service>, Vec<Listener>) -> Ready,
-    ) -> Ready {
+        leaving: &mut Leaving,
+    ) -> Option<Ready> {
         match self.listeners_for(&service, Some(index), leaving) {
-            Ok(listeners) => ready(index, service, listeners),
-            Err(refused) => {
-                let why = self.say_bind_failed(&service, &refused);
-                self.note_left_out(&service, why);
-                let Some(old) = self.services.find(index) else { return Ready::Drop(index) };
-                // Another service may have made it rest, to have its port (`listener_for`).
-                let again = old.listeners.iter().try_for_each(bind::listen_again);
-                if let Err(cause) = again {
-                    tracing::error!("service {} has lost its old address too: {cause}", service.id);
-                    return Ready::Drop(index);
-                }
-                tracing::error!("service {} stays on its old address", service.id);
-                Ready::Keep(index, Rc::clone(&old.service), Vec::new())
-            }
+            Ok(listeners) => Some(Ready::Keep(index, service, listeners)),
+            Err(refused) => self.ready_to_stay(index, &service, &refused, leaving),
         }
     }
 
-    pub(super) fn ready_to_open(
+    /// A service that cannot have its new addresses stays where it is, as it was.
+    fn ready_to_stay(
         &mut self,
-        service: Rc<Service>,
-        leaving: &Leaving,
+        index: ServiceIndex,
+        wanted: &Service,
+        refused: &Refused,
+        leaving: &mut Leaving,
     ) -> Option<Ready> {
+        let why = self.say_bind_failed(wanted, refused);
+        self.note_left_out(wanted, why);
+        let old = self.services.find(index)?;
+        for ((_, socket), listened) in leaving.keep(index, old) {
+            let Some(listener) = old.listener(socket) else { continue };
+            // The engine tries again each second.
+            if let Err(cause) = socket::take_port_again(&listener.fd, listened) {
+                tracing::error!("service {}: {listener} does not listen: {cause}", wanted.id);
+            }
+        }
+        tracing::error!("service {} stays on its old address", wanted.id);
+        Some(Ready::Keep(index, Rc::clone(&old.service), Vec::new()))
+    }
+
+    fn ready_to_open(&mut self, service: Rc<Service>, leaving: &mut Leaving) -> Option<Ready> {
         match self.listeners_for(&service, None, leaving) {
             Ok(listeners) => Some(Ready::Open(self.services.new_index(), service, listeners)),
             Err(refused) => {
@@ -130,65 +185,78 @@ impl Monitor {
         &mut self,
         service: &Service,
         index: Option<ServiceIndex>,
-        leaving: &Leaving,
+        leaving: &mut Leaving,
     ) -> Result<Vec<Listener>, Refused> {
         let old = index.and_then(|index| self.services.find(index));
         let keys: Vec<_> = new_sockets(service, old).cloned().collect();
-        let open = |key: SocketKey| match self.listener_for(&key, service, leaving) {
-            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key, open)),
-            Err(cause) => Err(Refused { key, cause }),
+        let open = |key: &SocketKey| match self.listener_for(key, service, leaving) {
+            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
+            Err(cause) => Err(Refused { key: key.clone(), cause }),
         };
-        keys.into_iter().map(open).collect()
+        let opened: Result<_, _> = keys.iter().map(open).collect();
+        if opened.is_err() {
+            keys.iter().for_each(|key| leaving.take_back(key));
+        }
+        opened
     }
 
-    /// A new socket: that of a dropped service with the same address as it is,
-    /// backlog included; otherwise a new one. Where a socket that is to go is in the way, it
-    /// rests meanwhile, and listens again if the new one cannot be had all the same; who waited
-    /// in its backlog is lost, as when the original closes it.
+    /// One that somebody else leaves, with whoever waits in it; one that the service manager has
+    /// passed; else a new one.
     fn listener_for(
         &self,
         key: &SocketKey,
         service: &Service,
-        leaving: &Leaving,
+        leaving: &mut Leaving,
     ) -> io::Result<Open> {
-        let find = |&(service, socket): &(ServiceIndex, SocketIndex)| {
-            self.services.find(service).and_then(|active| active.listener(socket))
-        };
+        if let Some(open) = self.inherited(key, service, leaving) {
+            leaving.take(key);
+            return Ok(open);
+        }
+        let passed = self.passed.open(service, key);
+        passed.unwrap_or_else(|| self.bind_anew(key, service, leaving))
+    }
+
+    fn leaver(&self, (service, socket): Number) -> Option<(&Service, &Listener)> {
+        let active = self.services.find(service)?;
+        Some((&active.service, active.listener(socket)?))
+    }
+
+    /// The socket for `key` of a service that has no use for it any more, backlog included.
+    fn inherited(&self, key: &SocketKey, service: &Service, leaving: &Leaving) -> Option<Open> {
         // Nobody has checked who waits in the socket of another service; and a filter stays with
         // its socket.
-        let is_guarded = |&(old, _): &(ServiceIndex, SocketIndex)| {
-            let old = self.services.find(old).map(|active| &*active.service);
-            intercept::is_wanted(service) || old.is_some_and(intercept::is_wanted)
-        };
-        let heir = leaving.dropped.get(&key.identity()).filter(|old| !is_guarded(old));
-        if let Some(old) = heir.and_then(find) {
-            bind::set_options_again(old, service.options)?;
-            return old.duplicate();
-        }
-        if let Some(open) = self.passed.open(service, key) {
-            return open;
-        }
-        let of_dropped = leaving.dropped.values().filter_map(find);
-        for old in of_dropped.filter(|old| old.key.address == key.address) {
+        let is_guarded = |old| intercept::is_wanted(service) || intercept::is_wanted(old);
+        let mut heirlooms = leaving.heirlooms(key).filter_map(|number| self.leaver(number));
+        let (_, socket) = heirlooms.find(|(old, _)| !is_guarded(old))?;
+        let ready = bind::set_options_again(socket, service.options);
+        // Somebody may have taken its file away.
+        ready.and_then(|()| socket.duplicate()).ok()
+    }
+
+    /// A new socket. What is to go and in its way rests from now on; who waited in its backlog is
+    /// lost, as when the original closes it.
+    fn bind_anew(
+        &self,
+        key: &SocketKey,
+        service: &Service,
+        leaving: &mut Leaving,
+    ) -> io::Result<Open> {
+        let of_dropped = leaving.dropped().filter_map(|number| self.leaver(number));
+        for (_, old) in of_dropped.filter(|(_, old)| old.key.address == key.address) {
             // Of another type, so it is of no use. In the file system its name would be taken.
             old.file.iter().for_each(|file| file.remove());
         }
         let bind = || bind::bind(key, service, Patience::NONE);
-        let in_the_way = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
         bind().or_else(|cause| {
-            let same_port = leaving.by_port.get(&key.address.port());
-            let old: Vec<_> = same_port.into_iter().flatten().filter_map(find).collect();
-            if old.is_empty() || !in_the_way(&cause) {
+            let in_the_way: Vec<_> = leaving.in_the_way(key).collect();
+            if in_the_way.is_empty() || cause.kind() != io::ErrorKind::AddrInUse {
                 return Err(cause);
             }
-            for listener in &old {
-                socket::stop_listening(&listener.fd).ok();
+            for number in in_the_way {
+                let Some((_, socket)) = self.leaver(number) else { continue };
+                leaving.rests(number, socket::release_port(&socket.fd));
             }
-            bind().inspect_err(|_| {
-                for listener in &old {
-                    socket::listen(&listener.fd).ok();
-                }
-            })
+            bind()
         })
     }
 }

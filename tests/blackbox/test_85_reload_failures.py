@@ -1,0 +1,172 @@
+"""A reload that cannot be had for one service: that one goes on as it was, and the others do as their files say."""
+import os
+import socket
+
+import pytest
+
+import control
+from harness import *
+
+covers = pytest.mark.covers
+
+
+def taken(port, addr):
+    """Somebody else's socket."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((addr, port))
+    s.listen()
+    return s
+
+
+def names(port, addr="127.0.0.1"):
+    """Which service answers there."""
+    return talk(port, addr=addr).decode().strip()
+
+
+def named(xd, id, port, bind, **kw):
+    return service(id, port, server=xd.script("says-" + id, "#!/bin/sh\necho %s\n" % id), bind=bind, **kw)
+
+
+def not_in_force(*ids):
+    """What the status says is not in force, each with its place."""
+    left_out = control.status()[2]
+    assert sorted(left_out) == sorted(ids)
+    for entry in left_out.values():
+        assert entry["place"]["file"] and entry["place"]["line"] > 0
+    return left_out
+
+
+def reload(xd, *entries):
+    """As `xinetctl reload` does it; what it says."""
+    xd.config("".join(entries))
+    code, out, err = control.ctl("reload")
+    assert code == 0, err
+    return out, err
+
+
+# ---------------------------------------------------------------- addresses that are taken
+
+
+@covers("RELOAD-7")
+@pytest.mark.parametrize("order", ["mover first", "mover last"])
+def test_who_cannot_move_keeps_the_address_that_a_new_service_wants(xd, order):
+    a = free_port()
+    stranger = taken(a, "127.0.0.2")
+    arrange = lambda *entries: "".join(entries if order == "mover first" else entries[::-1])
+    xd.boot(logdefaults(xd), named(xd, "a", a, "127.0.0.1"), up=[a])
+    reload(xd, logdefaults(xd), arrange(named(xd, "a", a, "127.0.0.2"), named(xd, "b", a, "127.0.0.1")))
+    assert names(a) == "a"
+    assert "b" not in control.status()[1]
+    assert {id: entry["goes_on"] for id, entry in not_in_force("a", "b").items()} == {"a": True, "b": False}
+    stranger.close()
+    reload(xd, logdefaults(xd), arrange(named(xd, "a", a, "127.0.0.2"), named(xd, "b", a, "127.0.0.1")))
+    assert names(a) == "b" and names(a, "127.0.0.2") == "a"
+    not_in_force()
+
+
+@covers("RELOAD-7")
+def test_a_row_of_services_that_move_up_stays_where_its_head_cannot(xd):
+    """Each wants the address of the next one; that of the last is taken."""
+    a = free_port()
+    at = lambda n: "127.0.0.%d" % n
+    stranger = taken(a, at(5))
+    row = lambda step: [named(xd, "s%d" % n, a, at(n + step)) for n in (2, 1, 4, 3)]
+    xd.boot(logdefaults(xd), *row(0))
+    reload(xd, logdefaults(xd), *row(1))
+    assert [names(a, at(n)) for n in (1, 2, 3, 4)] == ["s1", "s2", "s3", "s4"]
+    assert all(entry["goes_on"] for entry in not_in_force("s1", "s2", "s3", "s4").values())
+    stranger.close()
+    reload(xd, logdefaults(xd), *row(1))
+    assert [names(a, at(n)) for n in (2, 3, 4, 5)] == ["s1", "s2", "s3", "s4"]
+    assert refused(a) and not_in_force() == {}
+
+
+@covers("RELOAD-7")
+def test_two_services_change_places(xd):
+    a = free_port()
+    pair = lambda one, two: [logdefaults(xd), named(xd, "a", a, one), named(xd, "b", a, two)]
+    xd.boot(*pair("127.0.0.1", "127.0.0.2"))
+    reload(xd, *pair("127.0.0.2", "127.0.0.1"))
+    assert (names(a), names(a, "127.0.0.2")) == ("b", "a")
+
+
+@covers("RELOAD-7")
+def test_clients_that_wait_are_not_lost_when_the_move_fails(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), named(xd, "a", a, "127.0.0.1"), up=[a])
+    assert control.ctl("pause", "a")[0] == 0
+    waiting = [connect(a) for _ in range(20)]
+    stranger = taken(a, "127.0.0.2")
+    reload(xd, logdefaults(xd), named(xd, "a", a, "127.0.0.2"))
+    assert control.ctl("resume", "a")[0] == 0
+    assert [recv_all(s) for s in waiting] == [b"a\n"] * 20
+    stranger.close()
+
+
+@covers("RELOAD-7")
+def test_a_socket_in_the_file_system_goes_on_when_the_new_name_is_taken(xd):
+    old, new, c = xd.path("old"), xd.write("new", "precious"), free_port()
+    entry = lambda path: service("a", bind="unix:" + path, port=None, protocol=None, type="UNLISTED", server="/bin/cat")
+
+    def echoes():
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(old)
+            s.sendall(b"x")
+            return recv_n(s, 1) == b"x"
+    xd.boot(logdefaults(xd), entry(old))
+    assert echoes()
+    reload(xd, logdefaults(xd), entry(new), cat("c", c))
+    assert echoes() and talk(c, b"x") == b"x" and open(new).read() == "precious"
+    assert not_in_force("a")["a"]["goes_on"]
+    os.unlink(new)
+    reload(xd, logdefaults(xd), entry(new), service("b", bind="unix:" + old, port=None, protocol=None, type="UNLISTED", server="/bin/cat"))
+    assert echoes() and not_in_force() == {}
+
+
+# ---------------------------------------------------------------- what an operator or cps has closed
+
+
+def closed_by_cps(a):
+    assert wait_until(lambda: attempt(a) is None and control.status()[1]["a"]["state"] == "closed", 10)
+
+
+@covers("RELOAD-7")
+@pytest.mark.parametrize("bind", [("127.0.0.1", "127.0.0.2"), (None, "127.0.0.1 127.0.0.2")], ids=["elsewhere", "own socket in the way"])
+def test_a_drained_service_that_cannot_move_stays_closed(xd, bind):
+    """Where `a` listens everywhere its new address is none of this machine: nobody else can have one of its own."""
+    a = free_port()
+    before, after = bind
+    if before is None:
+        after = "127.0.0.1 192.0.2.1"
+    else:
+        stranger = taken(a, after)
+    xd.boot(logdefaults(xd), named(xd, "a", a, before), up=[a])
+    assert control.ctl("drain", "a")[0] == 0 and refused(a)
+    reload(xd, logdefaults(xd), named(xd, "a", a, after))
+    assert refused(a) and control.status()[1]["a"]["state"] == "drained" and not_in_force("a")["a"]["goes_on"]
+    assert control.ctl("resume", "a")[0] == 0
+    assert names(a) == "a"
+
+
+@covers("RELOAD-7", "CPS-3")
+def test_a_pause_of_cps_goes_on_where_the_service_cannot_move(xd):
+    a = free_port()
+    stranger = taken(a, "127.0.0.2")
+    entry = lambda bind: cat("a", a, bind=bind, cps="2 60")
+    xd.boot(logdefaults(xd), entry("127.0.0.1"), up=[a])
+    closed_by_cps(a)
+    reload(xd, logdefaults(xd), entry("127.0.0.2"))
+    assert refused(a) and control.status()[1]["a"]["state"] == "closed"
+    stranger.close()
+
+
+def test_a_drained_service_moves_from_everywhere_to_one_address(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), named(xd, "a", a, None), up=[a])
+    assert control.ctl("drain", "a")[0] == 0 and refused(a)
+    reload(xd, logdefaults(xd), named(xd, "a", a, "127.0.0.2"))
+    assert not_in_force() == {} and refused(a, "127.0.0.2")
+    assert control.ctl("resume", "a")[0] == 0
+    assert names(a, "127.0.0.2") == "a" and refused(a)
