@@ -297,6 +297,8 @@ impl Monitor {
         let now = Instant::now();
         for index in &reload.ending {
             self.running.end(*index, now);
+            // Where it is now, it is open.
+            self.closed.remove(index);
             self.give_up_retries_of(*index);
         }
         self.let_sockets_rest(reload.retired.listeners().chain(&reload.replaced));

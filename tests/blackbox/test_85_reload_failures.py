@@ -162,6 +162,17 @@ def test_a_pause_of_cps_goes_on_where_the_service_cannot_move(xd):
     stranger.close()
 
 
+@covers("RELOAD-7", "CPS-3")
+def test_a_service_that_moves_is_open_there_and_the_status_says_so(xd):
+    a = free_port()
+    entry = lambda bind: cat("a", a, bind=bind, cps="2 60")
+    xd.boot(logdefaults(xd), entry("127.0.0.1"), up=[a])
+    closed_by_cps(a)
+    reload(xd, logdefaults(xd), entry("127.0.0.2"))
+    assert talk(a, b"x", addr="127.0.0.2") == b"x"
+    assert control.status()[1]["a"]["state"] == "active"
+
+
 def test_a_drained_service_moves_from_everywhere_to_one_address(xd):
     a = free_port()
     xd.boot(logdefaults(xd), named(xd, "a", a, None), up=[a])
