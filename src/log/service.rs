@@ -108,12 +108,12 @@ impl ServiceLogs {
     /// Opens the log of one service, if it has one of its own.
     ///
     /// # Errors
-    /// When it cannot be had; the service is dropped then (LOG-8).
+    /// When it cannot be had (LOG-8).
     pub fn add(&mut self, index: ServiceIndex, service: &Service) -> Result<(), Unusable> {
         let file = LogFile::open(&service.log.target, &self.streams).map_err(Unusable)?;
-        if let Some(file) = file {
-            self.own_files.insert(index, file);
-        }
+        // It may have had another one in mind before.
+        self.own_files.remove(&index);
+        self.own_files.extend(file.map(|file| (index, file)));
         Ok(())
     }
 

@@ -1,13 +1,14 @@
 //! SIGHUP: read, compare, open the new, commit; only then let go of the old.
 
+mod commit;
 mod leaving;
+mod ready;
 mod sockets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
-use std::mem::{self, discriminant};
-use std::rc::Rc;
+use std::mem;
 use std::time::Instant;
 
 use crate::config::Faulty;
@@ -17,12 +18,9 @@ use crate::control::Difference;
 use crate::ipc::State;
 use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
-use crate::monitor::bind;
 use crate::monitor::control::left_out;
-use crate::monitor::intercept;
 use crate::monitor::news::News;
 use crate::monitor::notify;
-use crate::monitor::rpc::registration;
 use crate::monitor::services::{Listener, Services};
 use crate::plan;
 use crate::plan::Change;
@@ -32,6 +30,8 @@ use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::sys::clock;
 use crate::sys::signal;
+
+use ready::Ready;
 
 /// A reload between its commit and the engine's word that it has adopted it. Orders of the
 /// old generation are honoured until then.
@@ -55,14 +55,6 @@ impl Reload {
     pub(super) fn replaced(&self, index: SocketIndex) -> Option<&Listener> {
         self.replaced.iter().find(|listener| listener.index == index)
     }
-}
-
-/// A change that can be made: with the new sockets it needs.
-enum Ready {
-    Keep(ServiceIndex, Rc<Service>, Vec<Listener>),
-    Rebind(ServiceIndex, Rc<Service>, Vec<Listener>),
-    Open(ServiceIndex, Rc<Service>, Vec<Listener>),
-    Drop(ServiceIndex),
 }
 
 impl Monitor {
@@ -106,7 +98,7 @@ impl Monitor {
             }
             Verdict::Unreadable(why) => return Err(why.clone()),
         }
-        let (logs, unusable) = self.logs.next(&loaded.plan.common_log);
+        let (mut logs, unusable) = self.logs.next(&loaded.plan.common_log);
         if let Some(log) = unusable {
             return Err(log.to_string());
         }
@@ -114,7 +106,7 @@ impl Monitor {
         self.passed.rename(&mut wanted);
         let changes = self.changes_to(&mut wanted, &loaded.faulty);
         self.check_room(&changes, &wanted, &logs)?;
-        Ok((self.make_ready(&changes, wanted), logs))
+        Ok((self.make_ready(&changes, wanted, &mut logs), logs))
     }
 
     /// What has to be done for `wanted`. A service that would be dropped only because its entry
@@ -140,67 +132,6 @@ impl Monitor {
             }
         }
         changes
-    }
-
-    /// Puts the new services in force and offers them to the engine.
-    fn commit(&mut self, changes: Vec<Ready>, mut logs: ServiceLogs) {
-        tracing::trace!("Swapping defaults");
-        self.registrar.try_again();
-        let mut reload = Reload::default();
-        let mut fresh = Vec::new();
-        let mut difference = Difference::default();
-        for change in changes {
-            match change {
-                Ready::Drop(index) => {
-                    if let Some(active) = self.services.find(index) {
-                        difference.dropped.push(active.service.id.0.clone());
-                        self.registrar.unregister(registration(active));
-                    }
-                    self.retire(index, &mut reload);
-                    // For the EXIT lines of its servers.
-                    logs.inherit(index, &mut self.logs);
-                }
-                Ready::Keep(index, service, new) => {
-                    fresh.extend(new.iter().map(|listener| (index, listener.index)));
-                    self.remember(index, &service, &mut reload);
-                    match self.is_as_it_was(index, &service) {
-                        true => difference.unchanged += 1,
-                        false => difference.changed.push(service.id.0.clone()),
-                    }
-                    self.replace(index, service, new, &mut logs);
-                }
-                Ready::Rebind(index, service, new) => {
-                    fresh.extend(new.iter().map(|listener| (index, listener.index)));
-                    self.remember(index, &service, &mut reload);
-                    difference.reopened.push(service.id.0.clone());
-                    reload.replaced.extend(self.replace(index, service, new, &mut logs));
-                    reload.ending.push(index);
-                }
-                Ready::Open(index, service, new) => {
-                    let numbers: Vec<_> =
-                        new.iter().map(|listener| (index, listener.index)).collect();
-                    let id = service.id.0.clone();
-                    if self.open(index, service, new, &mut logs) {
-                        difference.added.push(id);
-                        fresh.extend(numbers);
-                    }
-                }
-            }
-        }
-        logs.succeed(&mut self.logs);
-        self.logs = logs;
-        self.note_guards();
-        self.history.reloaded();
-        reload.difference = Some(difference);
-        self.offer(reload, fresh);
-    }
-
-    /// Whether nothing but the place of its entry has changed.
-    fn is_as_it_was(&self, index: ServiceIndex, new: &Rc<Service>) -> bool {
-        self.services.find(index).is_some_and(|active| {
-            let old = &active.service;
-            Rc::ptr_eq(old, new) || old.is_same(new)
-        })
     }
 
     /// Takes services away that were opened and cannot be had: rpcbind does not know them.
@@ -236,60 +167,6 @@ impl Monitor {
             reload.retired.insert(index, active);
             reload.ending.push(index);
         }
-    }
-
-    /// Keeps a service as it was, if what the engine does about it changes.
-    pub(super) fn remember(&self, index: ServiceIndex, new: &Service, reload: &mut Reload) {
-        let Some(old) = self.services.find(index) else { return };
-        if discriminant(&old.service.action) == discriminant(&new.action) {
-            return;
-        }
-        match old.duplicate() {
-            Ok(former) => reload.former.insert(index, former),
-            Err(cause) => tracing::error!("service {}: {cause}", old.service.id),
-        }
-    }
-
-    /// New attributes for a running service, and `new` sockets beside those that stay; those
-    /// that do not come back.
-    fn replace(
-        &mut self,
-        index: ServiceIndex,
-        service: Rc<Service>,
-        new: Vec<Listener>,
-        logs: &mut ServiceLogs,
-    ) -> Vec<Listener> {
-        tracing::info!("readjusting service {}", service.id);
-        let Some(old) = self.services.remove(index) else { return Vec::new() };
-        let before = registration(&old);
-        if let Err(unusable) = logs.add(index, &service) {
-            tracing::error!("service {}: {unusable}; its old log is used on", service.id);
-            logs.inherit(index, &mut self.logs);
-        }
-        let stays = |listener: &Listener| service.listens_on(&listener.key);
-        let (mut listeners, left_over): (Vec<_>, _) = old.listeners.into_iter().partition(stays);
-        for listener in &listeners {
-            if let Err(cause) = bind::set_options_again(listener, service.options) {
-                tracing::error!("service {}: cannot set socket options: {cause}", service.id);
-            }
-            let is_guarded = intercept::is_wanted(&service);
-            if is_guarded && let Err(cause) = intercept::guard(&listener.fd, &service.policy) {
-                // The filter of its old lists stays.
-                tracing::error!("service {}: {cause}; its old lists hold", service.id);
-            }
-        }
-        listeners.extend(new);
-        match self.household.activate(service, listeners) {
-            Ok(active) => {
-                self.registrar.register_anew(index, before, registration(&active));
-                self.services.insert(index, active);
-            }
-            Err(cause) => {
-                self.registrar.unregister(before);
-                tracing::error!("{cause}");
-            }
-        }
-        left_over
     }
 
     /// The engine serves the new generation: nobody needs the old sockets any more.

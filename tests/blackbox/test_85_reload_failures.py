@@ -1,5 +1,6 @@
 """A reload that cannot be had for one service: that one goes on as it was, and the others do as their files say."""
 import os
+import signal
 import socket
 
 import pytest
@@ -181,3 +182,64 @@ def test_a_drained_service_moves_from_everywhere_to_one_address(xd):
     assert not_in_force() == {} and refused(a, "127.0.0.2")
     assert control.ctl("resume", "a")[0] == 0
     assert names(a, "127.0.0.2") == "a" and refused(a)
+
+
+# ---------------------------------------------------------------- logs, filters and files of sockets
+
+
+@covers("LOG-8")
+@pytest.mark.parametrize("before", ["common", "own", "syslog"])
+def test_a_log_that_cannot_be_opened_leaves_the_old_one_and_all_else(xd, before):
+    a, b = free_port(), free_port()
+    own = xd.path("own")
+    target = {"common": None, "own": "FILE " + own, "syslog": "SYSLOG daemon"}[before]
+    entry = lambda log_type, **kw: cat("a", a, log_type=log_type, log_on_success="PID", **kw)
+    xd.boot(logdefaults(xd), entry(target), up=[a])
+    held = connect(a)
+    out, err = reload(xd, logdefaults(xd), entry("FILE %s/nonexistent/log" % xd.dir, only_from="127.0.0.9"), cat("b", b))
+    assert talk(a, b"x") == b"x" and talk(b, b"x") == b"x", "as it was: everybody may come"
+    if before != "syslog":
+        xd.wait_log("^START: a ", 2, path=own if before == "own" else None)
+    held.sendall(b"x")
+    assert recv_n(held, 1) == b"x"
+    entry = not_in_force("a")["a"]
+    assert entry["goes_on"] and "cannot open the log" in entry["why"]
+    xd.wait_dlog(r"service a \(.*xinetd.conf:\d+\): cannot open the log .*/nonexistent/log: ")
+    code, out, err = control.ctl("status")
+    assert "cannot open the log" in out and "(it goes on as it was)" in out
+    xd.signal(signal.SIGABRT)
+    xd.wait_dlog("Consistency check passed")
+
+
+@covers("LOG-8", "RELOAD-7")
+def test_a_service_whose_log_cannot_be_opened_does_not_move_either(xd):
+    a = free_port()
+    xd.boot(logdefaults(xd), named(xd, "a", a, "127.0.0.1"), up=[a])
+    both = lambda log_type: [logdefaults(xd), named(xd, "a", a, "127.0.0.2", log_type=log_type), named(xd, "b", a, "127.0.0.1")]
+    reload(xd, *both("FILE %s/nonexistent/log" % xd.dir))
+    assert names(a) == "a" and refused(a, "127.0.0.2") and sorted(not_in_force("a", "b")) == ["a", "b"]
+    reload(xd, *both("FILE " + xd.path("log")))
+    assert names(a) == "b" and names(a, "127.0.0.2") == "a" and not_in_force() == {}
+
+
+@covers("LOG-12", "LOG-8")
+def test_a_log_that_cannot_be_opened_again_is_written_on(xd):
+    a, b = free_port(), free_port()
+    os.mkdir(xd.path("logs"))
+    text = [logdefaults(xd), cat("a", a, log_type="FILE %s/logs/log" % xd.dir, log_on_success="PID")]
+    xd.boot(*text, up=[a])
+    os.rename(xd.path("logs"), xd.path("moved"))
+    reload(xd, *text, cat("b", b))
+    assert talk(a, b"x") == b"x" and talk(b, b"x") == b"x"
+    xd.wait_log("^START: a ", path=xd.path("moved/log"))
+    assert not_in_force("a")["a"]["goes_on"]
+
+
+@covers("INT-1")
+def test_lists_that_make_no_filter_leave_the_old_ones(xd):
+    u = free_port()
+    server = xd.script("w", pyscript(UDP_ONCE))
+    entry = lambda lists: service("w", u, socket_type="dgram", protocol="udp", wait="yes", flags="INTERCEPT", server=server, only_from=lists)
+    xd.boot(logdefaults(xd), entry("127.0.0.1"), up=[("udp", u)])
+    reload(xd, logdefaults(xd), entry("127.0.0.2 " + " ".join("10.%d.%d.%d" % (n >> 15, n >> 7 & 255, n << 1 & 255 | 1) for n in range(3000))))
+    assert udp_ask(u, timeout=10) and "too long" in not_in_force("w")["w"]["why"]

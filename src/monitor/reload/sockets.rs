@@ -1,16 +1,13 @@
-//! The sockets of a reload: those that go, those that are handed on, and those that are new.
+//! The sockets of a reload: those that are handed on, and those that are new.
 
-use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
 
 use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::{Open, Patience, Refused};
 use crate::monitor::intercept;
-use crate::monitor::reload::Ready;
-use crate::monitor::reload::leaving::{Leaving, Number, exclude_each_other};
+use crate::monitor::reload::leaving::{Leaving, Number};
 use crate::monitor::services::{Active, Listener};
 use crate::plan::Change;
 use crate::plan::Service;
@@ -18,56 +15,7 @@ use crate::plan::ServiceIndex;
 use crate::plan::SocketKey;
 use crate::sys::socket;
 
-/// A service that is to leave sockets, and what it is to be.
-type Mover = (ServiceIndex, Rc<Service>);
-
 impl Monitor {
-    /// Opens the sockets that `changes` need. Those that give sockets up come first, so that
-    /// nobody gets one of a service that has to stay.
-    pub(super) fn make_ready(&mut self, changes: &[Change], wanted: Vec<Service>) -> Vec<Ready> {
-        let mut leaving = self.leaving(changes, &wanted);
-        let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
-        let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
-        let (mut ready, mut movers, mut others) = (Vec::new(), Vec::new(), Vec::new());
-        for change in changes {
-            match *change {
-                Change::Drop(index) => ready.push(Ready::Drop(index)),
-                Change::Rebind(index, at) => movers.extend(take(at).map(|it| (index, it))),
-                Change::Keep(index, at) => others.extend(take(at).map(|it| (Some(index), it))),
-                Change::Open(at) => others.extend(take(at).map(|it| (None, it))),
-            }
-        }
-        ready.extend(self.move_all(movers, &mut leaving));
-        for (index, service) in others {
-            ready.extend(match index {
-                Some(index) => self.ready_to_keep(index, service, &mut leaving),
-                None => self.ready_to_open(service, &mut leaving),
-            });
-        }
-        ready
-    }
-
-    /// The sockets that `changes` let go of.
-    fn leaving(&self, changes: &[Change], wanted: &[Service]) -> Leaving {
-        let mut leaving = Leaving::default();
-        for change in changes {
-            let (index, heir) = match *change {
-                Change::Drop(index) => (index, None),
-                Change::Rebind(index, at) => (index, wanted.get(at)),
-                Change::Keep(..) | Change::Open(_) => continue,
-            };
-            let Some(active) = self.services.find(index) else { continue };
-            let stays = |socket: &&Listener| heir.is_some_and(|it| it.listens_on(&socket.key));
-            for socket in active.listeners.iter().filter(|socket| !stays(socket)) {
-                leaving.add(index, socket);
-                if heir.is_none() {
-                    leaving.offer_dropped(index, socket);
-                }
-            }
-        }
-        leaving
-    }
-
     /// Old and new sockets and logs are open side by side for a moment: without room for that
     /// nothing is begun.
     pub(super) fn check_room(
@@ -95,93 +43,8 @@ impl Monitor {
         Err(format!("{wanted} descriptors are more than RLIMIT_NOFILE leaves room for"))
     }
 
-    /// Moves all that can be moved. One that cannot stays where it is, and who has got its place
-    /// meanwhile has to try once more.
-    fn move_all(&mut self, mut movers: Vec<Mover>, leaving: &mut Leaving) -> Vec<Ready> {
-        // Where nobody has to make room a failure costs nobody a client: these come first.
-        movers.sort_by_key(|(index, service)| {
-            let mut in_the_way = service.sockets.iter().flat_map(|key| leaving.in_the_way(key));
-            in_the_way.any(|(other, _)| other != *index)
-        });
-        let mut movers = VecDeque::from(movers);
-        let (mut stay, mut moved) = (Vec::new(), Vec::<(Mover, Vec<Listener>)>::new());
-        while let Some((index, service)) = movers.pop_front() {
-            let listeners = self.listeners_for(&service, Some(index), leaving);
-            let Some(old) = self.services.find(index) else { continue };
-            match listeners {
-                Ok(listeners) => {
-                    for socket in old.listeners.iter().filter(|it| !service.listens_on(&it.key)) {
-                        leaving.offer_left(index, socket);
-                    }
-                    moved.push(((index, service), listeners));
-                }
-                Err(refused) => {
-                    let has_its_place = |(_, new): &mut (_, Vec<Listener>)| {
-                        old.listeners
-                            .iter()
-                            .any(|it| new.iter().any(|new| exclude_each_other(it, new)))
-                    };
-                    for (mover, new) in moved.extract_if(.., has_its_place) {
-                        new.iter().for_each(|socket| leaving.take_back(&socket.key));
-                        movers.push_back(mover);
-                    }
-                    stay.extend(self.ready_to_stay(index, &service, &refused, leaving));
-                }
-            }
-        }
-        let moved = moved.into_iter();
-        stay.extend(moved.map(|((index, service), new)| Ready::Rebind(index, service, new)));
-        stay
-    }
-
-    /// A service that has all its sockets, and perhaps wants more.
-    fn ready_to_keep(
-        &mut self,
-        index: ServiceIndex,
-        service: Rc<Service>,
-        leaving: &mut Leaving,
-    ) -> Option<Ready> {
-        match self.listeners_for(&service, Some(index), leaving) {
-            Ok(listeners) => Some(Ready::Keep(index, service, listeners)),
-            Err(refused) => self.ready_to_stay(index, &service, &refused, leaving),
-        }
-    }
-
-    /// A service that cannot have its new addresses stays where it is, as it was.
-    fn ready_to_stay(
-        &mut self,
-        index: ServiceIndex,
-        wanted: &Service,
-        refused: &Refused,
-        leaving: &mut Leaving,
-    ) -> Option<Ready> {
-        let why = self.say_bind_failed(wanted, refused);
-        self.note_left_out(wanted, why);
-        let old = self.services.find(index)?;
-        for ((_, socket), listened) in leaving.keep(index, old) {
-            let Some(listener) = old.listener(socket) else { continue };
-            // The engine tries again each second.
-            if let Err(cause) = socket::take_port_again(&listener.fd, listened) {
-                tracing::error!("service {}: {listener} does not listen: {cause}", wanted.id);
-            }
-        }
-        tracing::error!("service {} stays on its old address", wanted.id);
-        Some(Ready::Keep(index, Rc::clone(&old.service), Vec::new()))
-    }
-
-    fn ready_to_open(&mut self, service: Rc<Service>, leaving: &mut Leaving) -> Option<Ready> {
-        match self.listeners_for(&service, None, leaving) {
-            Ok(listeners) => Some(Ready::Open(self.services.new_index(), service, listeners)),
-            Err(refused) => {
-                let why = self.say_bind_failed(&service, &refused);
-                self.say_left_out(&service, why);
-                None
-            }
-        }
-    }
-
     /// The sockets that `service` needs beside those it has as `index`; all or none.
-    fn listeners_for(
+    pub(super) fn listeners_for(
         &mut self,
         service: &Service,
         index: Option<ServiceIndex>,
