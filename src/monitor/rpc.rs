@@ -119,7 +119,7 @@ impl Monitor {
         self.registrar.keep_owed(failed, why, Instant::now());
     }
 
-    fn say_failed(&self, visit: &Visit, why: &Why) {
+    fn say_failed(&mut self, visit: &Visit, why: &Why) {
         if visit.stake == Stake::Gone {
             tracing::warn!("{why}: it still knows services that are gone");
         }
@@ -129,7 +129,7 @@ impl Monitor {
             format!("No versions registered for RPC service {id} ({declared_at}): {which}");
         if let Stake::New(_) = visit.stake {
             tracing::error!("{failure}: {why}{}", why.way_out());
-            tracing::error!("Service {id} failed to start and is deactivated.");
+            self.say_left_out(&service, format!("no version of {which} is registered: {why}"));
         } else if why.is_for_all() {
             tracing::error!("{failure}: {why}; it goes on, and rpcbind is told again every minute");
         } else {

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import control
 from harness import *
 from load import Load
 from procs import comm, engine, engines, field, uid
@@ -451,3 +452,14 @@ def test_without_root_only_our_own_is_registered(mk, rpcbind):
     xd.signal(signal.SIGTERM)
     xd.wait_exit()
     assert not rpcbind.known(P) and rpcbind.known(P + 1)
+
+
+@covers("RPC-2")
+def test_who_is_not_registered_is_not_in_force_and_that_is_said_at_a_reload_too(xd):
+    a = free_port()
+    xd.boot(cat("a", a), rpc(), up=[a])
+    for _ in range(2):
+        entry = control.status()[2]["r"]
+        assert "rpcbind is not running" in entry["why"] and not entry["goes_on"] and entry["place"]["line"] > 0
+        code, out, err = control.ctl("reload")
+        assert code == 0 and "%s:%d: error: service r: " % (entry["place"]["file"], entry["place"]["line"]) in err, err

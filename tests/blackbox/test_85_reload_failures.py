@@ -66,6 +66,23 @@ def test_who_cannot_move_keeps_the_address_that_a_new_service_wants(xd, order):
     not_in_force()
 
 
+@covers("RELOAD-7", "START-12")
+def test_who_waits_for_the_reload_hears_what_cannot_be_had(xd):
+    a, b, c, d = (free_port() for _ in range(4))
+    strangers = taken(a, "127.0.0.2"), taken(b, "127.0.0.1")
+    xd.boot(logdefaults(xd), cat("a", a, bind="127.0.0.1"), cat("d", d), up=[a, d])
+    log = xd.dir + "/nonexistent/log"
+    out, err = reload(xd, logdefaults(xd), cat("a", a, bind="127.0.0.2"), cat("b", b), cat("c", c, log_type="FILE " + log),
+                      cat("d", d, log_type="FILE " + log))
+    for id, why in (("a", "127.0.0.2:%d/tcp: bind failed" % a), ("b", "127.0.0.1:%d/tcp: bind failed" % b),
+                    ("c", "cannot open the log " + log), ("d", "cannot open the log " + log)):
+        place = not_in_force(*"abcd")[id]["place"]
+        assert "%s:%d: error: service %s: %s" % (place["file"], place["line"], id, why) in err, err
+    assert "entries with errors are left out, or go on as before" in err and out.endswith("unchanged: 2 services\n")
+    assert {id: entry["goes_on"] for id, entry in control.status()[2].items()} == {"a": True, "b": False, "c": False, "d": True}
+    assert talk(d, b"x") == b"x" and refused(c)
+
+
 @covers("RELOAD-7")
 def test_a_row_of_services_that_move_up_stays_where_its_head_cannot(xd):
     """Each wants the address of the next one; that of the last is taken."""

@@ -56,7 +56,9 @@ impl Monitor {
     /// Takes note of a service that has no mistake in its entry and is not in force all the same.
     pub(in crate::monitor) fn note_left_out(&mut self, service: &Service, why: String) {
         let (id, place) = (service.id.0.clone(), entry(service));
-        self.left_out.push(LeftOut { id, place, why, goes_on: false });
+        let entry = LeftOut { id, place, why, goes_on: false };
+        self.control.tell_left_out(&entry);
+        self.left_out.push(entry);
     }
 }
 

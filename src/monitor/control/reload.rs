@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::config::Loaded;
 use crate::config::report::Form;
-use crate::control::{Answer, Difference, Level, Note};
-use crate::diag::{Diagnostic, Severity, Sources};
+use crate::control::{Answer, Difference, LeftOut, Level, Note};
+use crate::diag::{Diagnostic, Severity, Sources, printable};
 use crate::monitor::Monitor;
 use crate::monitor::control::Control;
 use crate::monitor::control::client::Client;
@@ -55,6 +55,16 @@ impl Control {
             let notes = loaded.notes.iter();
             notes.for_each(|it| client.tell(&Answer::Note(note(it, &loaded.sources, form))));
         }
+    }
+
+    /// An entry without a mistake that cannot be had all the same.
+    pub(in crate::monitor) fn tell_left_out(&mut self, entry: &LeftOut) {
+        let LeftOut { id, place, why, .. } = entry;
+        let message = format!("service {id}: {why}");
+        let text = format!("{}\n", printable(&format!("{place}: error: {message}")));
+        let (level, code, place) = (Level::Error, "not-to-be-had".to_owned(), place.clone());
+        let note = Answer::Note(Note { level, code, place, message, text });
+        self.waiting().for_each(|(client, _)| client.tell(&note));
     }
 
     /// Nothing has been taken over.
