@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
+use std::mem::discriminant;
 use std::path::PathBuf;
 
 use crate::plan::{
@@ -73,6 +74,12 @@ impl Service {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Self { declared_at: other.declared_at.clone(), ..self.clone() } == *other
+    }
+
+    /// Whether the engine does the same about it: starts servers, passes clients on, and so forth.
+    #[must_use]
+    pub fn is_of_kind(&self, other: &Self) -> bool {
+        discriminant(&self.action) == discriminant(&other.action)
     }
 
     /// Whether one of its sockets is this one (RELOAD-7).

@@ -1,11 +1,13 @@
 """A reload that cannot be had for one service: that one goes on as it was, and the others do as their files say."""
 import os
+import resource
 import signal
 import socket
 
 import pytest
 
 import control
+import procs
 from harness import *
 
 covers = pytest.mark.covers
@@ -260,3 +262,29 @@ def test_lists_that_make_no_filter_leave_the_old_ones(xd):
     xd.boot(logdefaults(xd), entry("127.0.0.1"), up=[("udp", u)])
     reload(xd, logdefaults(xd), entry("127.0.0.2 " + " ".join("10.%d.%d.%d" % (n >> 15, n >> 7 & 255, n << 1 & 255 | 1) for n in range(3000))))
     assert udp_ask(u, timeout=10) and "too long" in not_in_force("w")["w"]["why"]
+
+
+# ---------------------------------------------------------------- descriptors
+
+
+@covers("START-15")
+@pytest.mark.parametrize("what", ["logs", "kinds"])
+def test_a_reload_without_room_is_refused_and_its_sessions_go_on(xd, ports, what):
+    """Old and new logs are open side by side, and what changes its kind is kept as it was."""
+    many, e = ports(30), free_port()
+    target = free_port()
+    one = lambda n, p, **kw: cat("s%d" % n, p, log_type="FILE %s/log%d" % (xd.dir, n) if what == "logs" else None, **kw)
+    text = lambda **kw: logdefaults(xd) + internal("echo", e) + "".join(one(n, p, **kw) for n, p in enumerate(many))
+    limit = 95 if what == "logs" else 62
+    xd.boot(text(), up=[e, *many], preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+    before = procs.engine(xd.proc.pid)
+    with connect(e) as session:
+        session.sendall(b"x")
+        assert recv_n(session, 1) == b"x"
+        xd.config(text() if what == "logs" else text(server=None, redirect="127.0.0.1 %d" % target))
+        code, out, err = control.ctl("reload")
+        assert code == 1 and "more than RLIMIT_NOFILE leaves room for" in err, err
+        session.sendall(b"y")
+        assert recv_n(session, 1) == b"y" and procs.engine(xd.proc.pid) == before
+        assert all(talk(p, b"x") == b"x" for p in many)
+        assert "was refused: " in control.ctl("status")[1]

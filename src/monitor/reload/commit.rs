@@ -1,6 +1,5 @@
 //! Puts in force what is ready. Nothing can fail here that could be had before.
 
-use std::mem::discriminant;
 use std::rc::Rc;
 
 use crate::control::Difference;
@@ -126,7 +125,7 @@ impl Monitor {
         reload: &mut Reload,
     ) {
         let Some(old) = self.services.find(index) else { return };
-        if discriminant(&old.service.action) == discriminant(&new.action) {
+        if old.service.is_of_kind(new) {
             return;
         }
         match old.duplicate() {

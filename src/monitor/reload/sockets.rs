@@ -10,9 +10,11 @@ use crate::monitor::intercept;
 use crate::monitor::reload::leaving::{Leaving, Number};
 use crate::monitor::services::{Active, Listener};
 use crate::plan::Change;
+use crate::plan::LogTarget;
 use crate::plan::Service;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketKey;
+use crate::plan::Stderr;
 use crate::sys::socket;
 
 impl Monitor {
@@ -32,7 +34,7 @@ impl Monitor {
                     (self.services.find(index), at)
                 }
             };
-            wanted.get(at).map_or(0, |service| new_sockets(service, old).count())
+            wanted.get(at).map_or(0, |service| new_descriptors(service, old))
         });
         let new: usize = new.sum();
         let kept = self.services.descriptors() + self.logs.descriptors() + logs.descriptors();
@@ -122,6 +124,16 @@ impl Monitor {
             bind()
         })
     }
+}
+
+/// How many descriptors `service` needs beside those of `old`: as long as the engine may go by
+/// that, too.
+fn new_descriptors(service: &Service, old: Option<&Active>) -> usize {
+    let log = usize::from(matches!(service.log.target, LogTarget::File(_)));
+    let stderr = usize::from(old.is_none() && service.stderr == Stderr::Log);
+    let former = old.filter(|old| !old.service.is_of_kind(service));
+    let kept = former.map_or(0, |old| old.listeners.len());
+    new_sockets(service, old).count() + log + stderr + kept
 }
 
 /// The sockets of `service` that `old` does not have.
