@@ -209,7 +209,7 @@ impl Engine {
                     Trouble::Exhausted => {
                         self.rest();
                         let event = Event::AcceptFailed(cause.raw_os_error().unwrap_or(0));
-                        self.port.send(&ToMonitor::Noticed { service, event }, None);
+                        self.tell(&ToMonitor::Noticed { service, event });
                         return None;
                     }
                 },
@@ -235,7 +235,7 @@ impl Engine {
         let Visitor { service, socket, peer, failures, .. } = visitor;
         let ticket = self.new_ticket(service, peer.source);
         let start = ToMonitor::Start { ticket, service, peer: peer.source, failures };
-        self.port.send(&start, Some(OwnedFd::from(socket)));
+        self.tell_with(&start, Some(OwnedFd::from(socket)));
     }
 }
 

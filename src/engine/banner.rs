@@ -101,7 +101,7 @@ impl Engine {
         self.last_banner += 1;
         let number = self.last_banner;
         self.banners.insert(number, promise);
-        self.port.send(&ToMonitor::Banner { number, service, kind }, None);
+        self.tell(&ToMonitor::Banner { number, service, kind });
         self.wake.notify_one();
     }
 }

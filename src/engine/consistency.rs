@@ -13,7 +13,7 @@ impl Engine {
             doors: number(self.doors.len()),
             errors: number(self.contradictions()),
         };
-        self.port.send(&answer, None);
+        self.tell(&answer);
     }
 
     /// How much does not add up: counts against tickets, and whether each door is as it should be.

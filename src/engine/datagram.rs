@@ -162,7 +162,7 @@ impl Engine {
             Reply::Withhold => return self.say_once_a_minute(service, Event::Withheld),
         }
         if state.door.reports_answers {
-            self.port.send(&ToMonitor::Answered { service, peer: at.source() }, None);
+            self.tell(&ToMonitor::Answered { service, peer: at.source() });
         } else {
             self.count_client(service, None);
         }

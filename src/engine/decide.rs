@@ -128,7 +128,7 @@ impl Engine {
             return;
         };
         if self.locked_out.add(peer, time, Instant::now()).is_some() {
-            self.port.send(&ToMonitor::Sensed { service, peer }, None);
+            self.tell(&ToMonitor::Sensed { service, peer });
         }
     }
 
@@ -148,7 +148,7 @@ impl Engine {
         let reports = self.doors.get(&service).is_some_and(|state| state.door.reports_refusals);
         // The daemon's log has a word about these, too (LIM-4, WRAP-1).
         if reports || matches!(why, Denial::Load | Denial::Libwrap) {
-            self.port.send(&ToMonitor::Refused(Refusal { service, why, peer }), None);
+            self.tell(&ToMonitor::Refused(Refusal { service, why, peer }));
         } else {
             self.count_client(service, Some(why));
         }

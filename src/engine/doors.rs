@@ -65,7 +65,7 @@ impl Engine {
         self.counts.retain(|index, counts| doors.contains_key(index) || counts.running() > 0);
         let answering = doors.values().filter(|state| matches!(state.door.duty, Duty::Reply(_)));
         self.replies.answer_at(answering.flat_map(DoorState::listeners).map(socket::local_port));
-        self.port.send(&ToMonitor::Adopted { generation }, None);
+        self.tell(&ToMonitor::Adopted { generation });
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl Engine {
         if self.begin_pause(index, Pause::Closed, Duration::from_secs(seconds)) {
             self.shut(index);
             let event = Event::Deactivated;
-            self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+            self.tell(&ToMonitor::Noticed { service: index, event });
         }
     }
 
@@ -195,7 +195,7 @@ impl Engine {
         let Some(state) = self.doors.get_mut(&index) else { return };
         if state.said_at.is_none_or(|at| now.duration_since(at) > SAID_AGAIN) {
             state.said_at = Some(now);
-            self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+            self.tell(&ToMonitor::Noticed { service: index, event });
         }
     }
 
@@ -260,7 +260,7 @@ impl Engine {
             if pause == Pause::Closed {
                 state.rate.restart();
                 let event = Event::Activated;
-                self.port.send(&ToMonitor::Noticed { service: index, event }, None);
+                self.tell(&ToMonitor::Noticed { service: index, event });
             }
             self.settle(index);
         }

@@ -53,7 +53,7 @@ impl Engine {
             match is_done {
                 true => {
                     let event = Event::Turned(gate);
-                    self.port.send(&ToMonitor::Noticed { service, event }, None);
+                    self.tell(&ToMonitor::Noticed { service, event });
                 }
                 false => self.turning.push(service),
             }

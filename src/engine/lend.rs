@@ -138,7 +138,7 @@ impl Engine {
         state.take_turn();
         let ticket = self.new_ticket(service, peer);
         self.begin_loan(request, Some(ticket));
-        self.port.send(&ToMonitor::Serve { ticket, service, socket, peer }, None);
+        self.tell(&ToMonitor::Serve { ticket, service, socket, peer });
     }
 
     fn begin_loan(&mut self, request: Request, ticket: Option<Ticket>) {
@@ -214,7 +214,7 @@ impl Engine {
         self.hold(service, wait.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT));
         if again == 0 {
             let event = Event::LeftUndone;
-            self.port.send(&ToMonitor::Noticed { service, event }, None);
+            self.tell(&ToMonitor::Noticed { service, event });
         }
     }
 }

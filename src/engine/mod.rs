@@ -23,6 +23,7 @@ mod names;
 mod relay;
 mod session;
 mod tcpmux;
+mod tell;
 mod unreported;
 mod visit;
 mod watch;
@@ -208,7 +209,7 @@ async fn serve(engine: Rc<RefCell<Engine>>, confinement: Confinement) -> io::Res
     let channel = watch(&engine.borrow().port, Interest::READABLE | Interest::WRITABLE)?;
     let ready = watch(&engine.borrow().ready, Interest::READABLE)?;
     let wake = Rc::clone(&engine.borrow().wake);
-    engine.borrow_mut().port.send(&ToMonitor::Hello { build: BUILD, confinement }, None);
+    engine.borrow_mut().tell(&ToMonitor::Hello { build: BUILD, confinement });
     loop {
         accept::receive_again(&engine);
         engine.borrow_mut().finish_turning();
@@ -335,6 +336,6 @@ impl Engine {
             Stop::Leaving => self.make_ready_to_leave(),
             Stop::NotAsked | Stop::Drained | Stop::Left => return,
         }
-        self.port.send(&ToMonitor::Stopped, None);
+        self.tell(&ToMonitor::Stopped);
     }
 }

@@ -93,7 +93,7 @@ impl Client {
         });
         let task = task.abort_handle();
         inner.sessions.insert(ticket, Session { service, task, traffic, flow });
-        inner.port.send(&ToMonitor::Began { ticket, service, peer, ports }, None);
+        inner.tell(&ToMonitor::Began { ticket, service, peer, ports });
         ticket
     }
 }
@@ -148,7 +148,7 @@ impl Engine {
         }
         self.forget(ticket);
         let (received, sent) = (session.traffic.received.get(), session.traffic.sent.get());
-        self.port.send(&ToMonitor::Ended { ticket, how, received, sent }, None);
+        self.tell(&ToMonitor::Ended { ticket, how, received, sent });
         self.wake.notify_one();
     }
 }

@@ -39,11 +39,8 @@ impl Engine {
         if self.unreported.due.take_if(|due| *due <= now).is_none() {
             return;
         }
-        for ((service, refused), clients) in self.unreported.counts.drain() {
-            // Of a door that is gone the monitor must not hear.
-            if self.doors.contains_key(&service) {
-                self.port.send(&ToMonitor::Counted { service, refused, clients }, None);
-            }
+        for ((service, refused), clients) in std::mem::take(&mut self.unreported.counts) {
+            self.tell(&ToMonitor::Counted { service, refused, clients });
         }
     }
 }

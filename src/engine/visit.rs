@@ -217,7 +217,7 @@ async fn ask_and_enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
         Some(Err(why)) if is_required => {
             let mut engine = engine.borrow_mut();
             if let Source::Ip(peer) = peer {
-                engine.port.send(&ToMonitor::NoId { service, why, peer }, None);
+                engine.tell(&ToMonitor::NoId { service, why, peer });
             }
             engine.uncount(service, peer);
         }
@@ -238,10 +238,8 @@ pub(super) async fn name_refused(engine: Rc<RefCell<Engine>>, visitor: Visitor) 
     visitor.socket.shutdown(Shutdown::Write).ok();
     if let Ok(text) = whose.await {
         let mut engine = engine.borrow_mut();
-        if engine.doors.contains_key(&visitor.service) {
-            engine.name_user(visitor.service, &text);
-            engine.wake.notify_one();
-        }
+        engine.name_user(visitor.service, &text);
+        engine.wake.notify_one();
     }
 }
 
@@ -273,7 +271,7 @@ impl Engine {
     fn name_user(&mut self, service: ServiceIndex, text: &str) {
         let end = text.floor_char_boundary(Part::LONGEST_TEXT);
         for part in Part::all(text.as_bytes().get(..end).unwrap_or_default()) {
-            self.port.send(&ToMonitor::UserId { service, part }, None);
+            self.tell(&ToMonitor::UserId { service, part });
         }
     }
 }

@@ -98,7 +98,7 @@ impl Engine {
         for (which, line) in tables.broken().chain(by.filter(|_| falls_short)) {
             let is_allow = which == Which::Allow;
             let event = Event::RuleFallsShort { is_allow, line };
-            self.port.send(&ToMonitor::Noticed { service: caller.service, event }, None);
+            self.tell(&ToMonitor::Noticed { service: caller.service, event });
         }
         Ok(is_granted)
     }

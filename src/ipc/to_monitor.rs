@@ -116,6 +116,30 @@ pub enum ToMonitor {
     Stopped,
 }
 
+impl ToMonitor {
+    /// The service that this is a word about. An order has a ticket beside it, and whoever gives
+    /// one has just looked at the door.
+    #[must_use]
+    pub const fn about(&self) -> Option<ServiceIndex> {
+        match *self {
+            Self::Refused(Refusal { service, .. })
+            | Self::Noticed { service, .. }
+            | Self::Banner { service, .. }
+            | Self::Sensed { service, .. }
+            | Self::UserId { service, .. }
+            | Self::NoId { service, .. }
+            | Self::Answered { service, .. }
+            | Self::Counted { service, .. } => Some(service),
+            Self::Start { .. } | Self::Serve { .. } | Self::Began { .. } | Self::Ended { .. } => {
+                None
+            }
+            Self::Hello { .. } | Self::Adopted { .. } | Self::Checked { .. } | Self::Stopped => {
+                None
+            }
+        }
+    }
+}
+
 impl Message for ToMonitor {
     fn kind(&self) -> Kind {
         match self {

@@ -112,3 +112,21 @@ def test_wrappers_ask_for_the_user(daemon, etc, host):
     host(lambda c, ports: done(c, ("%s : USERID : UNIX : %s\r\n" % (ports.replace(",", " , "), next(names))).encode()))
     daemon.boot(cat("a", a, flags="IPv4"), up=[a])
     assert [attempt(a, b"x", src="127.0.0.1") == b"x" for _ in range(3)] == [True, False, True]
+
+
+@covers("IDENT-1", "IDENT-4", "RELOAD-4", "HARD-6")
+@sandbox
+def test_an_answer_about_a_client_of_a_service_that_is_gone_harms_nobody(xd, ports, host):
+    """The host takes its time; meanwhile the service goes."""
+    a, b, c = ports(3)
+    silent = host(lambda c, ports: None)
+    rest = logdefaults(xd) + cat("c", c)
+    xd.boot(rest, cat("a", a, **U), cat("b", b, flags="IDONLY", **U), up=[a, b, c])
+    waiting = [connect(port) for port in (a, b)]
+    assert wait_until(lambda: len(silent.held) == 2)
+    xd.reload(rest, up=[c], down=[a, b])
+    for connection, (query, _) in zip(silent.held, silent.queries):
+        own = query.split(b",")[1].strip()
+        done(connection, query.strip() + b" : " + (b"USERID : UNIX : ann" if own == b"%d" % a else b"ERROR : NO-USER") + b"\r\n")
+    assert [recv_all(s) for s in waiting] == [b"", b""], "nobody serves them any more"
+    assert talk(c, b"x") == b"x" and xd.alive() and "protocol" not in xd.dlog()

@@ -65,7 +65,7 @@ impl Engine {
         socket::send_now(socket, bytes).ok();
         if self.doors.get(service).is_some_and(|state| state.door.reports_answers) {
             let answered = ToMonitor::Answered { service: *service, peer: peer.source };
-            self.port.send(&answered, None);
+            self.tell(&answered);
         } else {
             self.count_client(*service, None);
         }

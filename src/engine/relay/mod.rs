@@ -110,11 +110,9 @@ impl Engine {
     fn not_reached(&mut self, service: ServiceIndex, failure: &Failure) -> Ending {
         let Failure { address, cause } = failure;
         let errno = cause.raw_os_error().unwrap_or(Errno::EIO as i32);
-        if self.doors.contains_key(&service) {
-            let address = address.map(|address| address.ip());
-            let event = Event::NotReached { address, errno };
-            self.port.send(&ToMonitor::Noticed { service, event }, None);
-        }
+        let address = address.map(|address| address.ip());
+        let event = Event::NotReached { address, errno };
+        self.tell(&ToMonitor::Noticed { service, event });
         Ending::NotReached
     }
 }
