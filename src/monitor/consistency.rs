@@ -52,7 +52,9 @@ impl Monitor {
                 question.say_so |= say_so;
                 return;
             }
+            // It is asked already, and may answer yet: two questions would have two answers.
             found.push("the engine does not answer".to_owned());
+            return conclude(tell(&found), say_so);
         }
         let errors = tell(&found);
         if self.engine.as_ref().is_none_or(|engine| engine.ended || engine.state != State::Serving)

@@ -60,3 +60,20 @@ fn an_answer_that_nobody_asked_for_is_a_violation() {
     assert_eq!(hear(&mut monitor, &mut port, &answer, None), Ok(()));
     assert_eq!(hear(&mut monitor, &mut port, &answer, None), Err(Exit::Violation));
 }
+
+#[test]
+fn sig_6_an_engine_that_is_late_is_an_error_and_is_not_asked_twice() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    monitor.check_consistency(true);
+    monitor.question.as_mut().unwrap().asked -= Duration::from_secs(6);
+    monitor.check_consistency(true);
+    let mut asked = 0;
+    while let Ok(Incoming::Message(ToEngine::Check, None)) = port.receive::<ToEngine>() {
+        asked += 1;
+        let answer = ToMonitor::Checked { tickets: 0, doors: 1, errors: 0 };
+        assert_eq!(hear(&mut monitor, &mut port, &answer, None), Ok(()), "its answer {asked}");
+    }
+    assert_eq!(asked, 1);
+    monitor.check_consistency(true);
+    assert!(matches!(port.receive(), Ok(Incoming::Message(ToEngine::Check, None))), "anew");
+}
