@@ -60,6 +60,18 @@ impl Port {
         self.is_clear() && (self.closed || self.try_send(&message.encode(), Some(with)))
     }
 
+    /// Sends nothing any more, and hears what is on its way here: then comes [`Incoming::End`],
+    /// whoever has the other end.
+    pub fn hang_up(&mut self) {
+        self.channel.hang_up();
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.waiting.clear();
+    }
+
     /// Sends what waits, as far as there is room.
     pub fn flush(&mut self) {
         while let Some((packet, with)) = self.waiting.pop_front() {
@@ -75,8 +87,7 @@ impl Port {
         match self.channel.send(packet, with) {
             Ok(sent) => sent,
             Err(_) => {
-                self.closed = true;
-                self.waiting.clear();
+                self.close();
                 true
             }
         }

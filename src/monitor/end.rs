@@ -184,15 +184,20 @@ impl Monitor {
         if let Some(engine) = &mut self.engine {
             engine.ended = true;
             // Closed its end and lives on? It is of no use to anybody.
-            let _ = crate::sys::signal::send(engine.pid, Name::SIGKILL);
+            if !engine.is_dead {
+                let _ = crate::sys::signal::send(engine.pid, Name::SIGKILL);
+            }
         }
     }
 
-    /// Takes everything that a dead engine has sent. What we still owed it goes first: as long
-    /// as something waits to be sent, nothing is heard.
+    /// Takes everything that a dead engine has sent. Its end of the channel may have outlived it,
+    /// in hands that it was passed to: from there nothing more comes.
     pub(super) fn hear_last_words(&mut self) -> Result<(), Exit> {
-        while let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) {
-            engine.pump(&self.services);
+        if let Some(engine) = &mut self.engine {
+            engine.is_dead = true;
+            engine.port.hang_up();
+        }
+        while self.engine.as_ref().is_some_and(|engine| !engine.ended) {
             self.hear_engine()?;
         }
         Ok(())

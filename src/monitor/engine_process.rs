@@ -58,6 +58,8 @@ pub(super) struct EngineProcess {
     pub state: State,
     /// Everything it sent has been read and no more can come.
     pub ended: bool,
+    /// It has been reaped: its process id may be another's.
+    pub is_dead: bool,
     /// What it says that the kernel keeps it to.
     pub confinement: Confinement,
     /// Listeners that it does not have yet, and the word that completes the plan. They are
@@ -135,6 +137,7 @@ impl EngineProcess {
             port: Port::new(ours),
             state: State::Greeting,
             ended: false,
+            is_dead: false,
             confinement: Confinement::default(),
             listeners: VecDeque::new(),
             commit: None,
@@ -145,9 +148,9 @@ impl EngineProcess {
     #[cfg(test)]
     pub(super) fn for_test(port: Port, state: State) -> Self {
         const NOBODY: i32 = i32::MAX;
-        let (ended, confinement) = (false, Confinement::default());
+        let (ended, is_dead, confinement) = (false, false, Confinement::default());
         let (started, listeners, commit) = (Instant::now(), VecDeque::new(), None);
-        Self { pid: NOBODY, started, port, state, ended, confinement, listeners, commit }
+        Self { pid: NOBODY, started, port, state, ended, is_dead, confinement, listeners, commit }
     }
 
     /// Sends a plan: the doors now, the listeners in `fresh` as room comes, then the commit.
@@ -236,7 +239,10 @@ impl EngineProcess {
 
     /// Ends it at once and leaves no zombie: after this its listeners are closed.
     pub(super) fn kill(self) {
-        let Self { pid, port, .. } = self;
+        let Self { pid, port, is_dead, .. } = self;
+        if is_dead {
+            return;
+        }
         // Where we may not kill it (no CAP_KILL), the end of the channel ends it.
         drop(port);
         let _ = signal::send(pid, signal::Name::SIGKILL);

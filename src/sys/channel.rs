@@ -2,8 +2,8 @@
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
+    recvmsg, sendmsg, shutdown, socketpair,
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -82,6 +82,12 @@ impl Channel {
         }
     }
 
+    /// Nothing goes either way any more, whoever has the other end. What is on its way here can
+    /// still be read, and then comes the end.
+    pub fn hang_up(&self) {
+        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Both);
+    }
+
     /// Reads the next packet.
     ///
     /// # Errors
@@ -146,6 +152,16 @@ mod tests {
         drop(a);
         assert!(matches!(b.receive().unwrap(), Received::Closed));
         assert!(b.send(&sent, None).is_err());
+    }
+
+    #[test]
+    fn after_hanging_up_what_was_sent_is_read_and_nothing_else_comes() {
+        let (a, b) = Channel::pair().unwrap();
+        assert!(a.send(&[1; PACKET], None).unwrap());
+        b.hang_up();
+        assert!(a.send(&[2; PACKET], None).is_err() && b.send(&[3; PACKET], None).is_err());
+        assert!(matches!(b.receive().unwrap(), Received::Packet(p, None) if p == [1; PACKET]));
+        assert!(matches!(b.receive().unwrap(), Received::Closed));
     }
 
     #[test]
