@@ -145,6 +145,66 @@ def test_a_socket_in_the_file_system_goes_on_when_the_new_name_is_taken(xd):
     assert echoes() and not_in_force() == {}
 
 
+# ---------------------------------------------------------------- the same service by another identity
+
+
+@covers("RELOAD-2", "RELOAD-3")
+@pytest.mark.parametrize("what", ["port", "log", "wait"])
+def test_who_cannot_have_its_new_port_goes_on_at_the_old_one(xd, what):
+    """Its identity is another, and so it would be a new service, the old one gone."""
+    a, b = free_port(), free_port()
+    stranger = taken(b, "127.0.0.1")
+    xd.boot(logdefaults(xd), cat("a", a), up=[a])
+    held = connect(a)
+    wanted = dict(port=service("a", b, server="/bin/cat"), log=cat("a", free_port(), log_type="FILE %s/nonexistent/log" % xd.dir),
+                  wait=service("a", a, wait="yes", bind="127.0.0.1 192.0.2.1", server=xd.script("l", pyscript(TCP_ACCEPT))))[what]
+    out, err = reload(xd, logdefaults(xd), wanted, named(xd, "new", a, "127.0.0.1"))
+    assert talk(a, b"x") == b"x"
+    held.sendall(b"x")
+    assert recv_n(held, 1) == b"x"
+    assert {id: entry["goes_on"] for id, entry in not_in_force("a", "new").items()} == {"a": True, "new": False}
+    assert out == "dropped: sentinel\nunchanged: 1 service\n" and "error: service a: " in err
+    stranger.close()
+    if what == "port":
+        reload(xd, logdefaults(xd), wanted, named(xd, "new", a, "127.0.0.1"))
+        assert talk(b, b"x") == b"x" and names(a) == "new" and not_in_force() == {}
+        assert recv_all(held) == b""
+
+
+@covers("RELOAD-3")
+def test_two_services_change_ports_and_who_waits_is_served_by_the_other(xd):
+    a, b = free_port(), free_port()
+    pair = lambda one, two: [logdefaults(xd), named(xd, "a", one, "127.0.0.1"), named(xd, "b", two, "127.0.0.1")]
+    xd.boot(*pair(a, b), up=[a, b])
+    assert control.ctl("pause", "--all")[0] == 0
+    waiting = connect(a), connect(b)
+    reload(xd, *pair(b, a))
+    assert [recv_all(s) for s in waiting] == [b"b\n", b"a\n"]
+    assert (names(a), names(b)) == ("b", "a")
+
+
+@covers("RELOAD-3")
+def test_who_has_taken_the_port_of_one_that_stays_gives_it_back(xd):
+    a, b, c = free_port(), free_port(), free_port()
+    stranger = taken(c, "127.0.0.1")
+    trio = lambda one, two: [logdefaults(xd), named(xd, "a", one, "127.0.0.1"), named(xd, "b", two, "127.0.0.1")]
+    xd.boot(*trio(a, b), up=[a, b])
+    reload(xd, *trio(b, c))
+    assert (names(a), names(b)) == ("a", "b")
+    assert all(entry["goes_on"] for entry in not_in_force("a", "b").values())
+    stranger.close()
+
+
+@covers("RELOAD-3")
+def test_of_two_services_of_one_id_the_one_that_is_removed_goes(xd):
+    a, b, c = free_port(), free_port(), free_port()
+    stranger = taken(c, "127.0.0.1")
+    xd.boot(logdefaults(xd), cat("a", a, id="x"), cat("b", b, id="x"), up=[a, b])
+    reload(xd, logdefaults(xd), cat("c", c, id="x"))
+    assert refused(a) and refused(b)
+    stranger.close()
+
+
 # ---------------------------------------------------------------- what an operator or cps has closed
 
 

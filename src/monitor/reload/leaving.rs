@@ -20,6 +20,8 @@ pub(super) struct Leaving {
     left: HashMap<SocketKey, Number>,
     /// All that listen, by their port.
     by_port: HashMap<u16, Vec<(SocketKey, Number)>>,
+    /// Services that go if those can be had that take their place.
+    unsettled: HashSet<ServiceIndex>,
     /// Those that somebody has taken as they are.
     taken: HashSet<SocketKey>,
     /// What has been put to rest so that another may have its port, and whether it listened.
@@ -35,6 +37,16 @@ impl Leaving {
             let same_port = self.by_port.entry(socket.port).or_default();
             same_port.push((socket.key.identity(), (service, socket.index)));
         }
+    }
+
+    /// These go, or stay as they are.
+    pub(super) fn may_stay<'i>(&mut self, services: impl IntoIterator<Item = &'i ServiceIndex>) {
+        self.unsettled.extend(services);
+    }
+
+    /// Nobody stays any more who has not.
+    pub(super) fn all_settled(&mut self) {
+        self.unsettled.clear();
     }
 
     /// Its service goes: another may have it as it is.
@@ -64,9 +76,9 @@ impl Leaving {
         self.taken.remove(&key.identity());
     }
 
-    /// Sockets of services that go.
+    /// Sockets of services that go, whatever comes.
     pub(super) fn dropped(&self) -> impl Iterator<Item = Number> {
-        self.dropped.values().copied()
+        self.dropped.values().copied().filter(|(service, _)| !self.unsettled.contains(service))
     }
 
     /// What keeps a socket from `key`.
@@ -92,8 +104,10 @@ impl Leaving {
                 same_port.retain(|(_, number)| !is_its(number));
             }
             let key = socket.key.identity();
-            if self.left.get(&key).is_some_and(is_its) {
-                self.left.remove(&key);
+            for offered in [&mut self.dropped, &mut self.left] {
+                if offered.get(&key).is_some_and(is_its) {
+                    offered.remove(&key);
+                }
             }
         }
         self.resting.extract_if(.., |(number, _)| is_its(number)).collect()

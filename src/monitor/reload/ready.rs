@@ -1,6 +1,6 @@
 //! What is ready for the commit: every service with all that it needs, or as it was.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::log::ServiceLogs;
@@ -22,8 +22,13 @@ pub(super) enum Ready {
     Drop(ServiceIndex),
 }
 
-/// A service that is to leave sockets, and what it is to be.
-type Mover = (ServiceIndex, Rc<Service>);
+/// What a running service is to be.
+struct Wanted {
+    index: ServiceIndex,
+    service: Rc<Service>,
+    /// Its new number, if it is another service by then (RELOAD-2).
+    heir: Option<ServiceIndex>,
+}
 
 impl Monitor {
     /// Opens the sockets that `changes` need. Those that give sockets up come first, so that
@@ -35,23 +40,35 @@ impl Monitor {
         logs: &mut ServiceLogs,
     ) -> Vec<Ready> {
         let mut leaving = self.leaving(changes, &wanted);
+        let successors = self.successors(changes, &wanted);
+        leaving.may_stay(successors.keys());
         let mut wanted: Vec<_> = wanted.into_iter().map(|service| Some(Rc::new(service))).collect();
         let mut take = |at: usize| wanted.get_mut(at).and_then(Option::take);
-        let (mut ready, mut movers, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ready, mut movers) = (Vec::new(), Vec::new());
+        let (mut kept, mut new) = (Vec::new(), Vec::new());
+        let same = |index, service| Wanted { index, service, heir: None };
         for change in changes {
             match *change {
-                Change::Drop(index) => ready.push(Ready::Drop(index)),
-                Change::Rebind(index, at) => movers.extend(take(at).map(|it| (index, it))),
-                Change::Keep(index, at) => others.extend(take(at).map(|it| (Some(index), it))),
-                Change::Open(at) => others.extend(take(at).map(|it| (None, it))),
+                Change::Drop(index) => match successors.get(&index).and_then(|at| take(*at)) {
+                    Some(service) => {
+                        let heir = Some(self.services.new_index());
+                        movers.push(Wanted { index, service, heir });
+                    }
+                    None => ready.push(Ready::Drop(index)),
+                },
+                Change::Rebind(index, at) => movers.extend(take(at).map(|it| same(index, it))),
+                Change::Keep(index, at) => kept.extend(take(at).map(|it| same(index, it))),
+                // Where it is a successor it has been taken.
+                Change::Open(at) => new.extend(take(at)),
             }
         }
         ready.extend(self.move_all(movers, &mut leaving, logs));
-        for (index, service) in others {
-            ready.extend(match index {
-                Some(index) => self.ready_to_keep(index, service, &mut leaving, logs),
-                None => self.ready_to_open(service, &mut leaving),
-            });
+        leaving.all_settled();
+        for wanted in kept {
+            ready.extend(self.ready_to_keep(wanted, &mut leaving, logs));
+        }
+        for service in new {
+            ready.extend(self.ready_to_open(service, &mut leaving));
         }
         ready
     }
@@ -77,59 +94,88 @@ impl Monitor {
         leaving
     }
 
+    /// Services that go only because their entry makes another one now, by its port for example:
+    /// each with the place of that entry in `wanted`.
+    fn successors(&self, changes: &[Change], wanted: &[Service]) -> HashMap<ServiceIndex, usize> {
+        let name = |service: &Service| (service.id.clone(), service.protocol, service.socket_type);
+        let mut by_name: HashMap<_, (Vec<_>, Vec<_>)> = HashMap::new();
+        for change in changes {
+            match *change {
+                Change::Drop(index) => {
+                    let Some(old) = self.services.find(index) else { continue };
+                    by_name.entry(name(&old.service)).or_default().0.push((index, old));
+                }
+                Change::Open(at) => {
+                    let Some(new) = wanted.get(at) else { continue };
+                    by_name.entry(name(new)).or_default().1.push((at, new));
+                }
+                Change::Keep(..) | Change::Rebind(..) => {}
+            }
+        }
+        let pairs = by_name.into_values().filter_map(|(gone, come)| match (&*gone, &*come) {
+            ([(index, old)], [(at, new)]) => (!takes_its_name(old, new)).then_some((*index, *at)),
+            _ => None,
+        });
+        pairs.collect()
+    }
+
     /// Moves all that can be moved. One that cannot stays where it is, and who has got its place
     /// meanwhile has to try once more.
     fn move_all(
         &mut self,
-        mut movers: Vec<Mover>,
+        mut movers: Vec<Wanted>,
         leaving: &mut Leaving,
         logs: &mut ServiceLogs,
     ) -> Vec<Ready> {
         // Where nobody has to make room a failure costs nobody a client: these come first.
-        movers.sort_by_key(|(index, service)| {
+        movers.sort_by_key(|Wanted { index, service, .. }| {
             let mut in_the_way = service.sockets.iter().flat_map(|key| leaving.in_the_way(key));
             in_the_way.any(|(other, _)| other != *index)
         });
         let mut movers = VecDeque::from(movers);
-        let (mut stay, mut moved) = (Vec::new(), Vec::<(Mover, Vec<Listener>)>::new());
-        while let Some((index, service)) = movers.pop_front() {
-            let listeners = self.fit(index, &service, leaving, logs);
-            let Some(old) = self.services.find(index) else { continue };
+        let (mut ready, mut moved) = (Vec::new(), Vec::<(Wanted, Vec<Listener>)>::new());
+        while let Some(wanted) = movers.pop_front() {
+            let listeners = self.fit(&wanted, leaving, logs);
+            let Wanted { index, service, .. } = &wanted;
+            let Some(old) = self.services.find(*index) else { continue };
             match listeners {
                 Ok(listeners) => {
                     for socket in old.listeners.iter().filter(|it| !service.listens_on(&it.key)) {
-                        leaving.offer_left(index, socket);
+                        leaving.offer_left(*index, socket);
                     }
-                    moved.push(((index, service), listeners));
+                    moved.push((wanted, listeners));
                 }
                 Err(why) => {
-                    let has_its_place = |(_, new): &mut (_, Vec<Listener>)| {
-                        old.listeners
-                            .iter()
-                            .any(|it| new.iter().any(|new| exclude_each_other(it, new)))
-                    };
-                    for (mover, new) in moved.extract_if(.., has_its_place) {
+                    for (other, new) in moved.extract_if(.., |(_, new)| has_place_of(old, new)) {
                         new.iter().for_each(|socket| leaving.take_back(&socket.key));
-                        movers.push_back(mover);
+                        movers.push_back(other);
                     }
-                    stay.extend(self.ready_to_stay(index, &service, why, leaving, logs));
+                    ready.extend(self.ready_to_stay(*index, service, why, leaving, logs));
                 }
             }
         }
-        let moved = moved.into_iter();
-        stay.extend(moved.map(|((index, service), new)| Ready::Rebind(index, service, new)));
-        stay
+        for (Wanted { index, service, heir }, new) in moved {
+            match heir {
+                None => ready.push(Ready::Rebind(index, service, new)),
+                Some(heir) => {
+                    ready.push(Ready::Drop(index));
+                    ready.push(Ready::Open(heir, service, new));
+                }
+            }
+        }
+        ready
     }
 
     /// A service that has all its sockets, and perhaps wants more.
     fn ready_to_keep(
         &mut self,
-        index: ServiceIndex,
-        service: Rc<Service>,
+        wanted: Wanted,
         leaving: &mut Leaving,
         logs: &mut ServiceLogs,
     ) -> Option<Ready> {
-        match self.fit(index, &service, leaving, logs) {
+        let listeners = self.fit(&wanted, leaving, logs);
+        let Wanted { index, service, .. } = wanted;
+        match listeners {
             Ok(listeners) => Some(Ready::Keep(index, service, listeners)),
             Err(why) => self.ready_to_stay(index, &service, why, leaving, logs),
         }
@@ -155,7 +201,7 @@ impl Monitor {
         }
         tracing::error!("service {} goes on as it was", wanted.id);
         let service = Rc::clone(&old.service);
-        if equip(old, &service, index, logs).is_err() {
+        if equip(Some(old), &service, index, logs).is_err() {
             logs.inherit(index, &mut self.logs);
         }
         Some(Ready::Keep(index, service, Vec::new()))
@@ -165,17 +211,18 @@ impl Monitor {
     /// cannot be had.
     fn fit(
         &mut self,
-        index: ServiceIndex,
-        wanted: &Service,
+        wanted: &Wanted,
         leaving: &mut Leaving,
         logs: &mut ServiceLogs,
     ) -> Result<Vec<Listener>, String> {
-        let new = self.listeners_for(wanted, Some(index), leaving);
-        let new = new.map_err(|refused| self.say_bind_failed(wanted, &refused))?;
-        let Some(old) = self.services.find(index) else { return Ok(new) };
-        equip(old, wanted, index, logs).map(|()| new).map_err(|why| {
-            wanted.sockets.iter().for_each(|key| leaving.take_back(key));
-            tracing::error!("service {} ({}): {why}", wanted.id, wanted.declared_at);
+        let Wanted { index, service, heir } = wanted;
+        let same = heir.is_none().then_some(*index);
+        let new = self.listeners_for(service, same, leaving);
+        let new = new.map_err(|refused| self.say_bind_failed(service, &refused))?;
+        let old = same.and_then(|index| self.services.find(index));
+        equip(old, service, heir.unwrap_or(*index), logs).map(|()| new).map_err(|why| {
+            service.sockets.iter().for_each(|key| leaving.take_back(key));
+            tracing::error!("service {} ({}): {why}", service.id, service.declared_at);
             why
         })
     }
@@ -192,15 +239,29 @@ impl Monitor {
     }
 }
 
-/// What a service needs besides sockets, as `wanted` has it: the sockets that stay are told, its
-/// log is open.
+/// Whether the files of `old` have to go before `new` can have sockets of their names.
+fn takes_its_name(old: &Active, new: &Service) -> bool {
+    let takes = |socket: &Listener| {
+        let mut same = new.sockets.iter().filter(|key| key.address == socket.key.address);
+        socket.file.is_some() && same.any(|key| !key.is_same(&socket.key))
+    };
+    old.listeners.iter().any(takes)
+}
+
+/// Whether `old` cannot stay as long as somebody has these sockets.
+fn has_place_of(old: &Active, new: &[Listener]) -> bool {
+    old.listeners.iter().any(|socket| new.iter().any(|it| exclude_each_other(socket, it)))
+}
+
+/// What a service needs besides new sockets: those that stay are told, its log is open.
 fn equip(
-    old: &Active,
+    old: Option<&Active>,
     wanted: &Service,
     index: ServiceIndex,
     logs: &mut ServiceLogs,
 ) -> Result<(), String> {
-    for listener in old.listeners.iter().filter(|it| wanted.listens_on(&it.key)) {
+    let old = old.into_iter().flat_map(|old| &old.listeners);
+    for listener in old.filter(|it| wanted.listens_on(&it.key)) {
         if intercept::is_wanted(wanted) {
             intercept::guard(&listener.fd, &wanted.policy).map_err(|cause| cause.to_string())?;
         }
