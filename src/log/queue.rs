@@ -231,10 +231,11 @@ mod tests {
         let mut lengths = Vec::new();
         while queue.pause.is_none() || queue.wants_room() {
             queue.offer(None, |_| Err(ErrorKind::WouldBlock.into()));
-            queue.offer(None, |_| Err(ErrorKind::WouldBlock.into())); // early: nothing changes
             let pause = queue.pause.as_mut().unwrap();
             lengths.push(pause.length.as_millis());
-            pause.until = Instant::now();
+            pause.until += LONGEST_PAUSE; // so that it is early, however slow this thread is
+            queue.offer(None, |_| Err(ErrorKind::WouldBlock.into())); // nothing changes
+            queue.pause.as_mut().unwrap().until = Instant::now();
         }
         assert_eq!(lengths, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]);
         queue.pause.as_mut().unwrap().until += LONGEST_PAUSE;

@@ -126,7 +126,7 @@ mod tests {
         let questions = (0..40).map(Question::User).collect();
         let began = Instant::now();
         let (known, open) =
-            answers(questions, Duration::from_millis(300), |question| match question {
+            answers(questions, Duration::from_secs(2), |question| match question {
                 Question::User(uid) if uid % 8 == 0 => loop {
                     thread::park();
                 },
