@@ -98,7 +98,7 @@ def test_a_child_of_nobody(daemon):
 @covers("MSG-3", "RETRY-2")
 @pytest.mark.needs_root
 def test_a_fork_that_fails(daemon):
-    a, user = free_port(), 64321
+    a, user = free_port(), LONER
 
     def become():
         os.setgroups([]), os.setgid(user), os.setuid(user)

@@ -11,12 +11,11 @@ covers = pytest.mark.covers
 root = pytest.mark.needs_root
 sandbox = pytest.mark.needs_sandbox
 
-UID = 7777                              # nobody else's: RLIMIT_NPROC counts the processes of a user
 DUMP = "/var/run/xinetd.dump"
 
 
 def become():
-    become_user(UID)
+    become_user(LONER)
 
 
 def processes(xd, n):
@@ -32,7 +31,7 @@ def boot(xd, *entries, **kw):
 
 
 def plain(name, port, **kw):
-    return cat(name, port, user=str(UID), **kw)
+    return cat(name, port, user=str(LONER), **kw)
 
 
 def asked(port):

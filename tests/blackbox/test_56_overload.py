@@ -11,7 +11,6 @@ from procs import become_user, cpu, engine, fds, set_limit
 covers = pytest.mark.covers
 root = pytest.mark.needs_root
 
-UID = 7777                              # nobody else's: RLIMIT_NPROC counts the processes of a user
 LIMIT = 256                             # what each of these daemons may open, in better times
 
 
@@ -98,7 +97,7 @@ def test_a_monitor_without_descriptors_loses_one_connection_at_most(xd, ports):
 @root
 def test_a_storm_of_failed_forks_has_a_line_each_in_the_service_log_and_one_in_the_daemons(xd, ports):
     a, = ports(1)
-    boot(xd, cat("a", a, user=str(UID), flags="NORETRY", cps="0 0"), uid=UID, up=[a])
+    boot(xd, cat("a", a, user=str(LONER), flags="NORETRY", cps="0 0"), uid=LONER, up=[a])
     processes(xd.proc.pid, 1)
     for _ in range(10):
         assert answers(ask(a, 30)) == [b""] * 30
@@ -112,7 +111,7 @@ def test_a_storm_of_failed_forks_has_a_line_each_in_the_service_log_and_one_in_t
 @root
 def test_more_than_may_wait_for_a_fork_are_refused_at_once(xd, ports):
     a, = ports(1)
-    boot(xd, cat("a", a, user=str(UID), cps="0 0"), uid=UID, up=[a])
+    boot(xd, cat("a", a, user=str(LONER), cps="0 0"), uid=LONER, up=[a])
     processes(xd.proc.pid, 1)
     them = ask(a, LIMIT // 8 + 10)
     xd.wait_log("^FAIL: a fork from=127.0.0.1$", 10)
@@ -138,7 +137,7 @@ def test_an_engine_that_cannot_be_started_is_awaited(xd, ports):
 def test_the_soft_limit_on_processes_leaves_room_for_the_engine(daemon, ports):
     """One process is one daemon, for who set such a limit for the original."""
     a, = ports(1)
-    boot(daemon, cat("a", a, user=str(UID), flags="NORETRY"), uid=UID, limits={resource.RLIMIT_NPROC: (1, 50)}, up=[a])
+    boot(daemon, cat("a", a, user=str(LONER), flags="NORETRY"), uid=LONER, limits={resource.RLIMIT_NPROC: (1, 50)}, up=[a])
     assert talk(a, b"x") == b""
     daemon.wait_log("^FAIL: a fork from=127.0.0.1$")
 
@@ -147,8 +146,8 @@ def test_the_soft_limit_on_processes_leaves_room_for_the_engine(daemon, ports):
 @root
 def test_an_engine_without_threads_to_spare_knows_no_names_and_lives(xd, ports):
     a, b, c = ports(3)
-    boot(xd, cat("a", a, user=str(UID), only_from="localhost"), cat("b", b, user=str(UID), no_access="localhost"),
-         cat("c", c, user=str(UID), banner=xd.write("hi", "hi ")), uid=UID, up=[a, b, c])
+    boot(xd, cat("a", a, user=str(LONER), only_from="localhost"), cat("b", b, user=str(LONER), no_access="localhost"),
+         cat("c", c, user=str(LONER), banner=xd.write("hi", "hi ")), uid=LONER, up=[a, b, c])
     one = engine(xd.proc.pid)
     processes(one, 1)
     for _ in range(8):                  # more crashes than are forgiven

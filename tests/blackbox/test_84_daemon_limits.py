@@ -44,9 +44,9 @@ def test_at_least_64_clients_may_wait(daemon):
 def test_without_root_servers_run_as_the_daemon_does_or_not_at_all(daemon, ports):
     a, b = ports(2)
     os.chmod(daemon.dir, 0o777)
-    daemon.boot(logdefaults(daemon), service("a", a, server="/usr/bin/id", server_args="-u", user="7777"),
-                cat("b", b, user="nobody"), up=[a, b], preexec=lambda: become_user(7777))
-    assert talk(a) == b"7777\n"
+    daemon.boot(logdefaults(daemon), service("a", a, server="/usr/bin/id", server_args="-u", user=str(LONER)),
+                cat("b", b, user="nobody"), up=[a, b], preexec=lambda: become_user(LONER))
+    assert talk(a) == b"%d\n" % LONER
     assert talk(b, b"x") == b""
     daemon.wait_log("^EXIT: b status=1")
 

@@ -213,9 +213,8 @@ def test_a_client_whose_server_could_not_be_forked_is_waited_for(xd, ports):
     """With the daemon, then with the engine again, and then it has its server."""
     a, = ports(1)
     os.chmod(xd.dir, 0o777)
-    user = 7778                                     # nobody else's: the limit counts the processes of a user
     asks = xd.path("asks")
-    xd.boot(cat("a", a, user=str(user)), preexec=lambda: become_user(user), args=["-control", asks])
+    xd.boot(cat("a", a, user=str(LONER)), preexec=lambda: become_user(LONER), args=["-control", asks])
     set_limit(xd.proc.pid, nproc=(1, 50))
     with connect(a) as s:
         s.sendall(b"x")

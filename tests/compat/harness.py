@@ -27,6 +27,8 @@ XCONV = os.environ.get("XCONV_BIN") or (ORIGINAL_XCONV if ORIGINAL else None)   
 CTL = os.environ.get("XINETCTL_BIN") or os.path.join(os.path.dirname(BIN), "xinetctl")
 CI = os.environ.get("CI", "") not in ("", "0", "false")
 SANDBOXED = False
+# A user that nobody else is, no other test process either: RLIMIT_NPROC counts all processes of a user.
+LONER = 100_000 + os.getpid()
 
 
 def enter_sandbox():

@@ -60,11 +60,11 @@ def test_only_the_first_dgram_sender_is_checked(xd):
 # ---------------------------------------------------------------- fork failures
 
 def starved():
-    """Start the daemon as uid 7777 with room for exactly one process."""
+    """Start the daemon as a user of its own with room for exactly one process."""
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 20))
-    os.setgid(7777)
+    os.setgid(LONER)
     os.setgroups([])
-    os.setuid(7777)
+    os.setuid(LONER)
 
 
 @covers("RETRY-2", "LOG-4", "ATTR-22")
@@ -72,7 +72,7 @@ def starved():
 def test_noretry(xd):
     a = free_port()
     os.chmod(xd.dir, 0o777)
-    xd.config(logdefaults(xd) + cat("a", a, user="7777", flags="NORETRY"))
+    xd.config(logdefaults(xd) + cat("a", a, user=str(LONER), flags="NORETRY"))
     xd.start(preexec=starved, expect=[a])
     assert talk(a, b"x") == b""
     xd.wait_log("^FAIL: a fork from=127.0.0.1$")
