@@ -58,8 +58,7 @@ def test_each_attribute_has_its_line(daemon, ports):
 def test_a_service_that_cps_has_closed_is_disabled(daemon, ports):
     a, b = ports(2)
     daemon.boot(logdefaults(daemon), cat("a", a, cps="1 60"), cat("b", b), up=[a, b])
-    for _ in range(3):
-        attempt(a, b"x")
+    come_too_often(a)
     daemon.wait_dlog("Deactivating service a")
     text = dumped(daemon)
     assert attributes(text, "a")["State"] == "Disabled" and attributes(text, "b")["State"] == "Active"

@@ -60,9 +60,7 @@ def test_an_address_that_the_machine_has_not(daemon):
 def test_a_service_that_cps_closes(daemon):
     a = free_port()
     daemon.boot(cat("name", a, id="the-id", cps="2 1"), up=[a])
-    early_in_a_second()
-    for _ in range(3):
-        attempt(a, b"x")
+    come_too_often(a)
     said(daemon, r"Deactivating service name due to excessive incoming connections\.  Restarting in 1 seconds\.$",
          r"Activating service name$")
 

@@ -86,8 +86,7 @@ def test_each_transport_that_leads_to_the_socket_is_registered(xd, rpcbind):
 def test_the_port_is_the_same_after_a_pause(xd, rpcbind):
     xd.boot(rpc(cps="2 1"))
     port = port_of(rpcbind.known(P))
-    for _ in range(4):
-        attempt(port)
+    come_too_often(port)
     xd.wait_dlog("Deactivating service r due to excessive")
     assert wait_until(lambda: refused(port))
     xd.wait_dlog("Activating service r")

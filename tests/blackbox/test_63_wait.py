@@ -180,12 +180,10 @@ def test_cps_closes_the_port_and_opens_it_again(daemon, kind):
             if kind.name == "stream" else "import os, socket\ns = socket.socket(fileno=0)\nd, p = s.recvfrom(9)\n"
             "s.sendto(b'%d|' % os.getpid() + d, p)\n")
     daemon.boot(logdefaults(daemon), waiting(daemon, "a", a, once, cps="2 1", **kind.entry), up=kind.up(a))
-    early_in_a_second()
     for n in range(2):
         assert kind.ask(a)
         daemon.wait_log("^EXIT: a", n + 1)
-    kind.ask(a, timeout=0.1)
-    daemon.wait_dlog("Deactivating service a due to")
+    assert wait_until(lambda: kind.ask(a, timeout=0.1) is None and "Deactivating service a due to" in daemon.dlog(), step=0)
     if kind.name == "stream":
         assert refused(a)
     else:

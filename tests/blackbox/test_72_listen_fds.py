@@ -111,9 +111,7 @@ def test_a_socket_that_cps_has_closed_is_left_open_at_the_end(xd):
     a = free_port()
     with tcp(a) as passed:
         boot(xd, [("x", passed)], cat("a", a, cps="1 60"), up=[a])
-        early_in_a_second()
-        for _ in range(2):
-            attempt(a)
+        come_too_often(a)
         xd.wait_dlog("Deactivating service a")
         assert refused(a)
         xd.signal(signal.SIGTERM)

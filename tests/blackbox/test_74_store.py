@@ -205,13 +205,9 @@ def test_a_service_that_cps_has_closed_listens_again(xd, manager, ports):
     manager.boot(xd, cat("a", a, cps="1 60"), service("b", b, socket_type="dgram", protocol="udp", wait="yes", cps="1 60",
                                                       server=xd.script("once", pyscript(UDP_ONCE))))
     manager.wait_kept("a", "b")
-    early_in_a_second()
-    for _ in range(2):
-        attempt(a)
-    for _ in range(3):
-        udp_ask(b, timeout=0.2)
+    come_too_often(a)
     xd.wait_dlog("Deactivating service a")
-    xd.wait_dlog("Deactivating service b")
+    assert wait_until(lambda: not udp_ask(b, timeout=0.2) and "Deactivating service b" in xd.dlog(), step=0)
     assert refused(a)
     manager.restart(xd)
     assert recv_n(coming(a), 1) == b"w"

@@ -100,9 +100,7 @@ def test_the_status_says_what_is_wrong(xd, manager, ports):
     manager.boot(xd, cat("a", a, cps="1 60"), cat("b", b, wait="perhaps"))
     manager.wait("STATUS")
     assert said(manager) == ["1 service, 0 sessions; 1 left out: see xinetctl check"]
-    early_in_a_second()
-    for _ in range(2):
-        attempt(a)
+    come_too_often(a)
     assert wait_until(lambda: said(manager)[-1].endswith("; 1 left out: see xinetctl check; 1 paused by cps"))
     os.unlink(xd.conf)
     xd.hup()

@@ -238,12 +238,8 @@ def test_a_service_is_suspended_while_a_server_has_its_socket(xd):
 def test_a_service_is_closed_by_cps_until_then_and_the_status_says_so(xd):
     port = free_port()
     xd.boot(service("busy", port, server="/bin/cat", cps="1 30"))
-    for _ in range(3):
-        try:
-            connect(port).close()
-        except OSError:
-            break
-    assert wait_until(lambda: status()[1]["busy"]["state"] == "closed", 5)
+    come_too_often(port)
+    assert wait_until(lambda: status()[1]["busy"]["state"] == "closed")
     busy = status()[1]["busy"]
     assert 0 <= busy["until"] - time.time() <= 32
     code, out, _ = ctl("status")

@@ -123,6 +123,16 @@ def connect(port, addr="127.0.0.1", src=None, timeout=5.0):
     fam = socket.AF_INET6 if ":" in addr else socket.AF_INET
     s = socket.socket(fam, socket.SOCK_STREAM)
     s.settimeout(timeout)
+def come_too_often(port):
+    """Clients one after the other until `cps` has closed the port. How many that takes depends on how fast they
+    are served: on a busy machine the second may be over before the last one comes."""
+    assert wait_until(lambda: attempt(port, b"x") is None, step=0)
+
+
+NOON = (time.localtime().tm_hour + 12) % 24
+NEVER = "%d:00-%d:01" % (NOON, NOON)        # hours of access half a day away, also when midnight comes during the run
+
+
     if src is not None:
         s.bind((src, 0))
     s.connect((addr, port))
