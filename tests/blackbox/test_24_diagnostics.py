@@ -98,7 +98,7 @@ def test_debug_mode_without_a_terminal_gives_plain_pictures(setting):
         with open(setting.path("stderr"), errors="replace") as f:
             return f.read()
     wanted = ["%s:%d:%d" % (setting.file, l, c) for l, c in places(setting.file)]
-    assert wait_until(lambda: all(w in text() for w in wanted), 3), text()
+    assert wait_until(lambda: all(w in text() for w in wanted + ["Started working"])), text()
     assert "\x1b" not in text() and re.search(r"(?m)\|\s+\^+", text())
 
 

@@ -54,6 +54,7 @@ def test_stopping_is_told(xd, manager):
     manager.wait("READY")
     xd.signal(signal.SIGTERM)
     assert xd.wait_exit() == 0
+    manager.wait("STOPPING")
     assert manager.keys() == ["READY", "STOPPING"]
 
 

@@ -135,7 +135,7 @@ def test_all_is_checked_again_and_nothing_that_waits_is_forgotten(xd, ports):
     xd.wait_log("^FAIL: b address from=127.0.0.1$")
     lucky.close()
     xd.wait_log("^EXIT: c")
-    assert talk(c, b"y") == b"y", "places come back"
+    assert wait_until(lambda: talk(c, b"y") == b"y"), "places come back"
 
 
 @covers("RETRY-1", "SIG-2", "LOG-4")

@@ -174,8 +174,8 @@ def test_soak(xd):
     for (kib_then, files_then), (kib, files), most in zip(before, after, GROWTH):
         assert files == files_then, "descriptors leaked"
         assert kib - kib_then <= most, "grew from %d to %d KiB" % (kib_then, kib)
+    assert wait_until(lambda: of_each(xd.log(), "START") == of_each(xd.log(), "EXIT"))
     log = xd.log()
-    assert of_each(log, "START") == of_each(log, "EXIT")
     assert not [l for l in log if not re.match("(START|EXIT|FAIL): ", l)], "no line is torn"
     assert "Consistency check detected" not in xd.dlog() and "protocol" not in xd.dlog()
     xd.signal(signal.SIGABRT)
