@@ -34,7 +34,7 @@ def engines(monitor):
 
 def engine(monitor, other_than=None):
     """The engine's pid, as soon as there is one (that is not `other_than`)."""
-    found = wait_until(lambda: [p for p in engines(monitor) if p != other_than], 5)
+    found = wait_until(lambda: [p for p in engines(monitor) if p != other_than])
     assert found, "no engine below %d" % monitor
     assert len(found) == 1, "%d engines" % len(found)
     return found[0]
@@ -60,12 +60,16 @@ def anonymous(pid):
 
 
 def fds(pid):
-    """{number: what it is}."""
+    """{number: what it is}; {} when the process is gone."""
     out = {}
-    for n in os.listdir("/proc/%d/fd" % pid):
+    try:
+        numbers = os.listdir("/proc/%d/fd" % pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return out
+    for n in numbers:
         try:
             out[int(n)] = os.readlink("/proc/%d/fd/%s" % (pid, n))
-        except OSError:
+        except OSError:                 # closed meanwhile
             pass
     return out
 
@@ -74,8 +78,11 @@ def open_for_writing(pid):
     """{number: file} (not devices, pipes or sockets) that the process can write to."""
     out = {}
     for n, target in fds(pid).items():
-        with open("/proc/%d/fdinfo/%d" % (pid, n)) as f:
-            flags = next(int(l.split()[1], 8) for l in f if l.startswith("flags"))
+        try:
+            with open("/proc/%d/fdinfo/%d" % (pid, n)) as f:
+                flags = next(int(l.split()[1], 8) for l in f if l.startswith("flags"))
+        except FileNotFoundError:       # closed meanwhile
+            continue
         if flags & os.O_ACCMODE != os.O_RDONLY and target.startswith("/") and not target.startswith("/dev/"):
             out[n] = target
     return out
