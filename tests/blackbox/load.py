@@ -6,13 +6,14 @@ from harness import connect, wait_until
 
 
 class Load:
-    """`total` connections by `clients` threads, each answered by an echo service.
+    """`total` connections by `clients` threads, each answered by an echo service; without a number they go on
+    until `finish`.
 
     Afterwards `refused`, `broken` (accepted, then closed or reset without the
     answer) and `done` say how it went.
     """
 
-    def __init__(self, port, total, clients=16):
+    def __init__(self, port, total=None, clients=16):
         self.port, self.left, self.lock = port, total, threading.Lock()
         self.done = self.refused = self.broken = 0
         self.threads = [threading.Thread(target=self._client, daemon=True) for _ in range(clients)]
@@ -22,9 +23,10 @@ class Load:
     def _client(self):
         while True:
             with self.lock:
-                if not self.left:
+                if self.left == 0:
                     return
-                self.left -= 1
+                if self.left:
+                    self.left -= 1
             how = self._one()
             with self.lock:
                 setattr(self, how, getattr(self, how) + 1)
@@ -45,6 +47,8 @@ class Load:
         assert wait_until(lambda: self.done >= n, timeout), "only %d connections served" % self.done
 
     def finish(self, timeout=60):
+        with self.lock:
+            self.left = self.left or 0
         for t in self.threads:
             t.join(timeout)
         assert not any(t.is_alive() for t in self.threads), "the load does not end"
