@@ -50,7 +50,7 @@ def test_time_and_daytime_are_told_at_once_and_logged_without_a_process(daemon, 
     before = int(time.time())
     seconds, = struct.unpack("!I", ask(a, addr))
     # time(2) may be a tick of the kernel behind.
-    assert -1 <= seconds - 2208988800 - before <= 5
+    assert before - 1 <= seconds - 2208988800 <= time.time()
     assert DAYTIME.match(ask(b, addr))
     if bind != "::":                    # BIND-11
         daemon.wait_log("START: daytime")
@@ -62,10 +62,10 @@ def test_daytime_has_the_zone_of_the_daemon(beside, ports):
     for daemon in beside:
         a, = ports(1)
         daemon.boot(internal("daytime", a), up=[a], env=dict(os.environ, TZ="XYZ-5:30"))
-        text = ask(a)
+        day = lambda: time.strftime("%d %b %Y", time.gmtime(time.time() + 5.5 * 3600)).upper()
+        before, text = day(), ask(a)
         assert DAYTIME.match(text).group(2) == b"XYZ"
-        there = time.gmtime(time.time() + 5.5 * 3600)
-        assert text[:11].decode() == time.strftime("%d %b %Y", there).upper()
+        assert text[:11].decode() in (before, day())
 
 
 @covers("LIM-2", "IDENT-7")
@@ -178,7 +178,7 @@ def test_datagrams_are_answered_as_by_the_original(beside, ports, bind, addr):
                     up=[("udp", p) for p in (echo, chargen, time_, daytime)])
         before = int(time.time())
         seconds, = struct.unpack("!I", answered(time_, b"", addr=addr))
-        assert -1 <= seconds - 2208988800 - before <= 10
+        assert before - 1 <= seconds - 2208988800 <= time.time()
         assert DAYTIME.match(answered(daytime, b"?", addr=addr))
         said.append([answered(echo, b"x" * size, addr=addr) for size in (1, 2047, 2048, 2049, 5000)] +
                     [answered(chargen, b"q", addr=addr) for _ in range(9)])
@@ -273,14 +273,16 @@ def test_answers_that_are_longer_than_their_questions_are_rare(xd, ports, name):
     early_in_a_second()
     s = udp_socket(timeout=0.5)
     for _ in range(300):
+    got, begin = 0, time.monotonic()
+    end = begin
         s.sendto(b"", ("127.0.0.1", a))
     got = 0
     try:
         while s.recv(2048):
-            got += 1
+            got, end = got + 1, time.monotonic()
     except socket.timeout:
         pass
-    assert 20 <= got <= 40
+    assert 20 <= got <= 20 * (2 + int(end - begin))
     xd.wait_dlog("service %s-dgram: more datagrams come than it answers in a second" % name)
     assert wait_until(lambda: udp_ask(a, b"", timeout=0.3), 3), "and in the next second it goes on"
 

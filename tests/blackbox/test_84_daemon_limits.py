@@ -69,8 +69,8 @@ def test_a_fault_is_not_survived(xd, sig):
     """Twice: the runtime looks at the first, and a real fault comes again by itself."""
     a = free_port()
     xd.boot(cat("a", a), up=[a])
-    for _ in range(2):
-        if xd.alive():
-            xd.signal(sig)
-            wait_until(lambda: not xd.alive(), 0.2)
+    def again():
+        xd.signal(sig)
+        return wait_until(lambda: not xd.alive(), 0.2)
+    assert wait_until(again)            # two that come together are one
     assert xd.wait_exit() == -sig

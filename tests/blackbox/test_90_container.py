@@ -78,8 +78,11 @@ def test_what_was_started_beside_it_is_reaped_too(xd):
     a = free_port()
     one = container.begin(xd, logdefaults(xd) + cat("a", a), [a])
     before = wait_until(lambda: children(one))
-    container.enter(one, "sh", "-c", "for i in 1 2 3; do sleep 1 & done")
-    assert len(children(one)) == len(before) + 3
+    container.enter(one, "sh", "-c", "for i in 1 2 3; do sleep 100 & done")
+    beside = set(children(one)) - set(before)
+    assert len(beside) == 3
+    for pid in beside:
+        os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: children(one, zombies=True) == before), children(one, zombies=True)
     assert xd.log() == []
     xd.proc.kill()
