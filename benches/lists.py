@@ -25,7 +25,7 @@ def cell(program, n):
     """Microseconds of processor time for each connection, children included; KiB of all processes."""
     port = harness.free_port()
     with peers.daemon(program) as xd:
-        xd.boot(harness.cat("a", port, cps="0 0", instances="UNLIMITED", only_from=prefixes(n)), up=[port], timeout=60)
+        xd.boot(harness.cat("a", port, cps="0 0", instances="UNLIMITED", only_from=prefixes(n)), up=[port])
         pids = daemon_processes(xd.proc.pid)
         for count in (CLIENTS // 10, CLIENTS):
             before = sum(cpu(pid, children=True) for pid in pids)

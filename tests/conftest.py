@@ -108,7 +108,7 @@ def linked(path):
 
 
 def filter_of(program):
-    return lambda text, *options: subprocess.run([program, *options], input=text, capture_output=True, timeout=20)
+    return lambda text, *options: subprocess.run([program, *options], input=text, capture_output=True, timeout=60)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def pid_inside(pid):
 
 def enter(pid, *command):
     """Runs a command beside process 1, as `docker exec` does; its children become those of process 1."""
-    subprocess.run(["nsenter", "--target", str(pid), "--pid", "--mount", *command], check=True, timeout=10)
+    subprocess.run(["nsenter", "--target", str(pid), "--pid", "--mount", *command], check=True, timeout=60)
 
 
 # A root that is hardly more than /usr, and read-only as a whole; no /run, no /var, no users' names.

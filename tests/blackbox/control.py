@@ -8,7 +8,7 @@ from harness import CTL
 WHERE = "/run/xinetd/control"
 
 
-def connect(path=WHERE, timeout=10):
+def connect(path=WHERE, timeout=60):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(timeout)
     s.connect(path)

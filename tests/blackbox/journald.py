@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from harness import wait_until, write
+from harness import patience, wait_until, write
 
 PROGRAM = "/usr/lib/systemd/systemd-journald"
 SOCKET = "/run/systemd/journal/socket"
@@ -31,7 +31,7 @@ class Journald:
 
     def start(self):
         self.process = subprocess.Popen([PROGRAM], stderr=subprocess.DEVNULL)
-        assert wait_until(lambda: os.path.exists(SOCKET), 5), "no journal"
+        assert wait_until(lambda: os.path.exists(SOCKET)), "no journal"
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -42,14 +42,14 @@ class Journald:
 
     def wait(self, count, *matches):
         """The records that match, once there are so many."""
-        got = wait_until(lambda: (lambda r: r if len(r) >= count else None)(self.records(*matches)), 10)
+        got = wait_until(lambda: (lambda r: r if len(r) >= count else None)(self.records(*matches)))
         assert got, "no %d x %r in %r" % (count, matches, self.records())
         return got
 
     def stop(self):
         self.signal(signal.SIGCONT)
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(patience())
         for name in ("socket", "dev-log", "stdout", "io.systemd.journal"):
             path = "/run/systemd/journal/" + name
             if os.path.lexists(path):

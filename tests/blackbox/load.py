@@ -33,7 +33,7 @@ class Load:
 
     def _one(self):
         try:
-            s = connect(self.port, timeout=20)
+            s = connect(self.port)
         except ConnectionRefusedError:
             return "refused"
         with s:
@@ -43,7 +43,7 @@ class Load:
             except (ConnectionError, socket.timeout):
                 return "broken"
 
-    def wait_done(self, n, timeout=30):
+    def wait_done(self, n, timeout=None):
         assert wait_until(lambda: self.done >= n, timeout), "only %d connections served" % self.done
 
     def finish(self, timeout=60):

@@ -85,7 +85,7 @@ class Manager:
         if "FDSTOREREMOVE" in said and name in self.kept:
             os.close(self.kept.pop(name))
 
-    def wait(self, key, count=1, timeout=5.0):
+    def wait(self, key, count=1, timeout=None):
         """The messages with that key, once there are `count` of them."""
         def hits():
             h = [m for m in list(self.told) if key in m]
@@ -94,7 +94,7 @@ class Manager:
         assert got, "no %d x %s in %r" % (count, key, self.told)
         return got
 
-    def wait_kept(self, *ids, timeout=5.0):
+    def wait_kept(self, *ids, timeout=None):
         """Until it keeps a socket of each of these services, and no others."""
         ok = wait_until(lambda: sorted(name.split("/", 3)[3] for name in list(self.kept)) == sorted(ids), timeout)
         assert ok, "%r are not %r" % (list(self.kept), ids)

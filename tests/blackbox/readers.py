@@ -12,7 +12,7 @@ class Lines:
 
     lines = ()
 
-    def wait(self, pattern, count=1, timeout=10):
+    def wait(self, pattern, count=1, timeout=None):
         rx = re.compile(pattern)
 
         def hits():

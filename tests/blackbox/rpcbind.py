@@ -46,7 +46,7 @@ class Rpcbind:
 
     def known(self, program=None):
         """{(version, netid): (port, owner)} of a program; of all: the programs."""
-        run = subprocess.run(["rpcinfo"], capture_output=True, text=True, timeout=20)
+        run = subprocess.run(["rpcinfo"], capture_output=True, text=True, timeout=60)
         assert run.returncode == 0, run.stderr
         rows = [line.split() for line in run.stdout.splitlines()[1:]]
         if program is None:
@@ -54,7 +54,7 @@ class Rpcbind:
         return {(int(row[1]), row[2]): (port(row[3]), row[-1]) for row in rows if row[0] == str(program)}
 
     def address(self, program, version, netid):
-        run = subprocess.run(["rpcinfo"], capture_output=True, text=True, timeout=20)
+        run = subprocess.run(["rpcinfo"], capture_output=True, text=True, timeout=60)
         return next(row[3] for row in map(str.split, run.stdout.splitlines())
                     if row[:3] == [str(program), str(version), netid])
 
@@ -82,7 +82,7 @@ def ask(procedure, program, version, netid, address):
     call = struct.pack(">12I", 1, 0, 2, 100000, 3, procedure, 0, 0, 0, 0, program, version)
     call += text(netid.encode()) + text(address.encode()) + text(b"")
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(10)
+        s.settimeout(harness.patience())
         s.connect(SOCKET)
         s.sendall(struct.pack(">I", 0x80000000 | len(call)) + call)
         return s.recv(64)[-1]

@@ -7,7 +7,7 @@ import os
 import socket
 
 import fakeident
-from harness import cat, connect, wait_until
+from harness import cat, connect, patience, wait_until
 from sandbox import write
 
 CLIENT = "127.0.0.66"                   # who is stuck; everybody else is 127.0.0.1
@@ -64,7 +64,7 @@ class Dns(Deaf):
         write("/etc/resolv.conf", "nameserver 127.0.0.53\noptions timeout:30 attempts:1\n", unlink=True)
         self.server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.server.bind(("127.0.0.53", 53))
-        self.server.settimeout(5)
+        self.server.settimeout(patience())
         self.sockets = [connect(port, src=CLIENT) for _ in range(self.clients)]
         self.server.recv(512)
 

@@ -12,7 +12,7 @@ ENDLESS = dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
 
 
 def reloads(xd, n):
-    xd.wait_dlog("Reconfigured: ", n, timeout=20)
+    xd.wait_dlog("Reconfigured: ", n)
 
 
 @covers("RELOAD-2", "RELOAD-9", "RELOAD-10")

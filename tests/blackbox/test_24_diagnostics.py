@@ -36,12 +36,12 @@ class Terminal:
         self.master, self.slave = pty.openpty()
         self.text = ""
 
-    def wait(self, cond, timeout=8.0):
+    def wait(self, cond):
         def ready():
             while select.select([self.master], [], [], 0)[0]:
                 self.text += os.read(self.master, 65536).decode(errors="replace").replace("\r\n", "\n")
             return cond(self.text)
-        assert wait_until(ready, timeout), self.text
+        assert wait_until(ready), self.text
         return self.text
 
 

@@ -37,7 +37,7 @@ def test_a_thousand_clients_at_once_are_all_served(xd):
                 watch.unregister(s)
                 s.close()
     assert served == 1000
-    xd.wait_log("^EXIT: a", 1000, timeout=30)
+    xd.wait_log("^EXIT: a", 1000)
     assert wait_until(lambda: not zombies(xd.proc.pid))
 
 
@@ -106,7 +106,7 @@ def test_many_refused_leave_nothing_behind(xd, ports):
     before = footprint(xd)
     n += by_several(unwelcome, ps, MANY_REFUSED)
     stays_flat(xd, before)
-    assert wait_until(lambda: len(xd.raw_log()) == n, 30)
+    assert wait_until(lambda: len(xd.raw_log()) == n)
 
 
 def stays_flat(xd, before):

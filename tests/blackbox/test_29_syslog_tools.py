@@ -135,7 +135,7 @@ def every_refusal(daemon, syslog, etc):
     first.close()
     syslog.wait("EXIT: fast ")
     for name in REFUSED:                # one after the other: each server counts for -limit until it is gone
-        assert wait_until(lambda: not children_of(daemon), 5)
+        assert wait_until(lambda: not children_of(daemon))
         if name not in ("fast", "all"):
             assert attempt(ports[name], b"x") == b"", name
             syslog.wait("FAIL: %s " % name)

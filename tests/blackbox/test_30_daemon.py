@@ -16,7 +16,7 @@ covers = pytest.mark.covers
 def launch(xd, config, **kw):
     xd.config(config)
     r = subprocess.run([xd.bin, "-f", xd.conf, "-filelog", xd.daemonlog, "-pidfile", xd.pidfile],
-                       stdin=subprocess.DEVNULL, capture_output=True, timeout=10, **kw)
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **kw)
     assert (r.returncode, r.stdout, r.stderr) == (0, b"", b"")
 
 
@@ -27,7 +27,7 @@ def detached(daemon):
 
     def start(config, **kw):
         launch(daemon, config, **kw)
-        pid = wait_until(lambda: read_pid(daemon.pidfile), 5)
+        pid = wait_until(lambda: read_pid(daemon.pidfile))
         assert pid, daemon.dlog()
         pids.append(pid)
         return pid

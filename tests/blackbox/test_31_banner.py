@@ -111,4 +111,4 @@ def test_limits_count_clients_of_services_with_banners(mk):
     xd.wait_log("^FAIL: a service_limit")
     s.close()
     xd.wait_log("^EXIT: a ")
-    assert wait_until(lambda: talk(a, b"x") == b"+x", 5)
+    assert wait_until(lambda: talk(a, b"x") == b"+x")

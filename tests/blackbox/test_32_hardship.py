@@ -31,7 +31,7 @@ def test_an_engine_that_dies_of_a_real_time_signal_is_replaced(mk):
     xd.boot(cat("a", a), up=[a])
     old = engine(xd.proc.pid)
     os.kill(old, RTSIG)
-    assert wait_until(lambda: engine(xd.proc.pid) not in (None, old), 5)
+    assert wait_until(lambda: engine(xd.proc.pid) not in (None, old))
     assert talk(a, b"x") == b"x"
 
 
@@ -53,7 +53,7 @@ def test_a_port_closed_by_cps_opens_again_beside_its_sessions(mk, banner):
     with pytest.raises(OSError):
         thief.bind(("127.0.0.1", a))
     thief.close()
-    assert wait_until(lambda: listening(a), 5)
+    assert wait_until(lambda: listening(a))
     assert talk(a, b"x") == b"x"
     for s in held:
         s.sendall(b"2")
@@ -78,7 +78,7 @@ def test_a_reload_may_take_away_the_banner_that_is_being_read(mk):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     s.connect(("127.0.0.1", a))
-    s.settimeout(5)
+    s.settimeout(patience())
     assert s.recv(1) == b"x"
     xd.reload(text, cat("a", a), up=[a])
     got = recv_n(s, 1000000 - 1)
@@ -127,6 +127,6 @@ def test_the_last_exit_of_a_removed_service_is_in_its_own_log(mk):
     own = xd.path("own.log")
     xd.boot(logdefaults(xd), service("a", a, server=xd.script("sl", SLEEPER), log_type="FILE " + own), up=[a])
     s, pid = start_sleeper(a)
-    xd.reload(logdefaults(xd), down=[a], timeout=10)
+    xd.reload(logdefaults(xd), down=[a])
     xd.wait_log(r"^EXIT: a signal=15 pid=%d " % pid, path=own)
     s.close()

@@ -22,7 +22,7 @@ SUMMARY = {"errors": int, "warnings": int, "notes": int, "not_in_force": int, "f
 def run(*args, **kw):
     kw.setdefault("cwd", "/")
     r = subprocess.run(list(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       env=dict(os.environ, TERM="xterm-256color"), timeout=20, **kw)
+                       env=dict(os.environ, TERM="xterm-256color"), timeout=60, **kw)
     return r.returncode, r.stdout.decode("utf-8"), r.stderr.decode("utf-8")
 
 

@@ -35,7 +35,7 @@ def tree(xd, ports):
 
 def switch(xd, verb, *services):
     r = subprocess.run([CTL, verb, "-f", xd.conf, *services], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=20, cwd="/")
+                       stderr=subprocess.PIPE, timeout=60, cwd="/")
     return r.returncode, r.stdout.decode(), r.stderr.decode()
 
 

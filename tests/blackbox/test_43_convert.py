@@ -39,14 +39,14 @@ def told(r):
 
 
 def ctl(text, *args):
-    return told(subprocess.run([CTL, "convert", *args], input=text, capture_output=True, timeout=20))
+    return told(subprocess.run([CTL, "convert", *args], input=text, capture_output=True, timeout=60))
 
 
 def same(itox, text, *options):
     """What the original says of `text`; and what it writes, where it does not lose it (ITOX-5)."""
     if not os.access(harness.ORIGINAL_ITOX, os.X_OK):
         pytest.skip("the original is not installed (Debian's package xinetd)")
-    theirs = told(subprocess.run([harness.ORIGINAL_ITOX, *options], input=text, capture_output=True, timeout=20))
+    theirs = told(subprocess.run([harness.ORIGINAL_ITOX, *options], input=text, capture_output=True, timeout=60))
     ours = told(itox(text, *options))
     if theirs[0] != 0:
         ours, theirs = (ours[0], ours[2]), (theirs[0], theirs[2])
@@ -105,14 +105,14 @@ def test_xinetctl_convert_has_the_options_of_xinetctl(itox, tmp_path):
 
 def test_an_output_that_takes_nothing_is_status_1():
     with open("/dev/full", "wb") as full:
-        r = subprocess.run([CTL, "convert"], input=b"a stream tcp nowait root internal\n", stdout=full, stderr=subprocess.PIPE, timeout=20)
+        r = subprocess.run([CTL, "convert"], input=b"a stream tcp nowait root internal\n", stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert r.returncode == 1 and b"cannot write" in r.stderr
 
 
 def test_what_is_converted_is_checked_without_a_mistake(itox, xd):
     lines = b"".join(b"%s stream tcp nowait root /bin/cat cat -u\n" % name for name in (b"pop3", b"imap4"))
     xd.config(itox(lines).stdout.decode())
-    r = subprocess.run([CTL, "check", "--strict", xd.conf], stdout=subprocess.PIPE, timeout=20)
+    r = subprocess.run([CTL, "check", "--strict", xd.conf], stdout=subprocess.PIPE, timeout=60)
     assert r.returncode == 0 and b"2 services would start" in r.stdout, r.stdout
 
 
@@ -137,7 +137,7 @@ def script():
     """The original's xconv.pl, as `xconv`."""
     if not os.access(harness.ORIGINAL_XCONV, os.X_OK):
         pytest.skip("the original is not installed (Debian's package xinetd)")
-    return lambda text: subprocess.run([harness.ORIGINAL_XCONV], input=text, capture_output=True, timeout=20)
+    return lambda text: subprocess.run([harness.ORIGINAL_XCONV], input=text, capture_output=True, timeout=60)
 
 
 def entries(r):
@@ -158,7 +158,7 @@ def test_each_line_becomes_what_xconv_makes_of_it(xconv, script):
 def services(path, text):
     """What would start, by id, with its values."""
     path.write_bytes(text)
-    r = subprocess.run([CTL, "dump", path], stdout=subprocess.PIPE, timeout=20, check=True)
+    r = subprocess.run([CTL, "dump", path], stdout=subprocess.PIPE, timeout=60, check=True)
     document = json.loads(r.stdout)
     assert document["starts"]
     return {s["id"]: (s["listen"], {name: a["value"] for name, a in s["attributes"].items()})

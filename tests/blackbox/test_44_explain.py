@@ -33,7 +33,7 @@ SERVICE = """service %s
 
 def ctl(*args, **kw):
     r = subprocess.run([CTL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=20, cwd=kw.get("cwd", "/"))
+                       timeout=60, cwd=kw.get("cwd", "/"))
     return r.returncode, r.stdout.decode("utf-8"), r.stderr.decode("utf-8")
 
 

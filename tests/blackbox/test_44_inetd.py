@@ -81,7 +81,7 @@ def test_a_line_that_lost_its_end_keeps_its_service_over_a_reload(xd, etc, names
 def test_without_the_file_the_daemon_starts_and_check_says_so(xd, names):
     xd.boot(args=["-inetd_compat"])
     xd.wait_dlog(": there is no /etc/inetd.conf")
-    r = subprocess.run([BIN, "-t", "-inetd_compat", "-f", xd.conf], capture_output=True, timeout=20)
+    r = subprocess.run([BIN, "-t", "-inetd_compat", "-f", xd.conf], capture_output=True, timeout=60)
     assert r.returncode == 0 and b"note: there is no /etc/inetd.conf: only xinetd.conf is read" in r.stderr
 
 
@@ -90,7 +90,7 @@ def test_without_the_file_the_daemon_starts_and_check_says_so(xd, names):
 def test_t_checks_both_files(xd, etc, names):
     xd.config(cat("a", free_port()))
     etc("inetd.conf", "line0 stream tcp nowait root %s\nline1 stream tcp nowait nobdy %s\n" % (SAY, SAY))
-    t = lambda *args: subprocess.run([BIN, "-t", "-f", xd.conf, *args], capture_output=True, timeout=20)
+    t = lambda *args: subprocess.run([BIN, "-t", "-f", xd.conf, *args], capture_output=True, timeout=60)
     assert t().returncode == 0
     r = t("-inetd_compat")
     assert r.returncode == 1
@@ -99,7 +99,7 @@ def test_t_checks_both_files(xd, etc, names):
 
 
 def ctl(*args):
-    r = subprocess.run([CTL, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+    r = subprocess.run([CTL, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     return r.returncode, r.stdout.decode(), r.stderr.decode()
 
 

@@ -13,7 +13,7 @@ STATES = {"starts", "unsupported", "faulty", "disabled", "in-disabled", "not-in-
 
 def dump(*args, **kw):
     r = subprocess.run([CTL, "dump", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=20, cwd=kw.get("cwd", "/"))
+                       timeout=60, cwd=kw.get("cwd", "/"))
     return r.returncode, r.stdout, r.stderr.decode("utf-8")
 
 

@@ -40,7 +40,7 @@ def edit(xd, *commands):
 
 def check(xd, *args):
     r = subprocess.run([CTL, "check", "--strict", *args, xd.main], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=20, cwd="/")
+                       stderr=subprocess.PIPE, timeout=60, cwd="/")
     assert r.returncode == 0, r.stdout.decode() + r.stderr.decode()
     return r.stdout.decode()
 
@@ -84,13 +84,13 @@ def test_defaults_that_augtool_writes_are_accepted(tree):
          "set %s/disabled/value a" % D)
     with open(tree.main) as f:
         assert "disabled = a\n" in f.read()
-    r = subprocess.run([CTL, "check", "--strict", tree.main], stdout=subprocess.PIPE, timeout=20, cwd="/")
+    r = subprocess.run([CTL, "check", "--strict", tree.main], stdout=subprocess.PIPE, timeout=60, cwd="/")
     assert (r.returncode, b"warning" in r.stdout) == (0, False) and b"1 switched off" in r.stdout
 
 
 def test_what_we_switch_augtool_reads(tree):
     for verb, value in (("disable", "yes"), ("enable", "no")):
-        assert subprocess.run([CTL, verb, "-f", tree.main, "a"], stdout=subprocess.DEVNULL, timeout=20).returncode == 0
+        assert subprocess.run([CTL, verb, "-f", tree.main, "a"], stdout=subprocess.DEVNULL, timeout=60).returncode == 0
         out = aug(tree, "print %s/disable" % A)
         assert '%s/disable = "%s"' % (A, value) in out and "/augeas" not in out, out
 
@@ -102,7 +102,7 @@ def test_what_an_overlay_says_is_no_concern_of_augtool(tree):
     assert "Saved 1 file(s)" in out and "nice = 5\n" in text(tree, "a")
     assert re.findall("/augeas/files(.*)/error", out) == ["/etc/xinetd.d/a.local"], "of itself alone"
     assert text(tree, "a.local") == local
-    page = subprocess.run([CTL, "explain", "-f", tree.main, "a"], stdout=subprocess.PIPE, timeout=20).stdout.decode()
+    page = subprocess.run([CTL, "explain", "-f", tree.main, "a"], stdout=subprocess.PIPE, timeout=60).stdout.decode()
     assert re.search(r"nice +=? *= 5 +%s" % re.escape(os.path.join(tree.d, "a:")), page)
     assert re.search(r"instances +=? *= 5 +%s" % re.escape(os.path.join(tree.d, "a.local:3")), page)
 

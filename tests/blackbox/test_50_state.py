@@ -26,7 +26,7 @@ def dumped(daemon):
     """The text of one more dump."""
     n = open(DUMP).read().count("END OF DUMP") if os.path.exists(DUMP) else 0
     daemon.signal(signal.SIGUSR1)
-    assert wait_until(lambda: os.path.exists(DUMP) and open(DUMP).read().count("END OF DUMP") == n + 1, 5)
+    assert wait_until(lambda: os.path.exists(DUMP) and open(DUMP).read().count("END OF DUMP") == n + 1)
     return "INTERNAL STATE DUMP:" + open(DUMP).read().split("INTERNAL STATE DUMP:")[-1]
 
 

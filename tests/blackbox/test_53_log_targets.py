@@ -82,7 +82,7 @@ def test_the_stream_of_the_daemon_is_kept_from_servers_and_the_engine(xd, pipe, 
 def test_a_daemon_that_has_detached_has_no_stream_and_says_so(xd, ports):
     a, b = ports(2)
     xd.config(cat("a", a, log_type="STDOUT", log_on_success="PID") + cat("b", b))
-    subprocess.run([xd.bin, "-f", xd.conf, "-filelog", xd.daemonlog, "-pidfile", xd.pidfile], check=True, timeout=10)
+    subprocess.run([xd.bin, "-f", xd.conf, "-filelog", xd.daemonlog, "-pidfile", xd.pidfile], check=True, timeout=60)
     try:
         xd.wait_dlog("Started working: 1 available service")
         xd.wait_dlog(r"there is no STDOUT to log to: the daemon has detached; start it with -dontfork")
@@ -91,7 +91,7 @@ def test_a_daemon_that_has_detached_has_no_stream_and_says_so(xd, ports):
     finally:
         with open(xd.pidfile) as f:
             os.kill(int(f.read()), signal.SIGTERM)
-        assert wait_until(lambda: not os.path.exists(xd.pidfile), 5)
+        assert wait_until(lambda: not os.path.exists(xd.pidfile))
 
 
 @covers("LOG-8", "LOG-12")
@@ -180,7 +180,7 @@ def events(path):
 
 
 def wait_events(path, count):
-    got = wait_until(lambda: os.path.exists(path) and (lambda e: e if len(e) >= count else None)(events(path)), 5)
+    got = wait_until(lambda: os.path.exists(path) and (lambda e: e if len(e) >= count else None)(events(path)))
     assert got, open(path).read() if os.path.exists(path) else "no file"
     return got
 
@@ -199,7 +199,7 @@ def test_json_has_the_facts_of_the_line_and_the_time_in_utc(xd, ports):
         when = datetime.datetime.strptime(event.pop("time"), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
         assert before <= when.timestamp() <= after
         event["pid"] = bool(event.pop("pid", None))
-        event["duration"] = event.get("duration", 0) < 5
+        event["duration"] = event.get("duration", 0) < 60
     key = lambda e: (e["service"], e["event"])
     base = {"pid": True, "duration": True}
     assert sorted(got, key=key) == sorted([
@@ -256,7 +256,7 @@ def test_the_journal_gets_the_line_and_a_field_for_each_fact(xd, ports, journal)
     fail, = journal.wait(1, "XINETD_EVENT=FAIL", "XINETD_SERVICE=b")
     pid = start["XINETD_PID"]
     assert start["MESSAGE"] == "START: a pid=%s from=127.0.0.1" % pid and start["XINETD_PEER"] == "127.0.0.1"
-    assert (end["XINETD_STATUS"], end["XINETD_PID"], end["XINETD_SERVICE"]) == ("0", pid, "a") and int(end["XINETD_DURATION"]) < 5
+    assert (end["XINETD_STATUS"], end["XINETD_PID"], end["XINETD_SERVICE"]) == ("0", pid, "a") and int(end["XINETD_DURATION"]) < 60
     assert fail["MESSAGE"] == "FAIL: b service_limit from=127.0.0.1" and fail["XINETD_REASON"] == "service_limit"
     for record in (start, end, fail):
         assert (record["PRIORITY"], record["SYSLOG_IDENTIFIER"], record["SYSLOG_FACILITY"]) == ("6", "xinetd", "3")
@@ -318,7 +318,7 @@ def test_the_state_dump_has_the_kind(xd):
     xd.boot(defaults(log_type="STDERR"), cat("a", a), cat("b", free_port(), log_type="JOURNAL"), up=[a])
     xd.signal(signal.SIGUSR1)
     path = "/var/run/xinetd.dump"
-    assert wait_until(lambda: os.path.exists(path) and "END OF DUMP" in open(path).read(), 5)
+    assert wait_until(lambda: os.path.exists(path) and "END OF DUMP" in open(path).read())
     text = open(path).read()
     os.unlink(path)
     assert "\t\tLogging to STDERR\n" in text and "\t\tLogging to JOURNAL\n" in text
@@ -352,7 +352,7 @@ def test_messages_as_json_go_to_the_file_that_is_named(xd):
 @pytest.mark.parametrize("args", [[], ["-syslog", "daemon", "-dontfork"], ["-dontfork", "-log-format", "xml"]])
 def test_a_format_for_what_goes_to_syslog_is_a_mistake(xd, args):
     xd.config(cat("a", free_port()))
-    run = subprocess.run([xd.bin, "-log-format", "json", *args, "-f", xd.conf], capture_output=True, text=True, timeout=10)
+    run = subprocess.run([xd.bin, "-log-format", "json", *args, "-f", xd.conf], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1 and "Usage: " in run.stderr
 
 

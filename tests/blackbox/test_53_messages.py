@@ -17,7 +17,7 @@ def said(daemon, *texts):
     at = 0
     for text in texts:
         rx = re.compile(r"(?m)^\d\d/\d+/\d+@\d\d:\d\d:\d\d xinetd\[\d+\]: ([A-Z]+: )" + text)
-        assert wait_until(lambda: rx.search(daemon.dlog(), at), 8), "/%s/ is not said after %d:\n%s" % (text, at, daemon.dlog())
+        assert wait_until(lambda: rx.search(daemon.dlog(), at)), "/%s/ is not said after %d:\n%s" % (text, at, daemon.dlog())
         at = rx.search(daemon.dlog(), at).start()
 
 
@@ -26,7 +26,7 @@ def test_start_reload_and_end(daemon, ports):
     a, b, c = ports(3)
     daemon.boot(cat("a", a), service("b", b, server=daemon.script("s", SLEEPER)), up=[a, b])
     s, pid = start_sleeper(b)
-    daemon.reload(cat("a", a, instances=5), cat("c", c), up=[a, c], down=[b], timeout=15)
+    daemon.reload(cat("a", a, instances=5), cat("c", c), up=[a, c], down=[b])
     s.close()
     signal_number = 9 if daemon.original else 15
     said(daemon, r"\S.* started with .* options compiled in\.$", r"Started working: 3 available services$",

@@ -86,7 +86,7 @@ def test_what_syslog_has_lost_is_counted_and_told(xd, unread):
     assert refused.finish(120).done == 0
     xd.wait_dlog("syslog takes no lines: ")
     log.read_on()
-    xd.wait_dlog(r"\d+ lines for syslog are lost", timeout=20)
+    xd.wait_dlog(r"\d+ lines for syslog are lost")
     talk(a, b"x")
     came = lambda: sum(bool(re.search(": (START|EXIT|FAIL): ", l)) for l in list(log.lines))
     total = lambda: came() + lost(xd.dlog(), "syslog")
@@ -318,11 +318,11 @@ def test_a_standard_error_that_nobody_reads_holds_up_nobody(xd, ports, form):
         all_served(ps[0], 10)
     all_served(ps[0])
     err.read_on()
-    assert wait_until(lambda: re.search(rb"(\d+) messages are lost", err.text), 10), err.text[-300:]
+    assert wait_until(lambda: re.search(rb"(\d+) messages are lost", err.text)), err.text[-300:]
     assert talk(ps[1], b"x") == b"x" and xd.alive()
     xd.signal(signal.SIGTERM)
     assert xd.wait_exit() == 0
-    assert wait_until(lambda: b"Exiting..." in err.text, 5), "what comes later is there again"
+    assert wait_until(lambda: b"Exiting..." in err.text), "what comes later is there again"
     err.close()
 
 
@@ -335,6 +335,6 @@ def test_the_last_words_are_heard_though_the_reader_is_slow(xd):
                                stderr=err.writer)
     err.read_on()
     assert xd.wait_exit() == 1
-    assert wait_until(lambda: b"no services. Exiting..." in err.text, 5), err.text[-300:]
+    assert wait_until(lambda: b"no services. Exiting..." in err.text), err.text[-300:]
     assert err.text.count(b"error[bad-number]") == 40
     err.close()

@@ -78,7 +78,7 @@ class Daemon:
         before = self.xd.dlog().count("Reconfigured: ")
         self.n += 1
         self.xd.hup(self.text())
-        return wait_until(lambda: self.xd.dlog().count("Reconfigured: ") > before, 20)
+        return wait_until(lambda: self.xd.dlog().count("Reconfigured: ") > before)
 
     def served(self):
         return attempt(self.port["plain"], b"x") == b"x"
@@ -107,7 +107,7 @@ class Daemon:
         return attempt(self.port["often"], b"x") == b"x"
 
     def read_banner(self):
-        got = attempt(self.port["banner"], b"x", timeout=20)
+        got = attempt(self.port["banner"], b"x")
         return got == b"hello " * 50000 + b"x"
 
     def leave_at_once(self):
@@ -143,7 +143,7 @@ class Daemon:
         self.n = -1
         assert self.reload()
         monitor = self.xd.proc.pid
-        assert wait_until(lambda: len(descendants(monitor)) == 1, 15), "servers remain"
+        assert wait_until(lambda: len(descendants(monitor)) == 1), "servers remain"
         assert wait_until(lambda: not zombies(monitor))
         return [(rss(p), sorted(what.split(":")[0] for what in fds(p).values())) for p in daemon_processes(monitor)]
 

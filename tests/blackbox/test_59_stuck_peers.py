@@ -24,7 +24,7 @@ def test_200_clients_are_served_beside(xd, ports, kind):
         else:
             assert Load(a, 200).finish().outcome() == {"done": 200, "refused": 0, "broken": 0}
         assert not [l for l in xd.log() if stuck.CLIENT in l], "they wait still"
-        xd.wait_log("^EXIT: b", 200, timeout=10)
+        xd.wait_log("^EXIT: b", 200)
     finally:
         peer.end()
     assert talk(b, b"x") == b"x"

@@ -39,12 +39,12 @@ class Target(socket.socket):
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.bind((addr, port or free_port()))
         self.listen(backlog)
-        self.settimeout(5)
+        self.settimeout(patience())
         self.port = self.getsockname()[1]
 
     def take(self):
         s, _ = self.accept()
-        s.settimeout(5)
+        s.settimeout(patience())
         return s
 
 
@@ -124,7 +124,7 @@ def test_much_passes_both_ways_at_once_and_arrives_whole(through, xd):
 
     def drain(sink, seed):
         digest, buffer = hashlib.sha256(), bytearray(1 << 20)
-        sink.settimeout(60)
+        sink.settimeout(120)
         while n := sink.recv_into(buffer):
             digest.update(memoryview(buffer)[:n])
         got[seed] = digest.hexdigest()
@@ -208,7 +208,7 @@ def test_a_slow_reader_holds_back_the_sender_and_gets_everything(through, xd, sl
     other, its_target = through()       # others go on
     other.sendall(b"x")
     assert its_target.recv(1) == b"x"
-    sender.settimeout(5)
+    sender.settimeout(patience())
     closer = threading.Thread(target=lambda: (sender.sendall(b"end"), sender.shutdown(socket.SHUT_WR)))
     closer.start()
     got = recv_all(reader)
@@ -257,11 +257,11 @@ def test_a_target_that_never_answers_is_given_up(xd, stack, target):
     a, b = free_port(), free_port()
     xd.boot(redirect(xd, "r", a, full(stack)), redirect(xd, "s", b, target.port), up=[a, b])
     began = time.monotonic()
-    c = connect(a, timeout=20)
+    c = connect(a, timeout=60)
     with connect(b) as other:
         other.sendall(b"x")
         assert target.take().recv(1) == b"x"
-    assert c.recv(1) == b"" and 9 < time.monotonic() - began < 15
+    assert c.recv(1) == b"" and 9 < time.monotonic() - began < 30
     xd.wait_dlog("can't connect to remote host 127.0.0.1: Connection timed out")
     xd.wait_log("^EXIT: r status=0")
 
@@ -278,7 +278,7 @@ def test_an_address_that_does_not_answer_does_not_delay_the_next_for_long(xd, st
     c.sendall(b"x")
     began = time.monotonic()
     assert t.take().recv(1) == b"x"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8     # of ten seconds
 
 
 @covers("ATTR-50")
@@ -344,7 +344,7 @@ def unix(xd):
         t.bind(path)
         os.chmod(path, 0o666)
         t.listen(5)
-        t.settimeout(5)
+        t.settimeout(patience())
         yield path, t
 
 
@@ -486,7 +486,7 @@ def answer_all(target, stop):
 
 def ask_on(port, stop):
     while not stop.is_set():
-        attempt(port)
+        attempt(port, timeout=2)        # nobody answers the last one
 
 
 def test_the_end_of_the_daemon_ends_its_sessions(through, xd):
@@ -531,7 +531,7 @@ def test_2000_idle_connections_are_held_and_cost_little(through, xd):
     for pair in held:
         for side in pair:
             side.close()
-    xd.wait_log("^EXIT: r status=0", 2001, timeout=10)
+    xd.wait_log("^EXIT: r status=0", 2001)
     assert wait_until(lambda: len(fds(pid)) < 60)
 
 

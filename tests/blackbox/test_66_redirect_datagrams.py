@@ -27,7 +27,7 @@ class Target(socket.socket):
     def __init__(self, addr="127.0.0.1", port=0):
         super().__init__(socket.AF_INET6 if ":" in addr else socket.AF_INET, socket.SOCK_DGRAM)
         self.bind((addr, port))
-        self.settimeout(5)
+        self.settimeout(patience())
         self.port = self.getsockname()[1]
 
     def answer(self, suffix=b"!"):
@@ -132,7 +132,7 @@ def test_limits_and_lists_hold_for_clients_not_for_datagrams(xd, target):
 
 
 def test_a_target_that_is_down_is_told_and_found_again(xd):
-    with Target() as t, udp_socket() as c:
+    with Target(port=free_port()) as t, udp_socket() as c:
         a, port = up(xd, t), t.port
         t.close()
         c.sendto(b"x", ("127.0.0.1", a))

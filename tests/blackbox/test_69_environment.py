@@ -155,10 +155,10 @@ def test_a_daemon_in_the_background_gives_its_servers_the_journal(xd, ports, jou
         assert all(talk(a, shut=False) == b"to the client\n" for _ in range(2))
         assert talk(b, shut=False) == b"to the client\n"
         want = {HEADER % "first" + "to the log: 1\n" * 2, HEADER % "b" + "to the log: 2\n"}
-        assert wait_until(lambda: {s.decode() for s in journal.streams} == want, 5), journal.streams
+        assert wait_until(lambda: {s.decode() for s in journal.streams} == want), journal.streams
     finally:
         os.kill(pid, 15)
-        wait_until(lambda: not alive(pid), 5)
+        wait_until(lambda: not alive(pid))
 
 
 @sandbox
@@ -170,4 +170,4 @@ def test_without_a_journal_a_daemon_in_the_background_says_what_is_lost(xd, port
         xd.wait_dlog(r"service a: what its servers write to standard error is lost \(`stderr = log`\): ")
     finally:
         os.kill(pid, 15)
-        wait_until(lambda: not alive(pid), 5)
+        wait_until(lambda: not alive(pid))

@@ -35,9 +35,9 @@ def over(path, name="a", **kw):
     return service(name, bind="unix:" + path, protocol=None, **kw)
 
 
-def dial(path, kind=socket.SOCK_STREAM, timeout=5):
+def dial(path, kind=socket.SOCK_STREAM, timeout=None):
     s = socket.socket(socket.AF_UNIX, kind)
-    s.settimeout(timeout)
+    s.settimeout(patience(timeout))
     try:
         s.connect(path)
     except OSError:
@@ -324,7 +324,7 @@ def test_a_server_may_read_datagrams(xd, at):
     boot(xd, over(at(), wait="yes", socket_type="dgram", server=xd.script("reads", READS)),
          over(at("t"), "t", wait="yes", socket_type="dgram", server="/bin/true"))
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    s.settimeout(5)
+    s.settimeout(patience())
     s.bind(at("client"))
     for data in (b"one", b"two"):
         s.sendto(data, at())
@@ -377,5 +377,5 @@ def test_explain_and_dump_show_it(xd, at):
 def test_curl_talks_to_a_server_behind_it(xd, at):
     page = xd.script("page", "#!/bin/sh\nread line\nprintf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello\\n'\n")
     boot(xd, over(at(), server=page))
-    r = subprocess.run(["curl", "-s", "--unix-socket", at(), "http://localhost/"], capture_output=True, timeout=10)
+    r = subprocess.run(["curl", "-s", "--unix-socket", at(), "http://localhost/"], capture_output=True, timeout=60)
     assert r.stdout == b"hello\n"

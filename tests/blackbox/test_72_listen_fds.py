@@ -134,7 +134,7 @@ def test_sockets_of_other_kinds(xd, ports):
              service("u", bind="unix:" + path, protocol=None, server="/bin/cat"))
         assert udp_ask(a, b"x") == b"X"
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(patience())
             s.connect(path)
             s.sendall(b"u")
             assert recv_n(s, 1) == b"u"

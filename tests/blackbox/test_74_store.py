@@ -25,7 +25,7 @@ def at(name, path, **kw):
 
 def unix(path, kind=socket.SOCK_STREAM):
     s = socket.socket(socket.AF_UNIX, kind)
-    s.settimeout(5)
+    s.settimeout(patience())
     s.connect(path)
     return s
 

@@ -27,11 +27,11 @@ def said(manager):
 
 def test_the_watchdog_is_fed_in_time(xd, manager, ports):
     a, = ports(1)
-    watched(manager, 0.9)
+    watched(manager, 3)
     manager.boot(xd, cat("a", a))
     began, before = time.monotonic(), fed(manager)
-    manager.wait("WATCHDOG", before + 6)
-    assert time.monotonic() - began < 6 * 0.9
+    manager.wait("WATCHDOG", before + 3)
+    assert time.monotonic() - began < 3 * 3
     assert "does not answer" not in xd.dlog() and "onsistency" not in xd.dlog()
 
 
@@ -44,7 +44,7 @@ def test_without_one_nothing_is_fed(xd, manager, ports):
 @covers("SIG-2")
 def test_an_engine_that_hangs_is_replaced_and_nobody_is_lost(xd, manager, ports):
     a, = ports(1)
-    watched(manager, 1.5)
+    watched(manager, 3)
     manager.boot(xd, cat("a", a))
     held = connect(a)
     held.sendall(b"1")
@@ -65,14 +65,14 @@ def test_an_engine_that_hangs_is_replaced_and_nobody_is_lost(xd, manager, ports)
 
 def test_a_daemon_that_hangs_feeds_nobody_and_blames_no_engine(xd, manager, ports):
     a, = ports(1)
-    watched(manager, 0.9)
+    watched(manager, 2)
     manager.boot(xd, cat("a", a))
     manager.wait("WATCHDOG", 2)
     old = engine(xd.proc.pid)
     xd.signal(signal.SIGSTOP)
     assert wait_until(lambda: field(xd.proc.pid, "State")[:1] == ["T"])
     before = fed(manager)
-    time.sleep(1.5)                     # longer than the watchdog has patience
+    time.sleep(3)                       # longer than the watchdog has patience
     assert fed(manager) <= before + 1, "one may have been on its way"
     xd.signal(signal.SIGCONT)
     manager.wait("WATCHDOG", fed(manager) + 3)

@@ -30,7 +30,8 @@ def test_it_is_a_socket_for_root_that_goes_with_the_daemon(xd):
     xd.boot()
     mode = os.stat(WHERE)
     assert stat.S_ISSOCK(mode.st_mode) and stat.S_IMODE(mode.st_mode) == 0o600 and mode.st_uid == 0
-    xd.stop()
+    xd.signal(signal.SIGTERM)
+    xd.wait_exit()
     assert not os.path.exists(WHERE)
 
 
@@ -50,7 +51,8 @@ def test_another_place_and_none(xd):
     xd.boot(args=["-control", xd.path("asks")])
     assert status(xd.path("asks"))[0]["pid"] == xd.proc.pid and not os.path.exists(WHERE)
     assert ctl("status", "--socket", xd.path("asks"))[0] == 0
-    xd.stop()
+    xd.signal(signal.SIGTERM)
+    xd.wait_exit()
     xd.boot(args=["-control", "none"])
     assert not os.path.exists(WHERE)
     code, out, err = ctl("status")
@@ -65,7 +67,8 @@ def test_a_socket_that_is_left_over_is_replaced_and_one_in_use_is_not(xd, mk):
     assert status()[0]["pid"] == xd.proc.pid
     xd.proc.kill()
     xd.wait_exit()
-    other.stop()
+    other.signal(signal.SIGTERM)
+    other.wait_exit()
     assert os.path.exists(WHERE), "who does not have it must not take it away"
     third = mk()
     third.boot()
@@ -129,8 +132,8 @@ def test_a_request_without_end_is_cut(xd):
 
 def test_a_thousand_clients_at_once_are_all_answered_and_clients_of_services_meanwhile(xd):
     xd.boot()
-    answers, waiting = [], [control.connect(timeout=60) for _ in range(32)]     # as many as are served at a time
-    one = control.connect(timeout=60)                                           # and one more, who has to wait
+    answers, waiting = [], [control.connect() for _ in range(32)]  # as many as are served at a time
+    one = control.connect()             # and one more, who has to wait
 
     def customer():
         answers.append(ask("status")[-1][0])
@@ -147,7 +150,7 @@ def test_a_thousand_clients_at_once_are_all_answered_and_clients_of_services_mea
     one.sendall(b'{"version":1,"command":"status"}\n')
     assert b'"done"' in read_all(one)
     before = xd.proc.pid
-    assert wait_until(lambda: len(os.listdir("/proc/%d/fd" % before)) < 25, 5), os.listdir("/proc/%d/fd" % before)
+    assert wait_until(lambda: len(os.listdir("/proc/%d/fd" % before)) < 25), os.listdir("/proc/%d/fd" % before)
 
 
 def test_a_client_that_never_reads_costs_nothing_and_is_let_go(xd, ports):
@@ -157,7 +160,7 @@ def test_a_client_that_never_reads_costs_nothing_and_is_let_go(xd, ports):
     before = rss(monitor)
     deaf = []
     for _ in range(32):
-        s = control.connect(timeout=60)
+        s = control.connect()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         s.sendall(b'{"version":1,"command":"status"}\n')
         deaf.append(s)
@@ -165,12 +168,12 @@ def test_a_client_that_never_reads_costs_nothing_and_is_let_go(xd, ports):
     assert xd.alive() and rss(monitor) < before + 4096
     # The next one is served as soon as the others have had their time.
     assert status()[0]["pid"] == monitor
-    assert wait_until(lambda: rss(monitor) < before + 2048, 5)
+    assert wait_until(lambda: rss(monitor) < before + 2048)
 
 
 def test_clients_of_the_socket_take_no_descriptor_that_a_connection_needs(xd):
     xd.boot(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
-    idle = [control.connect(timeout=60) for _ in range(60)]
+    idle = [control.connect() for _ in range(60)]
     before = cpu(xd.proc.pid)
     for _ in range(5):
         sentinel_answers(xd)
@@ -179,12 +182,12 @@ def test_clients_of_the_socket_take_no_descriptor_that_a_connection_needs(xd):
     assert cpu(xd.proc.pid) - before < 1, "and nobody was busy with those who wait"
     for s in idle:
         s.close()
-    assert wait_until(lambda: ask("status")[-1][0] == "done", 10)
+    assert wait_until(lambda: ask("status")[-1][0] == "done")
 
 
 def test_who_asks_nothing_is_let_go(xd):
     xd.boot()
-    with control.connect(timeout=30) as s:
+    with control.connect() as s:
         assert s.recv(1) == b""
     sentinel_answers(xd)
 
@@ -208,17 +211,17 @@ def test_every_client_is_counted_by_what_became_of_it(xd, ports):
         with connect(c) as s:
             assert len(read_all(s)) == 4
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
-            u.settimeout(5)
+            u.settimeout(patience())
             for _ in range(5):
                 u.sendto(b"ping", ("127.0.0.1", d))
                 assert u.recv(10) == b"ping"
         # Those that no log has a line about come a second late.
         wanted = lambda: [(s["accepted"], s["refused"], s["sessions"]) for s in map(status()[1].get, ("open", "shut", "time-stream", "echo-dgram"))]
-        assert wait_until(lambda: wanted() == [(1, {"service_limit": 1}, 1), (0, {"address": 3}, 0), (1, {}, 0), (5, {}, 0)], 5), wanted()
+        assert wait_until(lambda: wanted() == [(1, {"service_limit": 1}, 1), (0, {"address": 3}, 0), (1, {}, 0), (5, {}, 0)]), wanted()
         daemon, services, left_out = status()
         assert (daemon["sessions"], left_out, services["open"]["limit"]) == (1, {}, 1)
-        assert abs(services["open"]["last"] - time.time()) < 10
-    assert wait_until(lambda: status()[0]["sessions"] == 0, 5)
+        assert abs(services["open"]["last"] - time.time()) < 60
+    assert wait_until(lambda: status()[0]["sessions"] == 0)
     code, out, _ = ctl("status")
     assert code == 0 and re.search(r"(?m)^open +active +0/1 +1 .* 1 +\S+ +1 service_limit$", out), out
     assert ctl("status", "open")[1].count("active") == 1
@@ -231,7 +234,7 @@ def test_a_service_is_suspended_while_a_server_has_its_socket(xd):
     xd.boot(service("held", port, server=xd.script("held", "#!/bin/sh\nexec sleep 1000\n"), wait="yes"))
     assert status()[1]["held"]["state"] == "active"
     with connect(port):
-        assert wait_until(lambda: status()[1]["held"]["state"] == "suspended", 5)
+        assert wait_until(lambda: status()[1]["held"]["state"] == "suspended")
     assert status()[1]["held"]["sessions"] == 1 and ctl("status")[0] == 0, "nothing is wrong with that"
 
 
@@ -340,9 +343,9 @@ def test_many_reloads_at_once_are_each_answered(xd):
 def test_an_engine_that_dies_during_a_reload_does_not_leave_anybody_waiting(xd, ports):
     xd.boot(*[cat("s%d" % p, p) for p in ports(30)])
     os.kill(engine(xd.proc.pid), signal.SIGSTOP)
-    with control.connect(timeout=30) as s:
+    with control.connect() as s:
         s.sendall(b'{"version":1,"command":{"reload":{}}}\n')
-        assert wait_until(lambda: status()[0]["is_changing"], 5)
+        assert wait_until(lambda: status()[0]["is_changing"])
         os.kill(engine(xd.proc.pid), signal.SIGKILL)
         assert read_all(s).endswith(b'{"done":{}}\n')
     sentinel_answers(xd)
@@ -353,7 +356,7 @@ def test_who_waits_and_goes_away_is_forgotten(xd):
     os.kill(engine(xd.proc.pid), signal.SIGSTOP)
     with control.connect() as s:
         s.sendall(b'{"version":1,"command":{"reload":{}}}\n')
-        assert wait_until(lambda: status()[0]["is_changing"], 5)
+        assert wait_until(lambda: status()[0]["is_changing"])
     os.kill(engine(xd.proc.pid), signal.SIGCONT)
-    assert wait_until(lambda: not status()[0]["is_changing"], 5)
+    assert wait_until(lambda: not status()[0]["is_changing"])
     sentinel_answers(xd)

@@ -49,9 +49,9 @@ class Terminal:
             self.stream.feed(piece)
             self.pictures.append("\n".join(self.screen.display))
 
-    def shows(self, pattern, timeout=10):
+    def shows(self, pattern):
         rx = re.compile(pattern, re.M)
-        found = wait_until(lambda: any(rx.search(p) for p in self.pictures[-1:]), timeout)
+        found = wait_until(lambda: any(rx.search(p) for p in self.pictures[-1:]))
         assert found, "no /%s/ in\n%s" % (pattern, "\n".join(self.screen.display))
 
     def type(self, keys):
@@ -91,8 +91,8 @@ def test_it_shows_what_happens_and_never_an_empty_screen(xd, terminal):
     assert all("SERVICE" in p and "mail" in p for p in t.pictures[first:]), t.pictures[first:]
     assert b"\x1b[2J" not in t.raw and t.raw.count(HOME) >= 3
     t.type(b"q")
-    assert t.proc.wait(10) == 0
-    assert wait_until(lambda: LEAVE in t.raw, 5) and t.raw.startswith(ENTER)
+    assert t.proc.wait(patience()) == 0
+    assert wait_until(lambda: LEAVE in t.raw) and t.raw.startswith(ENTER)
     assert termios.tcgetattr(t.theirs) == t.before, "the terminal is as it was"
 
 
@@ -102,8 +102,8 @@ def test_it_leaves_the_terminal_as_it_was_however_it_is_ended(xd, terminal, end)
     t = terminal(CTL, "status", "-w")
     t.shows("sentinel")
     t.type(end) if isinstance(end, bytes) else t.proc.send_signal(end)
-    assert t.proc.wait(10) == 0
-    assert wait_until(lambda: t.raw.rstrip().endswith(LEAVE), 5)
+    assert t.proc.wait(patience()) == 0
+    assert wait_until(lambda: t.raw.rstrip().endswith(LEAVE))
     assert termios.tcgetattr(t.theirs) == t.before
 
 
@@ -134,9 +134,9 @@ def test_elsewhere_one_picture_follows_the_other_without_a_control_character(xd)
     with subprocess.Popen([CTL, "status", "--watch", "1"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as p:
         out = b""
         while out.count(b"SERVICE") < 2:
-            assert select.select([p.stdout], [], [], 20)[0]
+            assert select.select([p.stdout], [], [], patience())[0]
             out += os.read(p.stdout.fileno(), 65536)
         p.terminate()
-        assert p.wait(10) == 0
+        assert p.wait(patience()) == 0
     assert b"\x1b" not in out and b"\r" not in out
     assert out.startswith(b"xinetd-rs ") and b"\n\nxinetd-rs " in out

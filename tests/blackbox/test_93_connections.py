@@ -124,7 +124,7 @@ def same(a, b):
     def look():
         seen[:] = [collections.Counter(a()), collections.Counter(b())]
         return seen[0] == seen[1]
-    assert wait_until(look, 15), "\n".join(map(str, list((seen[0] - seen[1]).items()) + ["---"] + list((seen[1] - seen[0]).items())))
+    assert wait_until(look), "\n".join(map(str, list((seen[0] - seen[1]).items()) + ["---"] + list((seen[1] - seen[0]).items())))
     return list(seen[0].elements())
 
 
@@ -351,7 +351,7 @@ def on_terminal(xd, columns, *args):
             out += os.read(ours, 65536)
     except OSError:                     # the other end is closed
         os.close(ours)
-    assert (p.wait(20), p.stderr.read()) == (0, b"")
+    assert (p.wait(patience()), p.stderr.read()) == (0, b"")
     return out.decode().replace("\r\n", "\n").splitlines()
 
 
@@ -524,7 +524,7 @@ def test_a_daemon_in_a_network_of_its_own_is_looked_at_there(xd):
     port = free_port()
     xd.start(logdefaults(xd) + cat("far", port), args=["-control", xd.path("control")])
     xd.bin = binary
-    xd.wait_dlog("Started working: ", timeout=8.0)
+    xd.wait_dlog("Started working: ")
     with socket.create_server(("127.0.0.1", port)):        # the same port, here
         r = ctl(xd, "-nt")
     assert r.returncode == 0
@@ -557,7 +557,7 @@ def test_twenty_thousand_sockets_take_no_time(xd, ports):
         began = time.monotonic()
         rows = document(xd, "-a", "-t")["internet"]
         took = time.monotonic() - began
-        assert len(rows) >= 20000 and took < 10, (len(rows), took)
+        assert len(rows) >= 20000 and took < 60, (len(rows), took)
         assert all(row["processes"][0]["pid"] in kids for row in rows if row["local"]["address"] == "127.0.0.2"
                    and row["state"] == "ESTABLISHED")
         assert {row["local"]["port"] for row in document(xd, "-t")["internet"]} == {a, xd.sentinel}

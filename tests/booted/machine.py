@@ -106,7 +106,7 @@ class Machine:
             self.unshare.wait()
             self.init = self.unshare = None
             forget = lambda: subprocess.run(**self._unshared(FORGET), stderr=subprocess.DEVNULL).returncode == 0
-            assert wait_until(forget, 10), "something of %s is still running" % self.name
+            assert wait_until(forget), "something of %s is still running" % self.name
 
     def console(self):
         with open(os.path.join(self.dir, "console"), errors="replace") as f:

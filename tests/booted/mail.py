@@ -44,7 +44,7 @@ def prepare(machine):
 def wait_served(machine, *names):
     with machine.network():
         for name in names or PORTS:
-            assert wait_until(lambda: listening(PORTS[name]), 10), "%s is not served on %s" % (name, machine.release)
+            assert wait_until(lambda: listening(PORTS[name])), "%s is not served on %s" % (name, machine.release)
 
 
 def trusting(machine):
@@ -54,7 +54,7 @@ def trusting(machine):
 def pop3(machine, tls=False):
     """A session that has logged in."""
     with machine.network():
-        box = poplib.POP3_SSL("127.0.0.1", context=trusting(machine), timeout=20) if tls else poplib.POP3("127.0.0.1", timeout=20)
+        box = poplib.POP3_SSL("127.0.0.1", context=trusting(machine), timeout=60) if tls else poplib.POP3("127.0.0.1", timeout=20)
     box.user("alice")
     box.pass_("secret")
     return box
@@ -63,7 +63,7 @@ def pop3(machine, tls=False):
 def imap4(machine, tls=False):
     """A session that has logged in."""
     with machine.network():
-        box = imaplib.IMAP4_SSL("127.0.0.1", ssl_context=trusting(machine), timeout=20) if tls else imaplib.IMAP4("127.0.0.1", timeout=20)
+        box = imaplib.IMAP4_SSL("127.0.0.1", ssl_context=trusting(machine), timeout=60) if tls else imaplib.IMAP4("127.0.0.1", timeout=20)
     box.login("alice", "secret")
     return box
 

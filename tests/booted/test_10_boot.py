@@ -16,7 +16,7 @@ def test_a_machine_boots_without_a_failed_unit_and_runs_debians_xinetd(machine):
 def test_a_socket_made_in_its_network_reaches_its_services(machine):
     machine.run("sed -i '0,/disable.*/s//disable = no/' /etc/xinetd.d/daytime && systemctl restart xinetd")
     with machine.network():
-        assert wait_until(lambda: listening(13), 10)
+        assert wait_until(lambda: listening(13))
         assert talk(13).endswith(b"\n")
     assert refused(13)
 

@@ -117,7 +117,7 @@ def test_the_life_of_an_operator(operated, deb, tmp_path):
     mail.read_all(machine)
     assert pids(machine)[0] == monitor
     machine.run("kill -KILL %d" % monitor)
-    assert wait_until(lambda: machine.run("systemctl show -P MainPID xinetd") not in ("0", str(monitor)), 15)
+    assert wait_until(lambda: machine.run("systemctl show -P MainPID xinetd") not in ("0", str(monitor)))
     mail.read_all(machine)
     assert session.noop()[0] == "OK"
     expect(machine)

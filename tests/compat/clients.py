@@ -4,7 +4,13 @@ import socket
 import struct
 import time
 
-PATIENCE = 1.0                      # factor for every time-out of wait_until
+# Seconds for what has to happen. The machine may be busy with other things, and a wait that succeeds costs
+# nothing; only what must not happen is given a short time, and says so where it is waited for.
+PATIENCE = 20.0
+
+
+def patience(timeout=None):
+    return PATIENCE if timeout is None else timeout
 
 _next_port = [20000 + (os.getpid() * 37) % 5000]
 
@@ -99,8 +105,8 @@ def listening(port, proto="tcp"):
     return bool(listeners(port, proto))
 
 
-def wait_until(cond, timeout=5.0, step=0.01):
-    end = time.monotonic() + timeout * PATIENCE
+def wait_until(cond, timeout=None, step=0.01):
+    end = time.monotonic() + patience(timeout)
     while True:
         v = cond()
         if v:
@@ -117,12 +123,6 @@ def early_in_a_second():
         time.sleep(0.02)                # the clock itself is what is waited for
 
 
-# ---------------------------------------------------------------- clients
-
-def connect(port, addr="127.0.0.1", src=None, timeout=5.0):
-    fam = socket.AF_INET6 if ":" in addr else socket.AF_INET
-    s = socket.socket(fam, socket.SOCK_STREAM)
-    s.settimeout(timeout)
 def come_too_often(port):
     """Clients one after the other until `cps` has closed the port. How many that takes depends on how fast they
     are served: on a busy machine the second may be over before the last one comes."""
@@ -133,15 +133,21 @@ NOON = (time.localtime().tm_hour + 12) % 24
 NEVER = "%d:00-%d:01" % (NOON, NOON)        # hours of access half a day away, also when midnight comes during the run
 
 
+# ---------------------------------------------------------------- clients
+
+def connect(port, addr="127.0.0.1", src=None, timeout=None):
+    fam = socket.AF_INET6 if ":" in addr else socket.AF_INET
+    s = socket.socket(fam, socket.SOCK_STREAM)
+    s.settimeout(patience(timeout))
     if src is not None:
         s.bind((src, 0))
     s.connect((addr, port))
     return s
 
 
-def recv_all(s, timeout=5.0):
+def recv_all(s, timeout=None):
     """Read until EOF (a reset counts as EOF)."""
-    s.settimeout(timeout)
+    s.settimeout(patience(timeout))
     out = b""
     while True:
         try:
@@ -153,8 +159,8 @@ def recv_all(s, timeout=5.0):
         out += d
 
 
-def recv_n(s, n, timeout=5.0):
-    s.settimeout(timeout)
+def recv_n(s, n, timeout=None):
+    s.settimeout(patience(timeout))
     out = b""
     while len(out) < n:
         try:
@@ -167,7 +173,7 @@ def recv_n(s, n, timeout=5.0):
     return out
 
 
-def talk(port, data=b"", addr="127.0.0.1", src=None, shut=True, timeout=5.0):
+def talk(port, data=b"", addr="127.0.0.1", src=None, shut=True, timeout=None):
     s = connect(port, addr, src, timeout)
     try:
         try:
@@ -182,15 +188,15 @@ def talk(port, data=b"", addr="127.0.0.1", src=None, shut=True, timeout=5.0):
         s.close()
 
 
-def udp_socket(addr="127.0.0.1", src=None, timeout=2.0):
+def udp_socket(addr="127.0.0.1", src=None, timeout=None):
     fam = socket.AF_INET6 if ":" in addr else socket.AF_INET
     s = socket.socket(fam, socket.SOCK_DGRAM)
-    s.settimeout(timeout)
+    s.settimeout(patience(timeout))
     s.bind((src or ("::1" if fam == socket.AF_INET6 else "127.0.0.1"), 0))
     return s
 
 
-def udp_ask(port, data=b"x", addr="127.0.0.1", timeout=2.0, src=None):
+def udp_ask(port, data=b"x", addr="127.0.0.1", timeout=None, src=None):
     s = udp_socket(addr, src, timeout)
     try:
         s.sendto(data, (addr, port))

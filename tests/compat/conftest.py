@@ -57,5 +57,5 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def patience(request, monkeypatch):
     """A test that is expected to fail need not wait as long for what will not come."""
-    if request.node.get_closest_marker("not_yet"):
-        monkeypatch.setattr(clients, "PATIENCE", 0.15)
+    if request.node.get_closest_marker("xfail"):
+        monkeypatch.setattr(clients, "PATIENCE", 1.5)

@@ -73,7 +73,7 @@ class Xinetd:
 
     # -- life cycle
     def start(self, config=None, args=(), env=None, mode="-dontfork", filelog=True,
-              expect=(), timeout=8.0, preexec=None, cwd=None, conf_arg=True):
+              expect=(), preexec=None, cwd=None, conf_arg=True):
         if config is not None:
             self.config(config)
         cmd = [self.bin]
@@ -91,7 +91,7 @@ class Xinetd:
                                      stderr=self.err, env=env, preexec_fn=self._preexec(preexec),
                                      cwd=cwd or self.dir)
         for port in expect:
-            self.wait_port(port, timeout=timeout)
+            self.wait_port(port)
         return self
 
     @staticmethod
@@ -103,7 +103,7 @@ class Xinetd:
                 extra()
         return run
 
-    def wait_port(self, port, timeout=8.0):
+    def wait_port(self, port, timeout=None):
         proto = "tcp"
         if isinstance(port, tuple):
             proto, port = port
@@ -114,7 +114,7 @@ class Xinetd:
                 proto, port, self.proc.poll(), self.dlog()))
         return ok
 
-    def wait_closed(self, port, timeout=8.0):
+    def wait_closed(self, port, timeout=None):
         proto = "tcp"
         if isinstance(port, tuple):
             proto, port = port
@@ -128,7 +128,7 @@ class Xinetd:
         self.sentinel = free_port()
         self.start(config="".join(entries) + service("sentinel", self.sentinel, server="/bin/cat"), **kw)
         self.wait_port(self.sentinel)
-        self.wait_dlog("Started working: ", timeout=8.0)
+        self.wait_dlog("Started working: ")
         self.expect_ports(up, down)
         return self
 
@@ -141,13 +141,13 @@ class Xinetd:
             assert not listening(port, proto), "%s port %d should not be served\n%s" % (
                 proto, port, self.dlog())
 
-    def reload(self, *entries, up=(), down=(), timeout=8.0):
+    def reload(self, *entries, up=(), down=()):
         """SIGHUP with a new configuration; returns when it is in force."""
         self.sentinel = free_port()
         before = self.dlog().count("Reconfigured: ")
         self.hup("".join(entries) + service("sentinel", self.sentinel, server="/bin/cat",
                                             id="sentinel%d" % self.sentinel))
-        self.wait_dlog("Reconfigured: ", before + 1, timeout)
+        self.wait_dlog("Reconfigured: ", before + 1)
         self.wait_port(self.sentinel)
         self.expect_ports(up, down)
 
@@ -159,8 +159,8 @@ class Xinetd:
             self.config(config)
         self.signal(signal.SIGHUP)
 
-    def wait_exit(self, timeout=8.0):
-        return self.proc.wait(timeout)
+    def wait_exit(self, timeout=None):
+        return self.proc.wait(patience(timeout))
 
     def alive(self):
         return self.proc.poll() is None
@@ -204,7 +204,7 @@ class Xinetd:
             out.append(m.group("text") if m else "??" + line)
         return out
 
-    def wait_log(self, pattern, count=1, timeout=5.0, path=None):
+    def wait_log(self, pattern, count=1, timeout=None, path=None):
         """Wait for `count` lines that match; return them."""
         rx = re.compile(pattern)
 
@@ -217,7 +217,7 @@ class Xinetd:
                 count, pattern, "\n".join(self.raw_log(path)), self.dlog()))
         return r
 
-    def wait_dlog(self, pattern, count=1, timeout=5.0, free=False):
+    def wait_dlog(self, pattern, count=1, timeout=None, free=False):
         """Wait for a daemon message.  `free` marks free-form diagnostics, which
         only the original has to produce in these words."""
         if free and not self.original:
@@ -332,7 +332,7 @@ class Syslog:
                 return
             self.lines.append(d.rstrip(b"\0\n").decode(errors="replace"))
 
-    def wait(self, pattern, count=1, timeout=3):
+    def wait(self, pattern, count=1, timeout=None):
         rx = re.compile(pattern)
 
         def hits():

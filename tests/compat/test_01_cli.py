@@ -17,9 +17,9 @@ covers = pytest.mark.covers
 bug = pytest.mark.bug_in_original
 
 
-def run(args, timeout=5):
+def run(args):
     return subprocess.run([harness.BIN] + args, stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=timeout)
+                          capture_output=True, timeout=60)
 
 
 @covers("CLI-1", "CLI-5", "CLI-9", "CLI-12", "CLI-18", "CLI-19")
@@ -87,7 +87,7 @@ def start_daemon(xd, *args):
             return int(open(xd.pidfile).read())
         except (OSError, ValueError):
             return None
-    return wait_until(pid, 3)
+    return wait_until(pid)
 
 
 @covers("START-13", "START-6")
@@ -103,7 +103,7 @@ def test_no_services_ends_the_daemon(xd):
         return out
     xd.config("# nothing\n")
     run(["-f", xd.conf, "-filelog", xd.daemonlog, "-pidfile", xd.pidfile])
-    assert wait_until(lambda: not running(), 5)
+    assert wait_until(lambda: not running())
     assert not os.path.exists(xd.pidfile)
 
 
@@ -117,15 +117,15 @@ def test_stayalive_without_services(xd):
         for n in (0, 1):
             xd.config(cat("a", p))
             os.kill(pid, signal.SIGHUP)
-            assert wait_until(lambda: listening(p), 5)
+            assert wait_until(lambda: listening(p))
             xd.config("\n")
             os.kill(pid, signal.SIGHUP)
-            assert wait_until(lambda: not listening(p), 5)
+            assert wait_until(lambda: not listening(p))
             xd.wait_dlog("Reconfigured: ", 2 * n + 2)
         assert alive(pid)
     finally:
         os.kill(pid, signal.SIGTERM)
-    assert wait_until(lambda: not alive(pid), 5)
+    assert wait_until(lambda: not alive(pid))
 
 
 @covers("RELOAD-11", "START-6")
@@ -133,10 +133,10 @@ def test_reload_to_nothing_ends_the_daemon(xd):
     p = free_port()
     xd.config(cat("a", p))
     pid = start_daemon(xd)
-    assert wait_until(lambda: listening(p), 5)
+    assert wait_until(lambda: listening(p))
     xd.config("\n")
     os.kill(pid, signal.SIGHUP)
-    assert wait_until(lambda: not alive(pid), 5)
+    assert wait_until(lambda: not alive(pid))
     assert not os.path.exists(xd.pidfile)
 
 
@@ -151,11 +151,11 @@ def test_dontfork_stays_without_services_and_in_session(xd):
     assert os.getpgid(xd.proc.pid) == os.getpgid(0)
 
 
-def on_pty(args, sig=None, ready=None, limit=5):
+def on_pty(args, sig=None, ready=None):
     pid, fd = pty.fork()
     if pid == 0:
         os.execv(harness.BIN, [harness.BIN] + args)
-    out, end, sent = b"", time.monotonic() + limit, False
+    out, end, sent = b"", time.monotonic() + patience(), False
     try:
         while time.monotonic() < end:
             r, _, _ = select.select([fd], [], [], 0.05)
@@ -204,11 +204,11 @@ def test_inherited_descriptors_are_closed(xd):
                             stdin=subprocess.DEVNULL, close_fds=False)
     os.close(w)
     try:
-        assert wait_until(lambda: listening(p), 5)
-        assert select.select([r], [], [], 2)[0] and os.read(r, 1) == b""
+        assert wait_until(lambda: listening(p))
+        assert select.select([r], [], [], patience())[0] and os.read(r, 1) == b""
     finally:
         proc.terminate()
-        proc.wait(5)
+        proc.wait(patience())
         os.close(r)
 
 
@@ -219,7 +219,7 @@ def test_relative_configuration_path_on_reload(xd):
     xd.config(cat("a", p))
     xd.start(conf_arg=False, args=["-f", "xinetd.conf"], cwd=xd.dir, expect=[p])
     xd.hup(cat("a", p) + cat("b", q))
-    assert wait_until(lambda: listening(q), 1.5)
+    assert wait_until(lambda: listening(q))
 
 
 def busy_port():
@@ -237,7 +237,7 @@ def test_bind_delay(xd):
     xd.start(env=dict(os.environ, XINETD_BIND_DELAY="200000"))
     time.sleep(0.6)                     # some delays pass, and some tries fail: they are the subject
     s.close()
-    assert wait_until(lambda: listening(p), 3)
+    assert wait_until(lambda: listening(p))
 
 
 @covers("START-11")
@@ -245,7 +245,7 @@ def test_bind_delay_too_large_is_ignored(xd):
     p, s = busy_port()
     t = time.monotonic()
     xd.boot(cat("a", p), env=dict(os.environ, XINETD_BIND_DELAY="600000"))
-    assert time.monotonic() - t < 3
+    assert time.monotonic() - t < 5.5               # obeyed, it would take six seconds
     s.close()
     assert not listening(p)
 

@@ -76,7 +76,7 @@ def test_entry_syntax(xd, title, ids, make, good):
 def test_crlf_line_ends(xd):
     a = free_port()
     xd.boot(cat("a", a).replace("\n", "\r\n"))
-    assert wait_until(lambda: listening(a), 0.6)
+    assert wait_until(lambda: listening(a))
     assert talk(a, b"x") == b"x"
 
 
@@ -104,8 +104,8 @@ def test_word_without_operator_harms_only_its_entry(xd, edit):
     a, b, c = free_port(), free_port(), free_port()
     xd.config(cat("a", a) + edit(cat("b", b)) + cat("c", c))
     xd.start()
-    xd.wait_port(a, 2)
-    assert wait_until(lambda: listening(c), 0.8)
+    xd.wait_port(a)
+    assert wait_until(lambda: listening(c))
     assert not listening(b)
 
 
@@ -147,7 +147,7 @@ def test_line_of_40000_bytes(xd):
     line = "\tonly_from = " + "10.0.0.1 " * 4500 + "127.0.0.1"
     xd.config(cat("a", a).replace("}", line + "\n}") + cat("b", b))
     xd.start(expect=[b])
-    assert wait_until(lambda: listening(a), 1)
+    assert wait_until(lambda: listening(a))
     assert talk(a, b"x") == b"x"
 
 

@@ -84,7 +84,7 @@ def test_name_with_several_ipv4_addresses(xd):
 def test_name_with_several_ipv4_addresses_without_flag(xd):
     a = free_port()
     xd.boot(cat("a", a, bind="both.example.test"))
-    assert wait_until(lambda: listening(a), 0.5)
+    assert wait_until(lambda: listening(a))
 
 
 OPTS = pyscript("""

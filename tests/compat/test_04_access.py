@@ -269,7 +269,7 @@ def test_cps_stop_keeps_running_servers_and_survives_reload(xd):
     assert s.recv(1) == b"2"
     xd.reload(cat("a", a, cps="2 4"))
     assert not listening(a)
-    assert wait_until(lambda: listening(a), 8)
+    assert wait_until(lambda: listening(a))
     s.close()
 
 
@@ -331,4 +331,4 @@ def test_wait_service_recovers_from_a_parent_refusal(xd, ports, kind):
     xd.wait_log("^FAIL: w process_limit")
     s.close()
     xd.wait_log("^EXIT: a")
-    assert wait_until(ask, 2)
+    assert wait_until(ask)

@@ -1,6 +1,4 @@
 """SENSOR, libwrap, ident."""
-import socket
-
 import pytest
 
 import fakeident
@@ -52,19 +50,6 @@ def test_dgram_sensor(xd, ports):
 
 
 # ---------------------------------------------------------------- libwrap
-
-def probe(port, **kw):
-    """Served?  Without half-close, which redirections do not survive."""
-    s = connect(port, **kw)
-    try:
-        s.sendall(b"x")
-        s.settimeout(2)
-        return s.recv(1) != b""
-    except (ConnectionError, socket.timeout):
-        return False
-    finally:
-        s.close()
-
 
 @covers("WRAP-1", "LOG-4", "ACC-3", "ACC-1")
 @sandbox

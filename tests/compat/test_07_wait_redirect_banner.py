@@ -38,7 +38,7 @@ def test_dgram_server_that_reads_nothing_does_not_loop(xd):
 def test_datagrams_that_arrive_while_the_server_runs_are_kept(xd):
     a = free_port()
     xd.boot(logdefaults(xd), dgram("a", a, xd), up=[("udp", a)])
-    s = udp_socket(timeout=1.5)
+    s = udp_socket()
     s.sendto(b"s0.3", ("127.0.0.1", a))
     assert s.recv(1000)
     s.sendto(b"second", ("127.0.0.1", a))
@@ -86,7 +86,7 @@ def test_intercepted_dgram_service_answers(xd):
     a = free_port()
     loop = "import socket\ns = socket.socket(fileno=0)\nwhile True:\n    d, p = s.recvfrom(9999)\n    s.sendto(b're:' + d, p)\n"
     xd.boot(dgram("a", a, xd, loop, flags="INTERCEPT"), up=[("udp", a)])
-    assert udp_ask(a, b"x", timeout=0.7) == b"re:x"
+    assert udp_ask(a, b"x") == b"re:x"
 
 
 @covers("INT-1", "CHK-11")

@@ -51,7 +51,7 @@ def test_dgram_echo_on_ipv6(xd):
 def test_dgram_burst(xd):
     a = free_port()
     xd.boot(internal("echo", a, "dgram"), up=[("udp", a)])
-    s = udp_socket(timeout=0.7)
+    s = udp_socket()
     for i in range(10):
         s.sendto(b"%d" % i, ("127.0.0.1", a))
     got = set()
@@ -84,7 +84,7 @@ def test_internal_server_ends_with_sigterm(xd):
     assert s.recv(1) == b"1"
     xd.signal(signal.SIGTERM)
     xd.wait_exit()
-    assert recv_all(s, timeout=1) == b""
+    assert recv_all(s) == b""
 
 
 @covers("SRV-19")
@@ -166,7 +166,7 @@ def test_rpc_registration(xd, rpcbind, etc):
     etc("rpc", "test-rpc 536870998 orpc\n", append=True)
     xd.boot(logdefaults(xd), rpc("r", rpc_version="2-3"), service("test-rpc", type="RPC", rpc_version="7", server="/bin/cat"),
             service("no-such-rpc", type="RPC", rpc_version="1", server="/bin/cat"), rpc("nv", rpc_version=None),
-            rpc("nn", rpc_number=None), timeout=15)
+            rpc("nn", rpc_number=None))
     s = set(rpcbind.sets)
     port = [p for pr, v, proto, p in s if pr == 536870999][0]
     port2 = [p for pr, v, proto, p in s if pr == 536870998][0]
@@ -181,5 +181,5 @@ def test_rpc_registration(xd, rpcbind, etc):
 @covers("RPC-2")
 @sandbox
 def test_rpc_without_rpcbind(xd):
-    xd.boot(rpc("r"), timeout=15)
+    xd.boot(rpc("r"))
     assert [x for x in sockets() if x[2] not in (xd.sentinel,) and x[1] == b"\x7f\x00\x00\x01" and x[2] > 30000] == []

@@ -24,7 +24,7 @@ def test_file_line_format(xd):
     raw = xd.raw_log()
     assert len(raw) == 2
     stamps = set()
-    for t in (t0, t1, t0 + 1):
+    for t in range(int(t0), int(t1) + 1):
         lt = time.localtime(t)
         stamps.add("%02d/%d/%d@%02d:%02d:%02d" % (lt.tm_year % 100, lt.tm_mon, lt.tm_mday, lt.tm_hour, lt.tm_min, lt.tm_sec))
     for line in raw:
@@ -81,10 +81,11 @@ def test_exit_by_signal(xd, sig):
 def test_duration(xd):
     a = free_port()
     xd.boot(logdefaults(xd), service("a", a, server="/bin/sleep", server_args="2"), up=[a])
+    begin = time.monotonic()
     s = connect(a)
     l = xd.wait_log("^EXIT: a")[0]
     s.close()
-    assert int(re.search(r"duration=(\d+)\(sec\)", l).group(1)) in (2, 3)
+    assert 2 <= int(re.search(r"duration=(\d+)\(sec\)", l).group(1)) <= time.monotonic() - begin + 1
 
 
 @covers("LOG-7", "ATTR-18")
@@ -132,7 +133,7 @@ def test_soft_limit_warning(xd):
     xd.boot(internal("time", a, log_type="FILE %s 300 100K" % xd.svclog, log_on_success="PID HOST"), up=[a])
     for _ in range(20):
         talk(a)
-    xd.wait_dlog("(?i)soft limit", timeout=1)
+    xd.wait_dlog("(?i)soft limit")
 
 
 @covers("LOG-12", "RELOAD-9")
@@ -158,7 +159,7 @@ def test_reload_reopens_the_daemon_log(xd):
     xd.wait_dlog("Started working")
     os.rename(xd.daemonlog, xd.daemonlog + ".1")
     xd.reload()
-    assert wait_until(lambda: os.path.exists(xd.daemonlog), 0.5)
+    assert wait_until(lambda: os.path.exists(xd.daemonlog))
 
 
 # ---------------------------------------------------------------- syslog names

@@ -55,7 +55,7 @@ def test_state_dump(xd, ports):
     s, pid = start_sleeper(a)
     for n in (1, 2):
         xd.signal(signal.SIGUSR1)
-        assert wait_until(lambda: os.path.exists(f) and open(f).read().count("END OF DUMP") == n, 3)
+        assert wait_until(lambda: os.path.exists(f) and open(f).read().count("END OF DUMP") == n)
     s.close()
     t = open(f).read()
     assert os.stat(f).st_mode & 0o777 == 0o644
@@ -94,7 +94,7 @@ def test_exit_line_of_a_killed_server_tells_the_signal(xd):
     a = free_port()
     xd.boot(logdefaults(xd), service("a", a, server=xd.script("sl", SLEEPER)), up=[a])
     s, pid = start_sleeper(a)
-    xd.reload(logdefaults(xd), down=[a], timeout=10)
+    xd.reload(logdefaults(xd), down=[a])
     assert re.search(r"signal=(9|15)", xd.wait_log("^EXIT: a ")[0])
     s.close()
 
@@ -108,8 +108,8 @@ def test_removed_service_servers_get_sigterm_first(xd):
     xd.boot(service("a", a, server=xd.script("sl", "#!/bin/sh\ntrap 'echo term > %s; exit 0' TERM\necho $$\n"
                                              "while :; do sleep 0.05; done\n" % mark)), up=[a])
     s, pid = start_sleeper(a)
-    xd.reload(down=[a], timeout=10)
-    assert wait_until(lambda: os.path.exists(mark), 1)
+    xd.reload(down=[a])
+    assert wait_until(lambda: os.path.exists(mark))
     s.close()
 
 
@@ -146,8 +146,8 @@ def test_wait_service_keeps_its_server(xd):
     xd.reload(logdefaults(xd), w(nice="1"), up=[a])
     assert talk(a).split(b"|")[0] == pid
     assert len([l for l in xd.log() if l.startswith("START")]) == 1
-    xd.reload(logdefaults(xd), down=[], timeout=10)
-    assert wait_until(lambda: not alive(int(pid)), 5)
+    xd.reload(logdefaults(xd), down=[])
+    assert wait_until(lambda: not alive(int(pid)))
 
 
 @covers("RELOAD-2", "RELOAD-9")
@@ -176,7 +176,7 @@ def test_many_replacements(xd):
         for i in range(30):
             xd.hup(cat("a", a, id="a%d" % i))
             xd.wait_dlog("Reconfigured: ", i + 1)
-        assert attempt(a, b"x", timeout=1.5) == b"x"
+        assert attempt(a, b"x") == b"x"
     finally:
         if xd.alive():
             xd.proc.kill()
