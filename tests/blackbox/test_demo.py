@@ -2,7 +2,6 @@
 
 XINETCTL_BIN is the binary under test, target/release/xinetctl unless told otherwise.
 Nothing here sleeps: tests wait for a line, for the end of a stream or of a process."""
-import ctypes
 import email
 import email.policy
 import imaplib
@@ -19,18 +18,15 @@ import time
 
 import pytest
 
+import harness
+
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 XINETCTL = os.environ.get("XINETCTL_BIN", os.path.join(REPO, "target/release/xinetctl"))
 PATIENCE = 20
-PR_SET_CHILD_SUBREAPER = 36
 
 
 def children():
-    pids = set()
-    for task in os.listdir("/proc/self/task"):
-        with open("/proc/self/task/%s/children" % task) as f:
-            pids.update(map(int, f.read().split()))
-    return pids
+    return set(harness.children(os.getpid(), zombies=True))
 
 
 def wait_for_end(pid):
@@ -103,8 +99,6 @@ class Demo:
 @pytest.fixture
 def start(tmp_path):
     """Starts demos; whatever one of them leaves behind becomes our child, and is an error."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = children()
     files = tmp_path / "files"
     files.mkdir()
@@ -126,7 +120,6 @@ def start(tmp_path):
         os.kill(pid, signal.SIGKILL)
     for pid in left:
         os.waitpid(pid, 0)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not alive, "processes were left behind"
 
 
