@@ -27,6 +27,11 @@ use crate::sys::signal;
 /// How long a child may borrow the monitor's memory. Getting to exec takes some 50 us.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long a child may have the memory that has passed the gate, so that execve(2) is all that
+/// it has to do. The machine may be busy: its client is not to be lost for that. Where the file
+/// system of a program hangs, this is what it costs, once a minute.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long everything is forked after a child was too slow.
 const CAUTION: Duration = Duration::from_secs(60);
 
@@ -106,7 +111,7 @@ impl Spawner {
         }
         self.fork_until = Some(Instant::now() + CAUTION);
         let was_revoked = self.pass_gate(REVOKED);
-        if !was_revoked && self.is_returned_within(PATIENCE) {
+        if !was_revoked && self.is_returned_within(LAST_PATIENCE) {
             return Ok(Started { pid, was_slow: true });
         }
         self.take_back(pid);
@@ -162,6 +167,7 @@ impl Spawner {
             if left.is_zero() {
                 return false;
             }
+            // A whole second is none here, and the next turn looks again.
             let left = libc::timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
             // SAFETY: futex(FUTEX_WAIT) reads the word and the timespec, both alive. Not the
             // private form: the kernel wakes with the shared one (set_tid_address(2)).

@@ -1,5 +1,7 @@
 """What must not bring the daemon down, deafen it, or lose its counts."""
+import fcntl
 import os
+import shutil
 import signal
 import socket
 
@@ -102,6 +104,28 @@ def test_a_log_that_nobody_reads_stops_nothing(mk):
         assert talk(a, b"x") == b"x"
     os.close(reader)
     assert xd.alive()
+
+
+@covers("RETRY-2")
+@root
+def test_a_server_that_is_slow_to_execute_costs_no_client(mk):
+    """As on a machine that is busy; this one may be so busy that it is too slow even for that."""
+    assert any(is_served_late(mk()) for _ in range(5))
+
+
+def is_served_late(xd):
+    """Whether a client is whose server has to wait in execve(2) for a lease on its program (fcntl(2))."""
+    a, program = free_port(), shutil.copy("/bin/cat", xd.path("cat"))
+    xd.boot(cat("a", a, server=program), up=[a])
+    with open(program, "rb") as f:
+        fcntl.fcntl(f, fcntl.F_SETSIG, signal.SIGWINCH)     # which is ignored; SIGIO would not be
+        fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with connect(a) as s:
+            s.sendall(b"x")
+            assert wait_until(lambda: fcntl.fcntl(f, fcntl.F_GETLEASE) != fcntl.F_WRLCK), "nobody wants it"
+            time.sleep(0.3)             # time is the subject
+            fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            return recv_n(s, 1) == b"x"
 
 
 @covers("SRV-15", "ATTR-32")

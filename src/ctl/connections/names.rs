@@ -125,15 +125,14 @@ mod tests {
     fn a_dead_resolver_costs_its_own_names_only() {
         let questions = (0..40).map(Question::User).collect();
         let began = Instant::now();
-        let (known, open) =
-            answers(questions, Duration::from_secs(2), |question| match question {
-                Question::User(uid) if uid % 8 == 0 => loop {
-                    thread::park();
-                },
-                Question::User(uid) if uid % 2 == 0 => None,
-                Question::User(uid) => Some(format!("u{uid}")),
-                Question::Host(_) => None,
-            });
+        let (known, open) = answers(questions, Duration::from_secs(2), |question| match question {
+            Question::User(uid) if uid % 8 == 0 => loop {
+                thread::park();
+            },
+            Question::User(uid) if uid % 2 == 0 => None,
+            Question::User(uid) => Some(format!("u{uid}")),
+            Question::Host(_) => None,
+        });
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         assert_eq!((known.len(), open), (20, 5));
         assert_eq!(known.get(&Question::User(7)).unwrap(), "u7");
