@@ -9,6 +9,7 @@ import pytest
 import control
 import procs
 from harness import *
+from load import Held, Load
 
 covers = pytest.mark.covers
 
@@ -121,6 +122,25 @@ def test_clients_that_wait_are_not_lost_when_the_move_fails(xd):
     reload(xd, logdefaults(xd), named(xd, "a", a, "127.0.0.2"))
     assert control.ctl("resume", "a")[0] == 0
     assert [recv_all(s) for s in waiting] == [b"a\n"] * 20
+    stranger.close()
+
+
+@covers("RELOAD-7")
+@pytest.mark.parametrize("bind", ["127.0.0.2", "127.0.0.1 127.0.0.2", "127.0.0.3 127.0.0.2"])
+def test_no_client_is_lost_under_load_when_the_move_fails(xd, bind):
+    a, endless = free_port(), dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
+    stranger = taken(a, "127.0.0.2")
+    entry = lambda bind: logdefaults(xd, **endless) + cat("a", a, bind=bind, **endless)
+    xd.boot(entry("127.0.0.1"), up=[a])
+    held = Held(a, 20)
+    for _ in range(3):
+        load = Load(a, 300)
+        load.wait_done(50)
+        reload(xd, entry(bind))
+        assert load.finish().outcome() == {"done": 300, "refused": 0, "broken": 0}
+        assert not_in_force("a")["a"]["goes_on"]
+    held.echo()
+    held.close()
     stranger.close()
 
 
