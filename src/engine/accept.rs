@@ -22,6 +22,7 @@ use crate::ipc::Event;
 use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::plan::Duty;
+use crate::plan::Generation;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
 use crate::plan::Source;
@@ -43,6 +44,8 @@ pub(super) struct Visitor {
     pub(super) failures: u8,
     /// What it is told first of all when it is let in (MUX-2).
     pub(super) greeting: &'static [u8],
+    /// The plan in force when it came; `None`: it came before, and was with the monitor.
+    pub(super) since: Option<Generation>,
 }
 
 impl Visitor {
@@ -118,6 +121,9 @@ fn receive(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
 /// What becomes of a client that has been let in, and is counted.
 pub(super) fn enter(engine: &Rc<RefCell<Engine>>, visitor: Visitor) {
     let mut inner = engine.borrow_mut();
+    if !inner.has_its_way_in(&visitor) {
+        return inner.uncount(visitor.service, visitor.peer.source);
+    }
     let duty = inner.doors.get(&visitor.service).map(|state| &state.door.duty);
     match duty {
         Some(Duty::HandOver) => inner.hand_over(visitor),
@@ -159,7 +165,24 @@ impl Engine {
         let mapped = is_ipv4 && state.is_dual_stack();
         let peer = Peer { source, mapped };
         let (socket, greeting) = (connection.into(), b"".as_slice());
-        self.returned.push(Visitor { service, socket, peer, failures, greeting });
+        self.returned.push(Visitor { service, socket, peer, failures, greeting, since: None });
+    }
+
+    /// Whether the socket is still there that a client has come to. A reload may have taken it
+    /// since: then the client goes, as the servers there do (RELOAD-7), and the monitor would take
+    /// it for a client of nobody's. Which tcpmux has led to a service the monitor finds out.
+    fn has_its_way_in(&self, visitor: &Visitor) -> bool {
+        let Visitor { service, socket, since, .. } = visitor;
+        if *since == Some(self.generation) {
+            return true;
+        }
+        let Some(state) = self.doors.get(service) else { return false };
+        let port = socket::local_port(socket);
+        let has_accepted = |listener: &OwnedFd| match port {
+            0 => socket::is_unix_connection(socket, listener),
+            port => socket::local_port(listener) == port,
+        };
+        state.door.behind.is_some() || state.listeners().any(has_accepted)
     }
 
     /// Whose socket this is, and what is done there.
@@ -197,7 +220,9 @@ impl Engine {
                 Ok((socket, address)) => {
                     state.take_turn();
                     let Some(peer) = peer(&socket, &address) else { continue };
-                    return Some(Visitor { service, socket, peer, failures: 0, greeting: b"" });
+                    let (since, greeting) = (Some(self.generation), b"".as_slice());
+                    let failures = 0;
+                    return Some(Visitor { service, socket, peer, failures, greeting, since });
                 }
                 Err(cause) => match Trouble::of(&cause) {
                     Trouble::NobodyThere => return None,

@@ -44,6 +44,7 @@ impl Engine {
         if arriving.generation != generation {
             return Err(contradiction("of another plan"));
         }
+        self.generation = generation;
         let Arriving { doors, mut listeners, .. } = arriving;
         let mut old = std::mem::take(&mut self.doors);
         self.sockets.clear();

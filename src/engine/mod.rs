@@ -51,6 +51,7 @@ use crate::ipc::Ticket;
 use crate::ipc::ToMonitor;
 use crate::ipc::VIOLATION_STATUS;
 use crate::plan::DenyList;
+use crate::plan::Generation;
 use crate::plan::Limit;
 use crate::plan::ServiceIndex;
 use crate::plan::SocketIndex;
@@ -117,6 +118,8 @@ struct Engine {
     running: u32,
     /// Clients that the monitor has given back.
     returned: Vec<Visitor>,
+    /// The plan in force.
+    generation: Generation,
     /// A plan that has not been committed yet.
     arriving: Option<Arriving>,
     /// Banners that were asked for.
@@ -273,6 +276,7 @@ impl Engine {
             replies: Replies::default(),
             running: 0,
             returned: Vec::new(),
+            generation: Generation::default(),
             arriving: None,
             banners: HashMap::new(),
             last_banner: 0,

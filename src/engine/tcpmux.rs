@@ -42,7 +42,8 @@ pub(super) async fn serve(engine: Rc<RefCell<Engine>>, peer: Peer, mut client: T
                 return;
             };
             let greeting = if mux == Mux::Plus { b"+Go\r\n".as_slice() } else { b"" };
-            let visitor = Visitor { service, socket, peer, failures: 0, greeting };
+            let since = Some(engine.borrow().generation);
+            let visitor = Visitor { service, socket, peer, failures: 0, greeting, since };
             // It goes on when the session with tcpmux is over, and counts no more.
             tokio::task::spawn_local(visit::through_tcpmux(engine, visitor));
             return;

@@ -37,7 +37,7 @@ impl Monitor {
         let Some(launch) = active.launch.as_ref().filter(|_| service.lends_its_socket()) else {
             return Err(Violation::Contradiction(Kind::Serve, "it lends no socket"));
         };
-        let replaced = || self.reload.as_ref()?.replaced(number);
+        let replaced = || self.reload.as_ref()?.replaced(index).find(|it| it.index == number);
         let Some(listener) = active.listener(number).or_else(replaced) else {
             return Err(Violation::Contradiction(Kind::Serve, "it has no such socket"));
         };

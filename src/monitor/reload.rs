@@ -42,7 +42,7 @@ pub(super) struct Reload {
     /// Services that are of another kind now, as they were: the engine may still go by it.
     pub former: Services,
     /// Sockets that services have no more (RELOAD-7).
-    replaced: Vec<Listener>,
+    pub replaced: Vec<(ServiceIndex, Listener)>,
     /// Services whose servers are to end.
     ending: Vec<ServiceIndex>,
     /// What it changes; `None`: nobody asked for it, services go that rpcbind does not know.
@@ -50,10 +50,10 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// A socket that its service has no more, as long as the engine may go by it.
-    #[must_use]
-    pub(super) fn replaced(&self, index: SocketIndex) -> Option<&Listener> {
-        self.replaced.iter().find(|listener| listener.index == index)
+    /// The sockets that a service has no more, as long as the engine may go by them.
+    pub(super) fn replaced(&self, index: ServiceIndex) -> impl Iterator<Item = &Listener> {
+        let of_it = self.replaced.iter().filter(move |(service, _)| *service == index);
+        of_it.map(|(_, listener)| listener)
     }
 }
 
@@ -178,7 +178,8 @@ impl Monitor {
             self.closed.remove(index);
             self.give_up_retries_of(*index);
         }
-        self.let_sockets_rest(reload.retired.listeners().chain(&reload.replaced));
+        let replaced = reload.replaced.iter().map(|(_, listener)| listener);
+        self.let_sockets_rest(reload.retired.listeners().chain(replaced));
         self.keep_sockets();
         self.passed.listen(Some(&self.services));
         self.passed.say_unused(&self.services);

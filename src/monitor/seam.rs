@@ -360,6 +360,29 @@ fn who_becomes_of_another_kind_is_asked_about_as_before_until_the_engine_knows()
 }
 
 #[test]
+fn reload_7_a_socket_that_was_replaced_leads_to_its_service_until_the_engine_knows() {
+    for (of, is_reloading, is_obeyed) in [(1, true, true), (2, true, false), (1, false, false)] {
+        let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+        let (socket, _client) = connection(&monitor);
+        let mut active = monitor.services.remove(ServiceIndex(1)).unwrap();
+        let key = active.listeners[0].key.clone();
+        let new = Open { file: None, fd: listener().into(), stored: None };
+        let new = Listener::new(monitor.services.new_socket_index(), key, new);
+        let old = std::mem::replace(&mut active.listeners[0], new);
+        monitor.services.insert(ServiceIndex(1), active);
+        let mut reload = Reload::default();
+        reload.replaced.push((ServiceIndex(of), old));
+        monitor.reload = is_reloading.then_some(reload);
+        let heard = hear(&mut monitor, &mut port, &start(1, 1), Some(socket));
+        assert_eq!(heard.is_ok(), is_obeyed, "of {of}, {is_reloading}");
+        assert_eq!(monitor.running.count(), u32::from(is_obeyed));
+        for (pid, _) in monitor.running.iter() {
+            process::wait_for(pid);
+        }
+    }
+}
+
+#[test]
 fn adopting_what_was_not_offered_is_a_violation() {
     let adopted = |generation| ToMonitor::Adopted { generation: Generation(generation) };
     let (mut monitor, mut port) = monitor(State::Opening, vec![plain()]);

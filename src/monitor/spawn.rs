@@ -17,11 +17,9 @@ use crate::log;
 use crate::monitor::DEAFNESS;
 use crate::monitor::Monitor;
 use crate::monitor::ends::{Ends, Over};
-use crate::monitor::orders;
-use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
-use crate::monitor::services::{Active, Launch, Services};
+use crate::monitor::services::{Active, Launch, Listener};
 use crate::monitor::trouble::Trouble;
 use crate::plan::Denial;
 use crate::plan::Service;
@@ -60,27 +58,23 @@ enum WayIn {
     None,
 }
 
-/// Whether this connection, with its own end, has come to a socket of `active`; if that is behind
-/// tcpmux, to one of any tcpmux.
-fn way_in(
-    services: &Services,
-    reload: Option<&Reload>,
-    active: &Active,
-    (connection, local): (&OwnedFd, Option<SocketAddr>),
-) -> WayIn {
-    let has_accepted = |active: &Active| {
-        active.listeners.iter().any(|listener| listener.has_accepted(connection, local))
+/// Both ends of this connection, and whose it is; `claimed` counts where the kernel has forgotten.
+fn ends(connection: &OwnedFd, claimed: Source) -> Ends {
+    let (local, remote) = (socket::local_end(connection), socket::remote_end(connection));
+    let process = if remote.is_none() { socket::peer_process(connection) } else { None };
+    let host = match (remote, process) {
+        (Some(end), _) => Source::Ip(end.ip()),
+        (None, Some(process)) => Source::User(process.uid),
+        (None, None) => claimed,
     };
-    if active.service.mux.is_none() {
-        return if has_accepted(active) { WayIn::Open } else { WayIn::None };
-    }
-    let retired = reload.map(|reload| reload.retired.iter()).into_iter().flatten();
-    let leads = |active: &Active| active.service.action.is_tcpmux() && has_accepted(active);
-    if services.iter().chain(retired).any(|(_, active)| leads(active)) {
-        WayIn::Open
-    } else {
-        WayIn::Gone
-    }
+    let over = if process.is_some() { Over::Unix } else { Over::Tcp };
+    Ends { over, host, remote, local, process }
+}
+
+/// The ports of a connection.
+fn ports(ends: &Ends) -> Ports {
+    let port = |end: Option<SocketAddr>| end.map_or(0, |end| end.port());
+    Ports { peer: port(ends.remote), own: port(ends.local) }
 }
 
 impl Monitor {
@@ -100,7 +94,7 @@ impl Monitor {
     }
 
     /// Nothing is trusted that the kernel can be asked: what the descriptor is, and who is at
-    /// its other end. `claimed` counts only where the kernel has forgotten the peer.
+    /// its other end.
     pub(super) fn start_server(
         &mut self,
         ticket: Ticket,
@@ -110,13 +104,14 @@ impl Monitor {
         failures: u8,
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Start, ticket)?;
-        let active = orders::service(&self.services, self.reload.as_ref(), Kind::Start, index)?;
-        let lends = active.service.lends_its_socket();
-        let Some(launch) = active.launch.as_ref().filter(|_| !lends) else {
+        let active = self.service(Kind::Start, index)?;
+        let service = Rc::clone(&active.service);
+        let launch = active.launch.clone().filter(|_| !service.lends_its_socket());
+        let Some(launch) = launch else {
             return Err(Violation::Contradiction(Kind::Start, "it starts no servers for clients"));
         };
-        let (local, remote) = (socket::local_end(&connection), socket::remote_end(&connection));
-        match way_in(&self.services, self.reload.as_ref(), active, (&connection, local)) {
+        let ends = ends(&connection, claimed);
+        match self.way_in(index, active, (&connection, ends.local)) {
             WayIn::Open => {}
             WayIn::Gone => {
                 self.tell_engine(&ToEngine::NotStarted { ticket });
@@ -127,25 +122,17 @@ impl Monitor {
                 return Err(Violation::Contradiction(Kind::Start, what));
             }
         }
-        let process = if remote.is_none() { socket::peer_process(&connection) } else { None };
-        let peer = match (remote, process) {
-            (Some(end), _) => Source::Ip(end.ip()),
-            (None, Some(process)) => Source::User(process.uid),
-            (None, None) => claimed,
-        };
-        let service = Rc::clone(&active.service);
+        let peer = ends.host;
         if let Some(why) = self.hard_limit(index, &service) {
             self.not_started(ticket, Refusal { service: index, why, peer });
             return Ok(());
         }
-        let over = if process.is_some() { Over::Unix } else { Over::Tcp };
-        let ends = Ends { over, host: peer, remote, local, process };
         let (socket, mishaps) = (connection.as_fd(), self.mishaps.1.as_fd());
-        let port = |end: Option<SocketAddr>| end.map_or(0, |end| end.port());
-        let ports = Ports { peer: port(remote), own: port(local) };
-        let server = Server::new(ticket, index, Rc::clone(&service), peer).with_ports(ports);
-        match fork(&mut self.spawner, mishaps, launch, socket, ticket, &ends) {
-            Ok(started) => self.started(started, server),
+        match fork(&mut self.spawner, mishaps, &launch, socket, ticket, &ends) {
+            Ok(started) => {
+                let server = Server::new(ticket, index, service, peer).with_ports(ports(&ends));
+                self.started(started, server);
+            }
             Err(errno) => {
                 let failures = failures.saturating_add(1);
                 let waiting = Waiting { ticket, index, service, peer, connection, failures };
@@ -153,6 +140,30 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// Whether this connection, with its own end, has come to a socket that the service has, or
+    /// had before the reload under way; if it is behind tcpmux, to one of any tcpmux. After a
+    /// reload the engine itself lets go of those who have come another way.
+    fn way_in(
+        &self,
+        index: ServiceIndex,
+        active: &Active,
+        (connection, local): (&OwnedFd, Option<SocketAddr>),
+    ) -> WayIn {
+        let reload = self.reload.as_ref();
+        let has_accepted = |listener: &Listener| listener.has_accepted(connection, local);
+        if active.service.mux.is_none() {
+            let replaced = reload.into_iter().flat_map(|reload| reload.replaced(index));
+            let is_open = active.listeners.iter().chain(replaced).any(has_accepted);
+            return if is_open { WayIn::Open } else { WayIn::None };
+        }
+        let retired = reload.into_iter().flat_map(|reload| reload.retired.iter());
+        let mut all = self.services.iter().chain(retired).map(|(_, active)| active);
+        let is_open = all.any(|active| {
+            active.service.action.is_tcpmux() && active.listeners.iter().any(has_accepted)
+        });
+        if is_open { WayIn::Open } else { WayIn::Gone }
     }
 
     /// Takes note of a server that has just been forked.

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import stat
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -379,3 +381,45 @@ def test_curl_talks_to_a_server_behind_it(xd, at):
     boot(xd, over(at(), server=page))
     r = subprocess.run(["curl", "-s", "--unix-socket", at(), "http://localhost/"], capture_output=True, timeout=60)
     assert r.stdout == b"hello\n"
+
+
+@covers("RELOAD-7", "HARD-6")
+def test_another_path_under_load_ends_nothing_but_the_servers_there(xd, at):
+    """Orders about the old socket are under way while the new one is in force already."""
+    paths, over_and_out = [at("one"), at("two")], threading.Event()
+    entry = lambda n: logdefaults(xd, cps="0 0", instances="UNLIMITED", per_source="UNLIMITED") + over(paths[n % 2])
+    xd.start(entry(0))
+    assert wait_until(lambda: ask(paths[0]) == b"x")
+
+    def come():
+        while not over_and_out.is_set():
+            ask(random.choice(paths))
+    crowd = [threading.Thread(target=come, daemon=True) for _ in range(6)]
+    for t in crowd:
+        t.start()
+    for n in range(1, 13):
+        xd.hup(entry(n))
+        xd.wait_dlog("Reconfigured: ", n, timeout=20)
+        assert wait_until(lambda: ask(paths[n % 2]) == b"x")
+    over_and_out.set()
+    for t in crowd:
+        t.join(10)
+    assert xd.alive() and "protocol" not in xd.dlog()
+
+
+@covers("RELOAD-7", "BAN-4")
+def test_who_still_reads_a_banner_when_the_path_changes_goes_as_the_servers_do(xd, at):
+    banner = "hello " * 200000
+    entry = lambda name: logdefaults(xd) + over(at(name), banner_success=xd.write("banner", banner))
+    xd.start(entry("one"))
+    assert wait_until(lambda: os.path.exists(at("one")))
+    with dial(at("one")) as s:
+        assert s.recv(1) == b"h"
+        xd.hup(entry("two"))
+        xd.wait_dlog("Reconfigured: ")
+        assert recv_all(s) == banner[1:].encode(), "and nobody serves it"
+    with dial(at("two")) as s:
+        assert recv_n(s, len(banner)) == banner.encode()
+        s.sendall(b"x")
+        assert s.recv(1) == b"x"
+    assert "protocol" not in xd.dlog()

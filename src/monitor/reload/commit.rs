@@ -89,7 +89,8 @@ impl Monitor {
         commit.note_fresh(index, &new);
         self.remember(index, &service, &mut commit.reload);
         commit.difference.reopened.push(service.id.0.clone());
-        commit.reload.replaced.extend(self.replace(index, service, new));
+        let replaced = self.replace(index, service, new).into_iter();
+        commit.reload.replaced.extend(replaced.map(|listener| (index, listener)));
         commit.reload.ending.push(index);
     }
 
