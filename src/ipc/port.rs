@@ -25,9 +25,10 @@ pub enum Incoming<M> {
 
 /// A channel with a queue in front of it.
 ///
-/// The queue is as long as the caller lets it grow: the engine stops accepting while
-/// anything waits ([`Port::is_clear`]), the monitor owes at most one message for every
-/// server that runs.
+/// The queue is as long as the caller lets it grow. The engine stops accepting while anything
+/// waits ([`Port::is_clear`]). The monitor does not hear the engine then; what it owes it all the
+/// same is one message for every server that runs, what a new engine has to know, and what
+/// operators order, and it gives up an engine that is owed too much ([`Port::owed`]).
 #[derive(Debug)]
 pub struct Port {
     channel: Channel,
@@ -91,6 +92,12 @@ impl Port {
                 true
             }
         }
+    }
+
+    /// How many messages wait to be sent.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Whether nothing waits to be sent.

@@ -328,8 +328,12 @@ fn ending(r: &mut Reader<'_>) -> Result<Ending, Violation> {
     }
 }
 
+/// The largest error number that a system call can give (MAX_ERRNO).
+const LAST_ERRNO: i32 = 4095;
+
 fn errno(r: &mut Reader<'_>) -> Result<i32, Violation> {
-    i32::try_from(r.u32()?).map_err(|_| Violation::Malformed)
+    let number = i32::try_from(r.u32()?).ok().filter(|number| *number <= LAST_ERRNO);
+    number.ok_or(Violation::Malformed)
 }
 
 fn event(r: &mut Reader<'_>) -> Result<Event, Violation> {

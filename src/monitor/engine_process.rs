@@ -237,6 +237,14 @@ impl EngineProcess {
         }
     }
 
+    /// Ends one that hangs. What it has sent before is still heard; its death is reported by
+    /// SIGCHLD.
+    pub(super) fn give_up(&mut self, why: &str) {
+        tracing::error!("the engine {why} and is ended");
+        self.port.hang_up();
+        let _ = signal::send(self.pid, signal::Name::SIGKILL);
+    }
+
     /// Ends it at once and leaves no zombie: after this its listeners are closed.
     pub(super) fn kill(self) {
         let Self { pid, port, is_dead, .. } = self;

@@ -98,6 +98,10 @@ const MESSAGES_A_TURN: usize = 64;
 /// How long the engine is not heard when descriptors have run out.
 const DEAFNESS: Duration = Duration::from_millis(100);
 
+/// Messages that an engine may be owed beside one for each server. A new one learns in fewer what
+/// is in force; what is ordered of one that hangs has no end.
+const MOST_OWED: usize = 65_536;
+
 /// Everything the privileged process knows.
 #[derive(Debug)]
 pub struct Monitor {
@@ -393,6 +397,9 @@ impl Monitor {
     fn tell_engine_with(&mut self, message: &ToEngine, with: Option<OwnedFd>) {
         if let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) {
             engine.port.send(message, with);
+            if engine.port.owed() > MOST_OWED + self.running.count() as usize {
+                engine.give_up("does not take what it is told");
+            }
         }
         self.closed_tickets += u64::from(message.closes_ticket());
     }

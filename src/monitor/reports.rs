@@ -26,6 +26,9 @@ use crate::plan::ServiceIndex;
 use crate::sys::Errno;
 use crate::sys::fd;
 
+/// Rules that something is said about until the next reload, at most.
+const MOST_RULES: usize = 1024;
+
 /// Why a rule was not followed to the letter.
 const fn rule_falls_short(line: u32) -> &'static str {
     match line {
@@ -171,7 +174,8 @@ impl Monitor {
             Event::RuleFallsShort { is_allow, line } => {
                 let file = if is_allow { "/etc/hosts.allow" } else { "/etc/hosts.deny" };
                 // For every client the same: once is enough.
-                if self.rules_told.insert((is_allow, line)) {
+                let has_room = self.rules_told.len() < MOST_RULES;
+                if has_room && self.rules_told.insert((is_allow, line)) {
                     tracing::warn!("{file}:{line}: {}", rule_falls_short(line));
                 }
             }

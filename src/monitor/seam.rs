@@ -1,8 +1,11 @@
 //! Tests of the seam with both ends in one process: a monitor without an engine process, and
 //! somebody who says what an engine would say, or anything else.
 
+mod bounds;
 mod consistency;
+mod end;
 mod gates;
+mod reload;
 mod retry;
 
 use proptest::prelude::*;
@@ -22,16 +25,12 @@ use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
 use crate::monitor::passed::Passed;
 use crate::monitor::recipe::tests::service;
-use crate::monitor::reload::Reload;
 use crate::monitor::retry::Waiting;
 use crate::monitor::running::Server;
 use crate::monitor::services::{Household, Listener, ServerLog, Services};
 use crate::monitor::store::Store;
 use crate::monitor::{Given, Monitor};
-use crate::plan::{
-    Action, BannerKind, Generation, Limit, Redirect, Service, ServiceIndex, SocketIndex, Source,
-    Wait,
-};
+use crate::plan::{Action, Generation, Service, ServiceIndex, SocketIndex, Source, Wait};
 use crate::sys::Errno;
 use crate::sys::channel::{Channel, PACKET, Packet};
 use crate::sys::fd;
@@ -227,72 +226,6 @@ fn a_socket_is_lent_only_by_the_service_that_has_it_and_does_so() {
 }
 
 #[test]
-fn a_banner_that_a_reload_took_away_is_no_file_and_no_violation() {
-    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    for (number, service) in [(1, 1), (2, 9)] {
-        let service = ServiceIndex(service);
-        let ask = ToMonitor::Banner { number, service, kind: BannerKind::Fail };
-        assert_eq!(hear(&mut monitor, &mut port, &ask, None), Ok(()));
-        let answer = port.receive::<ToEngine>().unwrap();
-        let expected = ToEngine::Banner { number };
-        assert!(matches!(answer, Incoming::Message(message, None) if message == expected));
-    }
-}
-
-#[test]
-fn an_engine_that_does_not_read_its_answers_is_not_heard() {
-    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let ask = ToMonitor::Banner { number: 1, service: ServiceIndex(1), kind: BannerKind::Fail };
-    for _ in 0..5000 {
-        port.send(&ask, None);
-        monitor.hear_engine().unwrap();
-    }
-    let engine = monitor.engine.as_ref().unwrap();
-    assert!(!engine.is_heard());
-    assert!(!port.is_clear(), "what is not read waits at the engine's end");
-}
-
-#[test]
-fn the_last_words_of_a_dead_engine_are_heard_however_much_it_was_owed() {
-    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let ask = ToMonitor::Banner { number: 1, service: ServiceIndex(1), kind: BannerKind::Fail };
-    for _ in 0..2000 {
-        port.send(&ask, None);
-        port.flush();
-        monitor.hear_engine().unwrap();
-    }
-    assert!(!monitor.engine.as_ref().unwrap().is_heard());
-    drop(port);
-    assert_eq!(monitor.hear_last_words(), Ok(()));
-    assert!(monitor.engine.as_ref().unwrap().ended);
-}
-
-#[test]
-fn the_last_words_of_a_dead_engine_end_though_somebody_has_its_end_of_the_channel() {
-    for owed in [0, 2000] {
-        let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-        for _ in 0..owed {
-            monitor.tell_engine(&ToEngine::Check);
-        }
-        let (socket, _client) = connection(&monitor);
-        port.send(&start(1, 1), Some(socket));
-        assert_eq!(monitor.hear_last_words(), Ok(()));
-        assert_eq!(monitor.running.count(), 1, "what it has said is carried out");
-        port.send(&start(1, 1), None);
-        assert_eq!(monitor.hear_engine(), Ok(()), "and more is not heard");
-        let pid = monitor.running.iter().next().unwrap().0;
-        process::wait_for(pid);
-    }
-}
-
-#[test]
-fn sigterm_before_the_greeting_is_no_violation() {
-    let (mut monitor, mut port) = monitor(State::Stopping, vec![plain()]);
-    let hello = ToMonitor::Hello { build: BUILD, confinement: Confinement::default() };
-    assert_eq!(hear(&mut monitor, &mut port, &hello, None), Ok(()));
-}
-
-#[test]
 fn an_order_that_lost_its_connection_is_refused_where_it_is_permitted_at_all() {
     for (state, service, is_refused) in
         [(State::Serving, 1, true), (State::Serving, 9, false), (State::Opening, 1, false)]
@@ -318,89 +251,6 @@ fn a_ticket_is_good_once() {
         assert_eq!(heard, Err(Exit::Violation));
     }
     assert_eq!(monitor.running.count(), 1);
-}
-
-#[test]
-fn limits_hold_whatever_the_engine_believes() {
-    let mut full = plain();
-    full.policy.instances = Limit::Max(0);
-    let (mut monitor, mut port) = monitor(State::Serving, vec![full]);
-    let (socket, _client) = connection(&monitor);
-    assert_eq!(hear(&mut monitor, &mut port, &start(1, 1), Some(socket)), Ok(()));
-    assert_eq!(monitor.running.count(), 0);
-    let answer = port.receive::<ToEngine>().unwrap();
-    let expected = ToEngine::NotStarted { ticket: Ticket(1) };
-    assert!(matches!(answer, Incoming::Message(message, None) if message == expected));
-}
-
-#[test]
-fn who_becomes_of_another_kind_is_asked_about_as_before_until_the_engine_knows() {
-    let target = Redirect::Unix("/nowhere".into());
-    let mut redirected = plain();
-    let credentials = redirected.action.credentials().unwrap().clone();
-    redirected.action = Action::Redirect { target, credentials };
-    let began = ToMonitor::Began {
-        ticket: Ticket(1),
-        service: ServiceIndex(1),
-        peer: PEER,
-        ports: Ports::default(),
-    };
-    for is_reloading in [true, false] {
-        let (mut monitor, mut port) = monitor(State::Serving, vec![redirected.clone()]);
-        let mut reload = Reload::default();
-        let old = monitor.services.find(ServiceIndex(1)).unwrap();
-        let listeners = old.duplicate().unwrap().listeners;
-        monitor.remember(ServiceIndex(1), &plain(), &mut reload);
-        let new = monitor.household.activate(Rc::new(plain()), listeners).unwrap();
-        monitor.services.insert(ServiceIndex(1), new);
-        monitor.reload = is_reloading.then_some(reload);
-        let heard = hear(&mut monitor, &mut port, &began, None);
-        assert_eq!(heard.is_ok(), is_reloading);
-    }
-}
-
-#[test]
-fn reload_7_a_socket_that_was_replaced_leads_to_its_service_until_the_engine_knows() {
-    for (of, is_reloading, is_obeyed) in [(1, true, true), (2, true, false), (1, false, false)] {
-        let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-        let (socket, _client) = connection(&monitor);
-        let mut active = monitor.services.remove(ServiceIndex(1)).unwrap();
-        let key = active.listeners[0].key.clone();
-        let new = Open { file: None, fd: listener().into(), stored: None };
-        let new = Listener::new(monitor.services.new_socket_index(), key, new);
-        let old = std::mem::replace(&mut active.listeners[0], new);
-        monitor.services.insert(ServiceIndex(1), active);
-        let mut reload = Reload::default();
-        reload.replaced.push((ServiceIndex(of), old));
-        monitor.reload = is_reloading.then_some(reload);
-        let heard = hear(&mut monitor, &mut port, &start(1, 1), Some(socket));
-        assert_eq!(heard.is_ok(), is_obeyed, "of {of}, {is_reloading}");
-        assert_eq!(monitor.running.count(), u32::from(is_obeyed));
-        for (pid, _) in monitor.running.iter() {
-            process::wait_for(pid);
-        }
-    }
-}
-
-#[test]
-fn adopting_what_was_not_offered_is_a_violation() {
-    let adopted = |generation| ToMonitor::Adopted { generation: Generation(generation) };
-    let (mut monitor, mut port) = monitor(State::Opening, vec![plain()]);
-    assert_eq!(hear(&mut monitor, &mut port, &adopted(1), None), Ok(()));
-    assert_eq!(hear(&mut monitor, &mut port, &adopted(1), None), Err(Exit::Violation), "twice");
-}
-
-#[test]
-fn what_an_engine_sent_before_it_died_is_carried_out() {
-    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
-    let (socket, _client) = connection(&monitor);
-    port.send(&start(1, 1), Some(socket));
-    drop(port);
-    assert_eq!(monitor.hear_engine(), Ok(()));
-    assert_eq!(monitor.running.count(), 1);
-    assert!(monitor.engine.as_ref().unwrap().ended);
-    let pid = monitor.running.iter().next().unwrap().0;
-    process::wait_for(pid);
 }
 
 /// A client of the service of these tests whose server could not be forked.

@@ -80,6 +80,10 @@ impl Monitor {
         ports: Ports,
     ) -> Result<(), Violation> {
         self.take_ticket(Kind::Began, ticket)?;
+        // `instances` is no measure: a reload may have lowered it while the client was let in.
+        if self.sessions.count() >= self.descriptors {
+            return Err(Violation::Contradiction(Kind::Began, "more sessions than descriptors"));
+        }
         let active = self.service(Kind::Began, index)?;
         if active.launch.is_some() {
             return Err(Violation::Contradiction(Kind::Began, "it starts servers"));

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::ipc::State;
 use crate::monitor::Monitor;
 use crate::monitor::notify;
-use crate::sys::signal;
 
 /// When it is fed next, and how often: three times as often as it has to be.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +42,10 @@ impl Monitor {
         }
     }
 
-    fn replace_hung_engine(&self) {
-        let Some(engine) = self.engine.as_ref().filter(|engine| !engine.ended) else { return };
-        tracing::error!("the engine does not answer and is ended");
-        // What it has sent before is still heard.
-        let _ = signal::send(engine.pid, signal::Name::SIGKILL);
+    fn replace_hung_engine(&mut self) {
+        if let Some(engine) = self.engine.as_mut().filter(|engine| !engine.ended) {
+            engine.give_up("does not answer");
+        }
     }
 
     fn ask_engine_again(&mut self, is_late: bool, now: Instant) {
