@@ -44,6 +44,12 @@ pub(super) async fn serve(engine: Rc<RefCell<Engine>>, peer: Peer, mut client: T
             let greeting = if mux == Mux::Plus { b"+Go\r\n".as_slice() } else { b"" };
             let since = Some(engine.borrow().generation);
             let visitor = Visitor { service, socket, peer, failures: 0, greeting, since };
+            // Where too many wait already it is sent away, as by a backlog that is full.
+            if !engine.borrow().has_room(service) {
+                return;
+            }
+            // From here on a door that is closed knows that somebody is on the way through it.
+            engine.borrow_mut().begin_visit(service);
             // It goes on when the session with tcpmux is over, and counts no more.
             tokio::task::spawn_local(visit::through_tcpmux(engine, visitor));
             return;

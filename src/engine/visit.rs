@@ -48,15 +48,10 @@ pub(super) async fn by_name(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     }
 }
 
-/// A client that has asked tcpmux for this service: from here on all is as at a door of its own,
-/// but that `banner` comes too late (BAN-5). Where too many wait already it is sent away, as by a
-/// backlog that is full.
+/// A client that has asked tcpmux for this service, and whose visit has begun: from here on all is
+/// as at a door of its own, but that `banner` comes too late (BAN-5).
 pub(super) async fn through_tcpmux(engine: Rc<RefCell<Engine>>, visitor: Visitor) {
     let service = visitor.service;
-    if !engine.borrow().has_room(service) {
-        return;
-    }
-    engine.borrow_mut().begin_visit(service);
     loop {
         let turn = engine.borrow_mut().next_turn(service);
         let Some(wait) = turn else { break };
