@@ -10,7 +10,6 @@ use crate::engine::Stop;
 use crate::engine::door::{DoorState, MOST_PENDING_HERE, Pause};
 use crate::engine::relay::Target;
 use crate::ipc::Event;
-use crate::ipc::Gate;
 use crate::ipc::Kind;
 use crate::ipc::ToMonitor;
 use crate::ipc::Violation;
@@ -168,14 +167,17 @@ impl Engine {
         }
     }
 
-    /// Undoes [`shut`](Self::shut), unless the door is to stay closed for another reason.
-    pub(super) fn unshut(&mut self, index: ServiceIndex) {
+    /// Undoes [`shut`](Self::shut), unless the door is to stay closed for another reason. False if
+    /// that has to be tried later.
+    pub(super) fn unshut(&mut self, index: ServiceIndex) -> bool {
         let is_over = self.stop != Stop::NotAsked;
         let state = self.doors.get(&index).filter(|state| state.is_open() && !is_over);
-        if state.is_some_and(|state| state.reopen(&self.loans).is_err()) {
+        let is_done = state.is_none_or(|state| state.reopen(&self.loans).is_ok());
+        if !is_done {
             // Something else listens there now; it may go away again.
             self.try_later(index);
         }
+        is_done
     }
 
     /// The door stays open, and who comes waits in the queue of the socket.
@@ -250,16 +252,12 @@ impl Engine {
         for (_, index) in due {
             // A reload may have closed the door for good, or given it a new socket.
             let Some(state) = self.doors.get_mut(&index) else { continue };
-            let Some(pause) = state.pause else { continue };
-            let opens = pause == Pause::Closed && state.gate != Gate::Closed;
-            if opens && state.reopen(&self.loans).is_err() {
-                // Something else listens there now; it may go away again.
-                self.paused.push((now + RETRY, index));
-                continue;
-            }
-            state.pause = None;
+            let Some(pause) = state.pause.take() else { continue };
             if pause == Pause::Closed {
                 state.rate.restart();
+                if !self.unshut(index) {
+                    continue;
+                }
                 let event = Event::Activated;
                 self.tell(&ToMonitor::Noticed { service: index, event });
             }

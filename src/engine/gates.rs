@@ -21,7 +21,9 @@ impl Engine {
                 self.shut(index);
                 self.cut_off_flows_of(index);
             }
-            (Some(Gate::Closed), Gate::Open | Gate::Held) => self.unshut(index),
+            (Some(Gate::Closed), Gate::Open | Gate::Held) => {
+                self.unshut(index);
+            }
             _ => {}
         }
         self.settle(index);
