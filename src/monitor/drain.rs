@@ -1,6 +1,5 @@
 //! SIGTERM where servers do not outlive the daemon: whoever is served may finish, for a while.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use crate::diag::count;
@@ -10,16 +9,12 @@ use crate::monitor::Monitor;
 use crate::monitor::end::Exit;
 use crate::monitor::running::GRACE;
 use crate::sys::datagram;
-use crate::sys::poll;
 use crate::sys::process;
 use crate::sys::socket;
 
 /// How long sessions have in a container, unless `-drain` says otherwise. With [`GRACE`] and
-/// [`LAST_EXITS`] it fits into the ten seconds that `docker stop` gives.
+/// the second for the last exits it fits into the ten seconds that `docker stop` gives.
 const IN_A_CONTAINER: Duration = Duration::from_secs(4);
-
-/// How long servers that got SIGKILL have to be gone.
-const LAST_EXITS: Duration = Duration::from_secs(1);
 
 /// How far the wait for sessions has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,21 +99,6 @@ impl Monitor {
                     false => datagram::refuse_all(&listener.fd),
                 };
             }
-        }
-    }
-
-    /// Does to servers what the kernel is about to do, while there is somebody to log it.
-    pub(super) fn take_servers_along(&mut self) {
-        let until = Instant::now() + LAST_EXITS;
-        self.running.kill_all();
-        while self.running.count() > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            poll::wait(self.signals.as_fd(), None, [], [], Some(left));
-            while self.signals.next().is_some() {}
-            self.reap().ok();
         }
     }
 }

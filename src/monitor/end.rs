@@ -22,6 +22,7 @@ use crate::sys::process;
 use crate::sys::process::End;
 use crate::sys::recipe::{Mishap, Step};
 use crate::sys::sandbox::Confinement;
+use crate::sys::signal;
 use crate::sys::signal::Name;
 
 /// How long the engine has to hand over what it has accepted when the daemon stops.
@@ -107,7 +108,7 @@ impl Monitor {
         Ok(())
     }
 
-    fn explain_mishaps(&mut self) {
+    pub(super) fn explain_mishaps(&mut self) {
         while let Some(mishap) = process::next_mishap(self.mishaps.0.as_fd()) {
             self.explain(mishap);
         }
@@ -185,7 +186,7 @@ impl Monitor {
             engine.ended = true;
             // Closed its end and lives on? It is of no use to anybody.
             if !engine.is_dead {
-                let _ = crate::sys::signal::send(engine.pid, Name::SIGKILL);
+                let _ = signal::send(engine.pid, Name::SIGKILL);
             }
         }
     }
@@ -363,9 +364,7 @@ impl Monitor {
         } else {
             self.sessions_lost(None);
         }
-        if let Some(engine) = self.engine.take() {
-            engine.kill();
-        }
+        self.end_engine();
         self.give_up_retries();
         if self.takes_servers_along() {
             self.take_servers_along();

@@ -244,18 +244,6 @@ impl EngineProcess {
         self.port.hang_up();
         let _ = signal::send(self.pid, signal::Name::SIGKILL);
     }
-
-    /// Ends it at once and leaves no zombie: after this its listeners are closed.
-    pub(super) fn kill(self) {
-        let Self { pid, port, is_dead, .. } = self;
-        if is_dead {
-            return;
-        }
-        // Where we may not kill it (no CAP_KILL), the end of the channel ends it.
-        drop(port);
-        let _ = signal::send(pid, signal::Name::SIGKILL);
-        process::wait_for(pid);
-    }
 }
 
 #[cfg(test)]

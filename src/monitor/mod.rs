@@ -5,6 +5,7 @@
 
 mod bind;
 mod check;
+mod children;
 mod consistency;
 mod control;
 mod drain;

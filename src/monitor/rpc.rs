@@ -19,8 +19,6 @@ use crate::ipc::{Errand, Outcome, RPCBIND_ARGUMENT};
 use crate::monitor::Monitor;
 use crate::monitor::engine_process::steps;
 use crate::plan::Service;
-use crate::sys::poll;
-use crate::sys::process;
 use crate::sys::process::End;
 use crate::sys::recipe::{Environment, Image, Recipe};
 use crate::sys::signal;
@@ -154,23 +152,21 @@ impl Monitor {
         }
     }
 
-    /// Waits for the last child; what else ends meanwhile is logged as ever.
+    /// Waits for the last child, and whether it has told everything; what else ends meanwhile is
+    /// logged as ever.
     fn wait_for_child(&mut self, wanted: i32) -> bool {
-        let deadline = Instant::now() + LAST_PATIENCE;
-        loop {
-            while let Some((pid, end)) = process::reap() {
-                if pid == wanted {
-                    return end == End::Status(Outcome::Done.status().into());
-                }
-                self.server_ended(pid, end);
+        let mut has_told = false;
+        let has_ended = self.see_children_end(LAST_PATIENCE, |monitor, pid, end| {
+            if pid == wanted {
+                has_told = end == End::Status(Outcome::Done.status().into());
+            } else {
+                monitor.server_ended(pid, end);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let _ = signal::send(wanted, signal::Name::SIGKILL);
-                return false;
-            }
-            poll::wait(self.signals.as_fd(), None, [], [], Some(left));
-            while self.signals.next().is_some() {}
+            pid == wanted
+        });
+        if !has_ended {
+            let _ = signal::send(wanted, signal::Name::SIGKILL);
         }
+        has_ended && has_told
     }
 }

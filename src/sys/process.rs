@@ -1,8 +1,7 @@
 //! Processes: detaching, ending, reaping.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::{ForkResult, Pid, fork, setsid};
+use nix::unistd::{ForkResult, fork, setsid};
 use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -96,8 +95,12 @@ pub fn reap() -> Option<(i32, End)> {
 }
 
 /// Waits until the child `pid` has ended, and leaves no zombie.
-pub fn wait_for(pid: i32) {
-    while waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+#[cfg(test)]
+pub(crate) fn wait_for(pid: i32) {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    while waitid(Id::Pid(nix::unistd::Pid::from_raw(pid)), WaitPidFlag::WEXITED)
+        == Err(Errno::EINTR)
+    {}
 }
 
 /// A pipe for [`Mishap`]s: reading end (non-blocking), writing end.

@@ -1,4 +1,5 @@
 """The engine dies: the monitor starts another, and clients hardly notice."""
+import ctypes
 import os
 import signal
 
@@ -111,3 +112,18 @@ def test_five_crashes_in_a_minute_end_the_daemon(xd):
     assert xd.wait_exit() > 0
     assert not os.path.exists(xd.pidfile) and not listening(a)
     held.echo()
+
+
+@pytest.mark.needs_root
+def test_an_engine_that_is_stopped_and_may_not_be_killed_does_not_keep_the_daemon(xd):
+    CAP_KILL, PR_CAPBSET_DROP = 5, 24
+    a = free_port()
+    xd.start(cat("a", a), expect=[a], preexec=lambda: ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_KILL, 0, 0, 0))
+    stopped = engine(xd.proc.pid)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        xd.signal(signal.SIGTERM)
+        assert xd.wait_exit() == 0
+        xd.wait_dlog("the engine, process %d, cannot be ended" % stopped)
+    finally:
+        os.kill(stopped, signal.SIGKILL)
