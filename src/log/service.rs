@@ -117,6 +117,11 @@ impl ServiceLogs {
         Ok(())
     }
 
+    /// Its service is not served after all.
+    pub fn remove(&mut self, index: ServiceIndex) {
+        self.own_files.remove(&index);
+    }
+
     /// Takes over an open file from logs that are to go.
     pub fn inherit(&mut self, index: ServiceIndex, from: &mut Self) {
         if let Some(file) = from.own_files.remove(&index) {

@@ -125,6 +125,20 @@ def test_clients_that_wait_are_not_lost_when_the_move_fails(xd):
     stranger.close()
 
 
+@covers("RELOAD-7", "LOG-8")
+@pytest.mark.parametrize("what", ["address", "log"])
+def test_nobody_makes_room_in_vain(xd, what):
+    """Who listens everywhere has to make room for its own new socket; who waits there would be lost."""
+    a = free_port()
+    xd.boot(logdefaults(xd), named(xd, "a", a, None), up=[a])
+    assert control.ctl("pause", "a")[0] == 0
+    waiting = [connect(a) for _ in range(20)]
+    bad = dict(address=named(xd, "a", a, "127.0.0.1 192.0.2.1"), log=named(xd, "a", a, "127.0.0.1", log_type="FILE %s/nonexistent/log" % xd.dir))
+    reload(xd, logdefaults(xd), bad[what])
+    assert not_in_force("a")["a"]["goes_on"] and control.ctl("resume", "a")[0] == 0
+    assert [recv_all(s) for s in waiting] == [b"a\n"] * 20
+
+
 @covers("RELOAD-7")
 @pytest.mark.parametrize("bind", ["127.0.0.2", "127.0.0.1 127.0.0.2", "127.0.0.3 127.0.0.2"])
 def test_no_client_is_lost_under_load_when_the_move_fails(xd, bind):

@@ -217,13 +217,14 @@ impl Monitor {
     ) -> Result<Vec<Listener>, String> {
         let Wanted { index, service, heir } = wanted;
         let same = heir.is_none().then_some(*index);
-        let new = self.listeners_for(service, same, leaving);
-        let new = new.map_err(|refused| self.say_bind_failed(service, &refused))?;
         let old = same.and_then(|index| self.services.find(index));
-        equip(old, service, heir.unwrap_or(*index), logs).map(|()| new).map_err(|why| {
-            service.sockets.iter().for_each(|key| leaving.take_back(key));
+        // Sockets come last: where one makes room, who waits there is lost.
+        equip(old, service, heir.unwrap_or(*index), logs).inspect_err(|why| {
             tracing::error!("service {} ({}): {why}", service.id, service.declared_at);
-            why
+        })?;
+        self.listeners_for(service, same, leaving).map_err(|refused| {
+            heir.iter().for_each(|index| logs.remove(*index));
+            self.say_bind_failed(service, &refused)
         })
     }
 

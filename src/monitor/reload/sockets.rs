@@ -54,31 +54,52 @@ impl Monitor {
     ) -> Result<Vec<Listener>, Refused> {
         let old = index.and_then(|index| self.services.find(index));
         let keys: Vec<_> = new_sockets(service, old).cloned().collect();
-        let open = |key: &SocketKey| match self.listener_for(key, service, leaving) {
-            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
-            Err(cause) => Err(Refused { key: key.clone(), cause }),
-        };
-        let opened: Result<_, _> = keys.iter().map(open).collect();
+        let opened = self.open_sockets(&keys, service, leaving);
         if opened.is_err() {
             keys.iter().for_each(|key| leaving.take_back(key));
         }
         opened
     }
 
+    /// Nobody makes room for one of them before it is known that all others can be had.
+    fn open_sockets(
+        &mut self,
+        keys: &[SocketKey],
+        service: &Service,
+        leaving: &mut Leaving,
+    ) -> Result<Vec<Listener>, Refused> {
+        let (mut listeners, mut blocked) = (Vec::new(), Vec::new());
+        for key in keys {
+            match self.listener_for(key, service, leaving) {
+                Ok(listener) => listeners.push(listener),
+                Err(refused) if is_blocked(&refused, leaving) => blocked.push(key),
+                Err(refused) => return Err(refused),
+            }
+        }
+        for key in blocked {
+            self.make_room(key, leaving);
+            listeners.push(self.listener_for(key, service, leaving)?);
+        }
+        Ok(listeners)
+    }
+
     /// One that somebody else leaves, with whoever waits in it; one that the service manager has
     /// passed; else a new one.
     fn listener_for(
-        &self,
+        &mut self,
         key: &SocketKey,
         service: &Service,
         leaving: &mut Leaving,
-    ) -> io::Result<Open> {
-        if let Some(open) = self.inherited(key, service, leaving) {
+    ) -> Result<Listener, Refused> {
+        let inherited = self.inherited(key, service, leaving);
+        if inherited.is_some() {
             leaving.take(key);
-            return Ok(open);
         }
-        let passed = self.passed.open(service, key);
-        passed.unwrap_or_else(|| self.bind_anew(key, service, leaving))
+        let ready = inherited.map(Ok).or_else(|| self.passed.open(service, key));
+        match ready.unwrap_or_else(|| self.bind_anew(key, service, leaving)) {
+            Ok(open) => Ok(Listener::new(self.services.new_socket_index(), key.clone(), open)),
+            Err(cause) => Err(Refused { key: key.clone(), cause }),
+        }
     }
 
     fn leaver(&self, (service, socket): Number) -> Option<(&Service, &Listener)> {
@@ -98,32 +119,32 @@ impl Monitor {
         ready.and_then(|()| socket.duplicate()).ok()
     }
 
-    /// A new socket. What is to go and in its way rests from now on; who waited in its backlog is
-    /// lost, as when the original closes it.
-    fn bind_anew(
-        &self,
-        key: &SocketKey,
-        service: &Service,
-        leaving: &mut Leaving,
-    ) -> io::Result<Open> {
+    /// A new socket.
+    fn bind_anew(&self, key: &SocketKey, service: &Service, leaving: &Leaving) -> io::Result<Open> {
         let of_dropped = leaving.dropped().filter_map(|number| self.leaver(number));
         for (_, old) in of_dropped.filter(|(_, old)| old.key.address == key.address) {
             // Of another type, so it is of no use. In the file system its name would be taken.
             old.file.iter().for_each(|file| file.remove());
         }
-        let bind = || bind::bind(key, service, Patience::NONE);
-        bind().or_else(|cause| {
-            let in_the_way: Vec<_> = leaving.in_the_way(key).collect();
-            if in_the_way.is_empty() || cause.kind() != io::ErrorKind::AddrInUse {
-                return Err(cause);
-            }
-            for number in in_the_way {
-                let Some((_, socket)) = self.leaver(number) else { continue };
+        bind::bind(key, service, Patience::NONE)
+    }
+
+    /// What is to go and in the way of `key` rests from now on; who waited in its backlog is lost,
+    /// as when the original closes it.
+    fn make_room(&self, key: &SocketKey, leaving: &mut Leaving) {
+        let in_the_way: Vec<_> = leaving.in_the_way(key).collect();
+        for number in in_the_way {
+            if let Some((_, socket)) = self.leaver(number) {
                 leaving.rests(number, socket::release_port(&socket.fd));
             }
-            bind()
-        })
+        }
     }
+}
+
+/// Whether a socket that is to go may be what keeps this one away.
+fn is_blocked(refused: &Refused, leaving: &Leaving) -> bool {
+    refused.cause.kind() == io::ErrorKind::AddrInUse
+        && leaving.in_the_way(&refused.key).next().is_some()
 }
 
 /// How many descriptors `service` needs beside those of `old`: as long as the engine may go by
