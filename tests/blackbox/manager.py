@@ -7,7 +7,8 @@ import socket
 import subprocess
 import threading
 
-from harness import logdefaults, wait_until
+from harness import alive, logdefaults, wait_until
+from procs import engines
 
 LAUNCHER = """#!/usr/bin/python3
 import os, sys
@@ -115,8 +116,10 @@ class Manager:
 
     def end(self, xd, how=signal.SIGTERM):
         """The daemon is gone, and everything that it has said is heard."""
+        left = engines(xd.proc.pid) if how == signal.SIGKILL else []
         xd.signal(how)
         xd.wait_exit()
+        assert wait_until(lambda: not any(map(alive, left))), "an engine would still accept clients, and lose them"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.sendto(b"GONE=%d\n" % xd.proc.pid, self.path)
         self.wait("GONE", len({m["GONE"] for m in list(self.told) if "GONE" in m} | {str(xd.proc.pid)}))
