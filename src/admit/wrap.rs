@@ -21,13 +21,13 @@ use std::path::Path;
 
 use options::Effect;
 
-/// Both files.
+/// Both files; `None`: it cannot be read, or has not been, and nobody is let in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     /// `/etc/hosts.allow`
-    pub allow: Table,
+    allow: Option<Table>,
     /// `/etc/hosts.deny`
-    pub deny: Table,
+    deny: Option<Table>,
 }
 
 /// One of the two files.
@@ -53,7 +53,8 @@ pub struct Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub is_granted: bool,
-    /// The rule that says so, by its line, counted from 1; `None`: no rule matches.
+    /// The rule that says so, by its line, counted from 1; `None`: no rule matches; line 0: the
+    /// file cannot be read.
     pub by: Option<(Which, u32)>,
     /// The rule was not followed to the letter, because it asks for something that is not
     /// done here.
@@ -80,25 +81,27 @@ impl Tables {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Some(Table::default()),
             Err(_) => None,
         };
-        match (table(Self::ALLOW), table(Self::DENY)) {
-            (Some(allow), Some(deny)) => Self { allow, deny },
-            (None, _) | (_, None) => Self { allow: Table::default(), deny: Table::closed() },
-        }
+        Self { allow: table(Self::ALLOW), deny: table(Self::DENY) }
     }
 
-    /// The rules that cannot be followed at all, whoever comes, by file and line.
+    const fn both(&self) -> [(Which, Option<&Table>); 2] {
+        [(Which::Allow, self.allow.as_ref()), (Which::Deny, self.deny.as_ref())]
+    }
+
+    /// The rules that cannot be followed at all, whoever comes, by file and line; line 0: the
+    /// file cannot be read.
     pub fn broken(&self) -> impl Iterator<Item = (Which, u32)> {
-        let tables = [(Which::Allow, &self.allow), (Which::Deny, &self.deny)];
-        tables.into_iter().flat_map(|(which, table)| {
-            let broken = table.rules().iter().filter(|rule| rule.is_broken());
-            broken.map(move |rule| (which, rule.line))
+        self.both().into_iter().flat_map(|(which, table)| {
+            let rules = table.map_or(&[][..], Table::rules).iter();
+            let broken = rules.filter(|rule| rule.is_broken()).map(|rule| rule.line);
+            table.is_none().then_some(0).into_iter().chain(broken).map(move |line| (which, line))
         })
     }
 
     /// Whether there is any rule at all.
     #[must_use]
     pub fn are_empty(&self) -> bool {
-        self.allow.rules().is_empty() && self.deny.rules().is_empty()
+        self.both().iter().all(|(_, table)| table.is_some_and(|table| table.rules().is_empty()))
     }
 
     /// Decides about one client.
@@ -106,8 +109,11 @@ impl Tables {
     /// # Errors
     /// What has to be found out about the client or about us before there is an answer.
     pub fn decide(&self, request: &Request<'_>) -> Result<Decision, Need> {
-        for (which, table) in [(Which::Allow, &self.allow), (Which::Deny, &self.deny)] {
-            for rule in table.rules() {
+        if let Some((which, _)) = self.both().into_iter().find(|(_, table)| table.is_none()) {
+            return Ok(Decision { is_granted: false, by: Some((which, 0)), falls_short: true });
+        }
+        for (which, table) in self.both() {
+            for rule in table.map_or(&[][..], Table::rules) {
                 if !rule.matches(which, request)? {
                     continue;
                 }

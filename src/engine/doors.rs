@@ -66,6 +66,7 @@ impl Engine {
         let answering = doors.values().filter(|state| matches!(state.door.duty, Duty::Reply(_)));
         self.replies.answer_at(answering.flat_map(DoorState::listeners).map(socket::local_port));
         self.tell(&ToMonitor::Adopted { generation });
+        self.doubt_rules();
         Ok(())
     }
 

@@ -200,7 +200,7 @@ enum Outcome {
 fn prepare_and_serve() -> io::Result<Outcome> {
     privilege::set_process_name(c"xinetd-engine")?;
     privilege::not_dumpable()?;
-    let confinement = sandbox::confine(&wrap::files());
+    let confinement = sandbox::confine();
     let port = Port::new(Channel::inherited(ENGINE_CHANNEL)?);
     let engine = Rc::new(RefCell::new(Engine::new(port)?));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

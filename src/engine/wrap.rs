@@ -1,17 +1,16 @@
 //! hosts.allow and hosts.deny, looked at for every client and read again when they change.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::admit::wrap::{Decision, Host, HostName, Need, Request, Tables, Which};
 use crate::engine::Engine;
 use crate::engine::decide::Caller;
 use crate::ipc::{Event, ToMonitor};
-use crate::plan::Source;
+use crate::plan::{ServiceIndex, Source};
 
 /// Of a caller who has none; no host has it either (INADDR_NONE).
 const NO_ADDRESS: Ipv4Addr = Ipv4Addr::BROADCAST;
@@ -53,16 +52,6 @@ impl WrapFiles {
     }
 }
 
-/// Both files, and those that their rules refer to now.
-pub(super) fn files() -> Vec<PathBuf> {
-    let files = RefCell::new(Vec::new());
-    drop(Tables::load(&|path| {
-        files.borrow_mut().push(path.to_owned());
-        fs::read(path)
-    }));
-    files.into_inner()
-}
-
 fn stamp(path: &str) -> Stamp {
     let found = fs::metadata(path);
     found.map_or_else(
@@ -95,11 +84,24 @@ impl Engine {
         let user = facts.user.as_deref().or(nobody);
         let request = Request { daemon, client: &client, server: &server, user };
         let Decision { is_granted, by, falls_short } = tables.decide(&request)?;
-        for (which, line) in tables.broken().chain(by.filter(|_| falls_short)) {
-            let is_allow = which == Which::Allow;
-            let event = Event::RuleFallsShort { is_allow, line };
-            self.tell(&ToMonitor::Noticed { service: caller.service, event });
+        for rule in tables.broken().chain(by.filter(|(_, line)| falls_short && *line > 0)) {
+            self.tell_of_rule(caller.service, rule);
         }
         Ok(is_granted)
+    }
+
+    /// Says which rules cannot be followed, before somebody has to be refused for it.
+    pub(super) fn doubt_rules(&mut self) {
+        let asks = self.doors.values().find(|state| state.door.wrap.is_some());
+        let Some(service) = asks.map(|state| state.door.index) else { return };
+        for rule in self.wrap_files.tables().broken() {
+            self.tell_of_rule(service, rule);
+        }
+    }
+
+    fn tell_of_rule(&mut self, service: ServiceIndex, (which, line): (Which, u32)) {
+        let is_allow = which == Which::Allow;
+        let event = Event::RuleFallsShort { is_allow, line };
+        self.tell(&ToMonitor::Noticed { service, event });
     }
 }

@@ -32,7 +32,7 @@ const MOST_RULES: usize = 1024;
 /// Why a rule was not followed to the letter.
 const fn rule_falls_short(line: u32) -> &'static str {
     match line {
-        0 => "this file or hosts.allow cannot be read by the engine: every client is refused",
+        0 => "the engine's user cannot read it: every client is refused (it wants mode 644)",
         _ => {
             "this rule has a mistake, names a file that the engine cannot read, or asks for something \
              that is not done here: commands are not run, banners not shown; where the server would \
@@ -176,7 +176,8 @@ impl Monitor {
                 // For every client the same: once is enough.
                 let has_room = self.rules_told.len() < MOST_RULES;
                 if has_room && self.rules_told.insert((is_allow, line)) {
-                    tracing::warn!("{file}:{line}: {}", rule_falls_short(line));
+                    let line_number = if line > 0 { format!(":{line}") } else { String::new() };
+                    tracing::warn!("{file}{line_number}: {}", rule_falls_short(line));
                 }
             }
         }

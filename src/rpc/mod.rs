@@ -29,7 +29,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
     let (Some(errands), Ok(connection)) = (errands, prepared) else {
         return ExitCode::FAILURE;
     };
-    let _whatever_the_kernel_has = sandbox::confine(&[]);
+    let _whatever_the_kernel_has = sandbox::confine();
     let mut rpcbind = Rpcbind { connection: File::from(connection), last_call: 0 };
     ExitCode::from(rpcbind.hear_all(&errands).unwrap_or_else(|trouble| trouble).status())
 }

@@ -1,5 +1,6 @@
 """TCP wrappers: hosts.allow and hosts.deny, read for every client (hosts_access(5))."""
 import os
+import subprocess
 
 import pytest
 
@@ -69,7 +70,9 @@ def test_what_cannot_be_evaluated_lets_nobody_in(xd, etc):
     assert who(a) == "yyyy"
     os.chmod("/etc/hosts.allow", 0)
     assert who(a) == "nnnn"
-    xd.wait_dlog(r"cannot be read by the engine: every client is refused")
+    xd.wait_dlog(r"/etc/hosts\.allow: the engine's user cannot read it: every client is refused \(it wants mode 644\)$")
+    verdict = subprocess.run([CTL, "explain", "a", "-f", xd.conf, "--from", "127.0.0.1"], capture_output=True, text=True).stdout
+    assert "/etc/hosts.allow: the engine cannot read it" in verdict, verdict
     os.chmod("/etc/hosts.allow", 0o644)
     assert who(a) == "yyyy"
     assert len([line for line in xd.dlog().splitlines() if "hosts.allow:1:" in line]) == 1
@@ -91,28 +94,32 @@ def test_a_file_that_a_rule_refers_to(daemon, etc):
 @covers("WRAP-1")
 @sandbox
 def test_a_file_of_hosts_that_is_kept_elsewhere_and_replaced(daemon, etc):
+    """Named while the daemon runs, replaced, and behind a link that is new."""
     a = free_port()
+    daemon.boot(cat("a", a, flags="IPv4"), up=[a])
     os.chmod(daemon.dir, 0o755)
     friends = daemon.write("friends", "127.0.0.5\n")
     etc("hosts.allow", "cat: %s\n" % friends)
     etc("hosts.deny", "ALL: ALL\n")
-    daemon.boot(cat("a", a, flags="IPv4"), up=[a])
     assert who(a) == "nynn"
     os.rename(daemon.write("next", "127.0.0.6\n"), friends)
     assert who(a) == "nnyn"
+    os.rename("/etc/hosts.allow", "/etc/hosts.allow.before")
+    os.symlink(daemon.write("rules", "cat: 127.0.0.5\n"), "/etc/hosts.allow")
+    assert who(a) == "nynn"
 
 
 @covers("WRAP-1")
 @sandbox
 def test_a_file_of_hosts_that_the_engine_may_not_read_is_said_and_denies(xd, etc):
-    """One that no rule named when it started, elsewhere than where lists are kept."""
+    """The original reads it as root."""
     a = free_port()
-    xd.boot(cat("a", a, flags="IPv4"), up=[a])
     os.chmod(xd.dir, 0o755)
-    foes = xd.write("foes", "127.0.0.5\n")
+    foes = xd.write("foes", "127.0.0.5\n", 0o600)
     etc("hosts.deny", "cat: %s\n" % foes)
-    assert who(a) == "nnnn"
+    xd.boot(cat("a", a, flags="IPv4"), up=[a])
     xd.wait_dlog(r"/etc/hosts\.deny:1: this rule has a mistake, names a file that the engine cannot read")
+    assert who(a) == "nnnn"
     etc("hosts.deny", "cat: %s.none\n" % foes)
     assert who(a) == "yyyy", "a file that is not there matches nobody (hosts_access(5))"
     etc("hosts.allow", "cat: %s\n" % foes)

@@ -52,12 +52,6 @@ impl Table {
         Self(rules)
     }
 
-    /// A table that denies everybody, as hosts.deny: what to do without a file that is there.
-    #[must_use]
-    pub fn closed() -> Self {
-        Self(vec![Rule { line: 0, body: Body::Broken }])
-    }
-
     pub(super) fn rules(&self) -> &[Rule] {
         &self.0
     }
