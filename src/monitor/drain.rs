@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::diag::count;
-use crate::ipc::State;
 use crate::ipc::ToEngine;
 use crate::monitor::Monitor;
 use crate::monitor::end::Exit;
@@ -44,10 +43,9 @@ impl Monitor {
         self.stop_at = Some((until + GRACE, Exit::Done));
         self.refuse_newcomers();
         self.give_up_retries();
-        self.tell_engine(&ToEngine::Drain);
         self.engine_due = None;
         match &mut self.engine {
-            Some(engine) => engine.state = State::Stopping,
+            Some(engine) => engine.dismiss(&ToEngine::Drain),
             None => self.drained(),
         }
         let served = self.served();

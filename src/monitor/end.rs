@@ -313,9 +313,9 @@ impl Monitor {
         }
         let drain = if self.engine.is_some() { DRAIN } else { Duration::ZERO };
         self.stop_at = Some((Instant::now() + drain, Exit::Done));
-        self.tell_engine(&self.last_word());
+        let word = self.last_word();
         if let Some(engine) = &mut self.engine {
-            engine.state = State::Stopping;
+            engine.dismiss(&word);
         }
         let now = Instant::now();
         let rpc = self.services.iter().filter(|(_, active)| active.service.rpc.is_some());

@@ -237,6 +237,17 @@ impl EngineProcess {
         }
     }
 
+    /// Its last order. The rest of a plan that is on its way is kept back: an engine that goes by
+    /// itself has nothing to add it to.
+    pub(super) fn dismiss(&mut self, word: &ToEngine) {
+        self.listeners.clear();
+        self.commit = None;
+        self.state = State::Stopping;
+        if !self.ended {
+            self.port.send(word, None);
+        }
+    }
+
     /// Ends one that hangs. What it has sent before is still heard; its death is reported by
     /// SIGCHLD.
     pub(super) fn give_up(&mut self, why: &str) {

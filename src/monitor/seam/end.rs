@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::BannerKind;
+use crate::sys::signal::Name;
 
 #[test]
 fn the_last_words_of_a_dead_engine_are_heard_however_much_it_was_owed() {
@@ -54,4 +55,19 @@ fn what_an_engine_sent_before_it_died_is_carried_out() {
     assert!(monitor.engine.as_ref().unwrap().ended);
     let pid = monitor.running.iter().next().unwrap().0;
     process::wait_for(pid);
+}
+
+#[test]
+fn an_engine_that_is_told_to_go_gets_nothing_more_of_a_plan() {
+    let (mut monitor, mut port) = monitor(State::Serving, vec![plain()]);
+    let fresh = vec![(ServiceIndex(1), SocketIndex(1))];
+    let engine = monitor.engine.as_mut().unwrap();
+    engine.offer(Generation(2), &monitor.services, fresh, Ticket(0), &monitor.options).unwrap();
+    monitor.on_signal(Name::SIGTERM).unwrap();
+    monitor.engine.as_mut().unwrap().pump(&monitor.services);
+    let mut kinds = Vec::new();
+    while let Ok(Incoming::Message(message, _)) = port.receive::<ToEngine>() {
+        kinds.push(message.kind());
+    }
+    assert_eq!(kinds, [Kind::Plan, Kind::Stop]);
 }
