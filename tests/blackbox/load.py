@@ -1,4 +1,6 @@
 """Clients in numbers: load that runs beside a test, and sessions that are held open."""
+import collections
+import random
 import socket
 import threading
 
@@ -81,3 +83,30 @@ class Held:
         for s in self.sockets[:n]:
             s.close()
         del self.sockets[:n]
+
+
+class Crowd:
+    """Actors that each do one thing over and over; an actor that fails fails the test."""
+
+    def __init__(self):
+        self.over, self.failed, self.threads, self.done = threading.Event(), [], [], collections.Counter()
+
+    def add(self, act, pause, times=1, spread=0.8):
+        for _ in range(times):
+            self.threads.append(threading.Thread(target=self.run, args=(act, pause, spread), daemon=True))
+
+    def run(self, act, pause, spread):
+        try:
+            while not self.over.wait(random.uniform(1 - spread, 1 + spread) * pause):    # how often is the subject
+                self.done[act.__name__] += bool(act())
+        except Exception as failure:    # told below
+            self.failed.append((act.__name__, failure))
+
+    def act_for(self, seconds):
+        for t in self.threads:
+            t.start()
+        self.over.wait(seconds)
+        self.over.set()
+        for t in self.threads:
+            t.join(30)
+        assert self.failed == [] and not any(t.is_alive() for t in self.threads)

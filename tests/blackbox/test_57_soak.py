@@ -3,13 +3,12 @@ import collections
 import os
 import random
 import signal
-import socket
 import threading
 
 import pytest
 
 from harness import *
-from load import Held
+from load import Crowd, Held
 from procs import daemon_processes, engine, fds, reset_on_close, rss, zombies
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
@@ -17,33 +16,6 @@ ENGINE_KILLS = 15.0                     # seconds between two: six in a minute a
 GROWTH = 256, 1024                      # KiB; the engine's allocator has a heap for each thread that ever was at work
 
 CRASHES = "#!/bin/sh\nread how\ncase $how in exit*) $how;; *) kill -$how $$;; esac\nsleep 60\n"
-
-
-class Crowd:
-    """Actors that each do one thing over and over; an actor that fails fails the test."""
-
-    def __init__(self):
-        self.over, self.failed, self.threads, self.done = threading.Event(), [], [], collections.Counter()
-
-    def add(self, act, pause, times=1, spread=0.8):
-        for _ in range(times):
-            self.threads.append(threading.Thread(target=self.run, args=(act, pause, spread), daemon=True))
-
-    def run(self, act, pause, spread):
-        try:
-            while not self.over.wait(random.uniform(1 - spread, 1 + spread) * pause):    # how often is the subject
-                self.done[act.__name__] += bool(act())
-        except Exception as failure:    # told below
-            self.failed.append((act.__name__, failure))
-
-    def act_for(self, seconds):
-        for t in self.threads:
-            t.start()
-        self.over.wait(seconds)
-        self.over.set()
-        for t in self.threads:
-            t.join(30)
-        assert self.failed == [] and not any(t.is_alive() for t in self.threads)
 
 
 class Daemon:
