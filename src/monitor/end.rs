@@ -14,7 +14,6 @@ use crate::ipc::Violation;
 use crate::log;
 use crate::monitor::Monitor;
 use crate::monitor::engine_process::{ENGINE_TICKET, EngineProcess, steps};
-use crate::monitor::notify;
 use crate::monitor::rpc::RPCBIND_TICKET;
 use crate::monitor::trouble::Trouble;
 use crate::plan::Generation;
@@ -307,7 +306,7 @@ impl Monitor {
         if self.stop_at.is_some() {
             return self.begin_last_minute(Instant::now());
         }
-        notify::stopping();
+        self.manager.stopping();
         if let Some(patience) = self.patience() {
             return self.begin_drain(patience);
         }
@@ -382,6 +381,7 @@ impl Monitor {
         } else {
             tracing::warn!("Exiting...");
         }
+        self.tell_manager_the_rest(Instant::now() + FAREWELL);
         self.logs.finish(Instant::now() + FAREWELL);
         exit.code()
     }

@@ -78,6 +78,7 @@ use engine_process::{Account, EngineProcess};
 use gates::Gates;
 use history::History;
 use news::News;
+use notify::Manager;
 use passed::Passed;
 use pid_file::PidFile;
 use reload::Reload;
@@ -180,6 +181,7 @@ pub struct Monitor {
     passed: Passed,
     /// For the operator.
     control: Control,
+    manager: Manager,
     /// Sockets of ours that the service manager keeps.
     store: Store,
     /// The service manager's.
@@ -202,6 +204,7 @@ struct Given {
     pid_file: Option<PidFile>,
     passed: Passed,
     store: Store,
+    manager: Manager,
 }
 
 impl Monitor {
@@ -251,9 +254,10 @@ impl Monitor {
             pid_file: given.pid_file,
             passed: given.passed,
             control: Control::default(),
+            manager: given.manager,
             store: given.store,
             watchdog: Watchdog::new(),
-            summary: Summary::new(),
+            summary: Summary::default(),
         }
     }
 
@@ -282,6 +286,7 @@ impl Monitor {
         self.settle();
         self.sum_up();
         self.tell_drained();
+        self.tell_manager();
         if has_visitors || self.control.deadline().is_some_and(|at| at <= Instant::now()) {
             self.serve_control();
         }
@@ -299,7 +304,8 @@ impl Monitor {
         let engine = self.engine.as_ref().filter(|engine| !engine.ended);
         let is_deaf = self.deaf_until.is_some();
         let engine = engine.and_then(|engine| Some((engine.port.as_fd(), engine.wants(is_deaf)?)));
-        let rooms: Vec<_> = self.logs.rooms().chain(self.daemon_log.room()).collect();
+        let rooms = self.logs.rooms().chain(self.daemon_log.room()).chain(self.manager.room());
+        let rooms: Vec<_> = rooms.collect();
         let rooms = rooms.iter().map(AsFd::as_fd);
         let visitors = self.control.interests();
         poll::wait(self.signals.as_fd(), engine, visitors, rooms, timeout)

@@ -4,7 +4,6 @@ use crate::control::Difference;
 use crate::diag::count;
 use crate::ipc::State;
 use crate::monitor::Monitor;
-use crate::monitor::notify;
 
 /// What the operator waits for.
 #[derive(Clone, Debug)]
@@ -68,6 +67,6 @@ impl Monitor {
                 self.control.reload_done(difference);
             }
         }
-        notify::ready();
+        self.manager.ready();
     }
 }

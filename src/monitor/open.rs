@@ -81,7 +81,7 @@ impl Monitor {
         let (mut logs, unusable) = self.logs.next(&loaded.plan.common_log);
         let mut services = loaded.plan.services;
         self.passed.rename(&mut services);
-        self.store.keep_wanted(&services);
+        self.store.keep_wanted(&services, &mut self.manager);
         for service in services {
             if let (Some(log), LogTarget::Common) = (&unusable, &service.log.target) {
                 self.say_not_started(&service, &io::Error::other(log.to_string()));

@@ -20,7 +20,6 @@ use crate::log::ServiceLogs;
 use crate::monitor::Monitor;
 use crate::monitor::control::left_out;
 use crate::monitor::news::News;
-use crate::monitor::notify;
 use crate::monitor::services::{Listener, Services};
 use crate::plan;
 use crate::plan::Change;
@@ -67,7 +66,7 @@ impl Monitor {
             self.reload_again = true;
             return;
         }
-        notify::reloading();
+        self.manager.reloading();
         clock::reload_time_zone();
         self.daemon_log.reopen();
         tracing::info!("Starting reconfiguration");
@@ -83,7 +82,7 @@ impl Monitor {
                 tracing::warn!(
                     "reconfiguration failed: {why}; the old configuration stays in force"
                 );
-                notify::ready();
+                self.manager.ready();
                 self.history.reload_failed(why);
             }
         }

@@ -23,6 +23,7 @@ use crate::monitor::bind::Open;
 use crate::monitor::consistency::Answer;
 use crate::monitor::end::Exit;
 use crate::monitor::engine_process::EngineProcess;
+use crate::monitor::notify::Manager;
 use crate::monitor::passed::Passed;
 use crate::monitor::recipe::tests::service;
 use crate::monitor::retry::Waiting;
@@ -106,6 +107,7 @@ fn monitor(state: State, services: Vec<Service>) -> (Monitor, Port) {
         pid_file: None,
         passed: Passed::default(),
         store: Store::default(),
+        manager: Manager::default(),
     });
     monitor.services = table;
     monitor.engine = Some(EngineProcess::for_test(Port::new(ours), state));

@@ -15,6 +15,7 @@ use crate::log::{DaemonLog, Destination, Look, SYSLOG_SOCKET, ServiceLogs};
 use crate::monitor::end::FAREWELL;
 use crate::monitor::engine_process::Account;
 use crate::monitor::inherited;
+use crate::monitor::notify::Manager;
 use crate::monitor::passed::Passed;
 use crate::monitor::pid_file::PidFile;
 use crate::monitor::services::{Household, ServerLog};
@@ -39,6 +40,7 @@ struct Begun {
     daemon_log: Arc<DaemonLog>,
     passed: Passed,
     store: Store,
+    manager: Manager,
 }
 
 /// Runs the daemon until it ends.
@@ -79,7 +81,8 @@ fn begin(mut options: Options) -> Result<Begun, String> {
     }
     let mut inherited =
         inherited::take().map_err(|e| early("cannot settle inherited descriptors", &e))?;
-    let store = Store::new(&mut inherited);
+    let mut manager = Manager::new();
+    let store = Store::new(&mut inherited, &mut manager);
     let passed = Passed::new(inherited);
     let streams = match options.stage {
         Stage::Background => Streams::default(),
@@ -95,13 +98,14 @@ fn begin(mut options: Options) -> Result<Begun, String> {
     if must_stay {
         tracing::info!("process 1 stays in the foreground, as with -dontfork");
     }
-    Ok(Begun { options, descriptors, start_directory, streams, daemon_log, passed, store })
+    Ok(Begun { options, descriptors, start_directory, streams, daemon_log, passed, store, manager })
 }
 
 /// The second half of START-1: signals, environment, umask, detach, pid file, configuration,
 /// sockets, working directory, engine. An error has been logged, unless it comes with a text.
 fn start(begun: Begun) -> Result<Monitor, Option<String>> {
-    let Begun { options, descriptors, start_directory, streams, daemon_log, passed, store } = begun;
+    let Begun { options, descriptors, start_directory, streams, .. } = begun;
+    let Begun { daemon_log, passed, store, manager, .. } = begun;
     let early = |what: &str, cause: &dyn std::fmt::Display| Some(early(what, cause));
     let signals = Signals::take_over().map_err(|e| early("cannot take over signals", &e))?;
     let environment = env::vars_os().collect();
@@ -130,6 +134,7 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
         pid_file,
         passed,
         store,
+        manager,
     });
     monitor.open_all()?;
     monitor.open_control();

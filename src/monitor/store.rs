@@ -6,16 +6,18 @@ mod label;
 use socket2::SockRef;
 use std::collections::HashSet;
 use std::env;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::Open;
 use crate::monitor::inherited::Inherited;
 use crate::monitor::intercept;
-use crate::monitor::notify;
+use crate::monitor::notify::Manager;
 use crate::monitor::passed::Passed;
 use crate::monitor::services::{Listener, Services};
 use crate::plan::Service;
@@ -25,6 +27,9 @@ use crate::sys::datagram;
 use crate::sys::socket;
 
 use label::Label;
+
+/// In the end, between two tries to tell it something.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What the manager keeps for us, and what it has given back.
 #[derive(Debug, Default)]
@@ -39,6 +44,8 @@ pub(super) struct Store {
     last: u32,
     /// It has been said that there is no more room.
     is_full: bool,
+    /// The manager was busy, and does not keep yet what it should.
+    is_behind: bool,
 }
 
 /// A socket of an earlier daemon.
@@ -51,9 +58,9 @@ struct Returned {
 
 impl Store {
     /// Takes what is ours out of `inherited`.
-    pub(super) fn new(inherited: &mut Vec<(String, Inherited)>) -> Self {
+    pub(super) fn new(inherited: &mut Vec<(String, Inherited)>, manager: &mut Manager) -> Self {
         let room = env::var("FDSTORE").ok().and_then(|text| text.parse().ok());
-        let room = room.filter(|_| env::var_os("NOTIFY_SOCKET").is_some()).unwrap_or(0);
+        let room = room.filter(|_| manager.is_there()).unwrap_or(0);
         let mut store = Self { room, ..Self::default() };
         for (name, socket) in inherited.extract_if(.., |(name, _)| Label::read(name).is_some()) {
             let Some(label) = Label::read(&name) else { continue };
@@ -62,7 +69,7 @@ impl Store {
             store.names.insert(Rc::clone(&name));
             match at_rest(socket) {
                 Some(socket) => store.returned.push(Returned { name, label, socket }),
-                None => store.forget(&name),
+                None => store.forget(&name, manager),
             }
         }
         store
@@ -79,31 +86,33 @@ impl Store {
     }
 
     /// Lets go of those that none of `services` wants, so that they are in nobody's way.
-    pub(super) fn keep_wanted(&mut self, services: &[Service]) {
+    pub(super) fn keep_wanted(&mut self, services: &[Service], manager: &mut Manager) {
         let wants = |one: &Returned, service: &Service| {
             service.sockets.iter().any(|key| one.is_for(service, key))
         };
         let unwanted = |one: &mut Returned| !services.iter().any(|service| wants(one, service));
         let unwanted: Vec<_> = self.returned.extract_if(.., unwanted).collect();
-        unwanted.into_iter().for_each(|one| self.let_go(one));
+        unwanted.into_iter().for_each(|one| self.let_go(one, manager));
     }
 
-    fn let_go(&mut self, one: Returned) {
+    fn let_go(&mut self, one: Returned, manager: &mut Manager) {
         let Returned { name, label, socket } = one;
         tracing::info!("the socket {} of an earlier daemon is closed", socket.address);
         if socket.socket_type.has_connections() {
             // The manager has it for a moment longer.
             socket::release_port(&socket.fd);
         }
-        self.forget(&name);
+        self.forget(&name, manager);
         // Removes it.
         drop(label.file_of(&socket));
     }
 
-    /// The manager closes what it keeps under this name.
-    fn forget(&mut self, name: &Rc<str>) {
-        self.names.remove(name);
-        notify::forget(name);
+    /// The manager closes what it keeps under this name, now or when it has time.
+    fn forget(&mut self, name: &Rc<str>, manager: &mut Manager) {
+        match manager.forget(name) {
+            Err(cause) if cause.kind() == ErrorKind::WouldBlock => self.is_behind = true,
+            _ => _ = self.names.remove(name),
+        }
     }
 
     /// The socket that an earlier daemon had for `key`, with whoever waits in it. With INTERCEPT
@@ -113,8 +122,8 @@ impl Store {
         let Returned { name, label, socket } = found;
         let file = match (key.address.file(), label.file_of(&socket)) {
             (Some(_), None) => {
-                // Somebody has taken its file away: nobody can come to it.
-                self.forget(&name);
+                // Somebody has taken its file away: nobody can come to it. The manager is told
+                // with the rest.
                 return None;
             }
             (_, file) => file.map(Rc::new),
@@ -131,18 +140,21 @@ impl Store {
     }
 
     /// Has the manager keep exactly what `services` listen on, besides what it passes itself.
-    fn follow(&mut self, services: &mut Services, passed: &Passed) {
-        std::mem::take(&mut self.returned).into_iter().for_each(|one| self.let_go(one));
+    fn follow(&mut self, services: &mut Services, passed: &Passed, manager: &mut Manager) {
+        std::mem::take(&mut self.returned).into_iter().for_each(|one| self.let_go(one, manager));
+        self.is_behind = false;
         let used: HashSet<_> = services.listeners().filter_map(|one| one.stored.clone()).collect();
         let gone: Vec<_> = self.names.difference(&used).cloned().collect();
-        gone.iter().for_each(|name| self.forget(name));
+        gone.iter().for_each(|name| self.forget(name, manager));
         let mut left_over = 0_usize;
         for (service, listener) in services.listeners_mut() {
             if self.room == 0 || listener.stored.is_some() || passed.has(&listener.key) {
                 continue;
             }
-            if self.names.len() < self.room {
-                self.keep(service, listener);
+            if self.is_behind {
+                return;
+            } else if self.names.len() < self.room {
+                self.keep(service, listener, manager);
             } else {
                 left_over += 1;
             }
@@ -157,14 +169,15 @@ impl Store {
         self.is_full = left_over > 0;
     }
 
-    fn keep(&mut self, service: &Service, listener: &mut Listener) {
+    fn keep(&mut self, service: &Service, listener: &mut Listener, manager: &mut Manager) {
         self.last = self.last.wrapping_add(1);
         let name = Rc::<str>::from(Label::new(self.last, service, listener).to_string());
-        match notify::store(&name, &listener.fd) {
+        match manager.store(&name, &listener.fd) {
             Ok(()) => {
                 self.names.insert(Rc::clone(&name));
                 listener.stored = Some(name);
             }
+            Err(cause) if cause.kind() == ErrorKind::WouldBlock => self.is_behind = true,
             Err(cause) => {
                 tracing::warn!("service {}: its socket is not kept: {cause}", service.id);
             }
@@ -218,7 +231,26 @@ fn at_rest(inherited: Inherited) -> Option<Inherited> {
 impl Monitor {
     /// The service manager keeps the sockets of the services in force, and no others.
     pub(super) fn keep_sockets(&mut self) {
-        self.store.follow(&mut self.services, &self.passed);
+        self.store.follow(&mut self.services, &self.passed, &mut self.manager);
+    }
+
+    /// Tells the service manager what it was too busy to hear; first what it should keep.
+    pub(super) fn tell_manager(&mut self) {
+        if self.store.is_behind && self.manager.has_room() {
+            self.keep_sockets();
+        }
+        if !self.store.is_behind {
+            self.manager.tell();
+        }
+    }
+
+    /// The same in the end, as long as there is time.
+    pub(super) fn tell_manager_the_rest(&mut self, end: Instant) {
+        self.tell_manager();
+        while (self.store.is_behind || self.manager.is_behind()) && Instant::now() < end {
+            thread::sleep(PAUSE);
+            self.tell_manager();
+        }
     }
 
     /// `gone` is used no more. Where the manager has it, closing it is not enough.

@@ -1,13 +1,11 @@
 //! What `systemctl status` shows of the daemon, in a line: it is told when it changes, once a second at
 //! most, and nobody wakes for it otherwise.
 
-use std::env;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::diag::count;
 use crate::monitor::Monitor;
-use crate::monitor::notify;
 
 /// How long nothing is told after something was.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -25,20 +23,14 @@ struct Facts {
 }
 
 /// What has been told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Summary {
-    is_wanted: bool,
     told: Option<(Instant, Facts)>,
     /// When what is new may be told.
     due: Option<Instant>,
 }
 
 impl Summary {
-    /// Nobody has been told yet.
-    pub(super) fn new() -> Self {
-        Self { is_wanted: env::var_os("NOTIFY_SOCKET").is_some(), told: None, due: None }
-    }
-
     pub(super) const fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -79,7 +71,7 @@ impl Monitor {
     /// Tells what has changed, now or as soon as it is time.
     pub(super) fn sum_up(&mut self) {
         // Until the first news there is nothing to tell, and in the end nobody wants to know.
-        if !self.summary.is_wanted || self.news.is_some() || self.stop_at.is_some() {
+        if !self.manager.is_there() || self.news.is_some() || self.stop_at.is_some() {
             return;
         }
         let facts = self.facts();
@@ -88,7 +80,7 @@ impl Monitor {
             Some((_, told)) if told == facts => None,
             Some((at, _)) if now < at + PAUSE => Some(at + PAUSE),
             Some(_) | None => {
-                notify::status(&facts.line());
+                self.manager.status(&facts.line());
                 self.summary.told = Some((now, facts));
                 None
             }

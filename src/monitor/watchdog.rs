@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::ipc::State;
 use crate::monitor::Monitor;
-use crate::monitor::notify;
 
 /// When it is fed next, and how often: three times as often as it has to be.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +31,7 @@ impl Monitor {
         let Some(watchdog) = self.watchdog.filter(|watchdog| watchdog.next <= now) else { return };
         let Watchdog { next, pause } = watchdog;
         self.watchdog = Some(Watchdog { next: now + pause, pause });
-        notify::alive();
+        self.manager.alive();
         // Who has been stopped, or did not listen, has to listen before he judges.
         let is_late = now - next > pause / 2 || self.deaf_until.is_some();
         if !is_late && self.has_waited_for_engine(pause, now) {

@@ -1,5 +1,6 @@
 //! Time: monotonic for limits, local wall clock for log stamps.
 
+use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
 use std::ffi::CStr;
 
@@ -35,6 +36,12 @@ impl LocalTime {
 #[must_use]
 pub fn wall_seconds() -> i64 {
     clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(0, |t| t.tv_sec())
+}
+
+/// Microseconds of the monotonic clock, as systemd counts them.
+#[must_use]
+pub fn monotonic_micros() -> i64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| now.num_microseconds())
 }
 
 /// The local time of `seconds` since 1970.

@@ -1,7 +1,6 @@
 //! Where lines go without ever making anybody wait: files, FIFOs, and the streams that the daemon
 //! was started with.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::MsgFlags;
 use socket2::SockRef;
 use std::fs::{self, File};
@@ -12,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::sys::fd;
+use crate::sys::poll;
 
 /// Something that takes lines.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Outlet {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 SockRef::from(&self.file).send_vectored_with_flags(lines, flags.bits())
             }
-            Manner::Asked if has_room(&self.file) => (&self.file).write_vectored(lines),
+            Manner::Asked if poll::has_room(&self.file) => (&self.file).write_vectored(lines),
             Manner::Asked => Err(ErrorKind::WouldBlock.into()),
         }
     }
@@ -108,12 +108,6 @@ fn opened_anew(kept: &File) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", kept.as_raw_fd());
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     File::options().append(true).custom_flags(flags).open(path)
-}
-
-fn has_room(file: &File) -> bool {
-    let mut question = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-    // An error is as good as room: the write tells it.
-    poll(&mut question, PollTimeout::ZERO) != Ok(0)
 }
 
 /// Standard output and standard error, of a daemon that has not detached.

@@ -1,7 +1,7 @@
 //! The monitor's one place to wait.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// What to wait for.
@@ -22,6 +22,11 @@ impl Interest {
             Self::InputOrRoom => PollFlags::POLLIN.union(PollFlags::POLLOUT),
         }
     }
+}
+
+/// Whether something can be written now. An error is as good as room: the write tells it.
+pub fn has_room(fd: impl AsFd) -> bool {
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) != Ok(0)
 }
 
 /// Waits until `signals` can be read, `other` or one of `visitors` is as wanted, one of `rooms` has

@@ -2,12 +2,12 @@
 //! sending without waiting, a listener that rests.
 
 use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::socket::{MsgFlags, getsockopt, recv, send};
+use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, recv, send, sendmsg};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,15 @@ pub fn abstract_name(name: &Path) -> io::Result<SockAddr> {
     SockAddr::unix(OsStr::from_bytes(&bytes))
 }
 
+/// The address of a path, or of a name with `@` in front.
+///
+/// # Errors
+/// `EINVAL` when it is longer than 108 bytes.
+pub fn unix_address(name: &Path) -> io::Result<SockAddr> {
+    let is_abstract = name.as_os_str().as_bytes().starts_with(b"@");
+    if is_abstract { abstract_name(name) } else { SockAddr::unix(name) }
+}
+
 /// The path of a socket of unix(7), or its name with `@` in front; `None` for other sockets, and
 /// for one that has none.
 #[must_use]
@@ -146,6 +155,18 @@ pub fn become_ipv4(fd: impl AsFd) {
 pub fn send_now(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     Ok(send(fd.as_fd().as_raw_fd(), bytes, flags)?)
+}
+
+/// Sends a message with a descriptor now; `WouldBlock` when there is no room for it.
+///
+/// # Errors
+/// As sendmsg(2).
+pub fn pass_now(fd: impl AsFd, bytes: &[u8], with: BorrowedFd<'_>) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let rights = [with.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&rights)];
+    let words = [IoSlice::new(bytes)];
+    Ok(sendmsg::<()>(fd.as_fd().as_raw_fd(), &words, &rights, flags, None)?)
 }
 
 /// A connection to the Unix stream socket at `path`; `WouldBlock` when its backlog is full.

@@ -44,7 +44,7 @@ class Manager:
 
     def __init__(self, path, room=0):
         self.path, self.room, self.told, self.from_pids, self.kept = path, room, [], set(), {}
-        self.passed, self.is_deaf, self.variables = [], threading.Event(), {}
+        self.passed, self.is_deaf, self.is_waiting, self.variables = [], threading.Event(), threading.Event(), {}
         self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.s.bind(path)
@@ -62,7 +62,10 @@ class Manager:
                 return
             if not data:
                 return
-            wait_until(lambda: not self.is_deaf.is_set(), 30)
+            if self.is_deaf.is_set():
+                self.is_waiting.set()
+                wait_until(lambda: not self.is_deaf.is_set(), 30)
+                self.is_waiting.clear()
             said = dict(l.split("=", 1) for l in data.decode().splitlines() if l)
             fds = []
             for _, kind, body in control:
@@ -85,6 +88,16 @@ class Manager:
                 os.close(fd)
         if "FDSTOREREMOVE" in said and name in self.kept:
             os.close(self.kept.pop(name))
+
+    def stuff(self):
+        """It takes nothing in, and there is no room for more, until it is not deaf any more."""
+        self.is_deaf.set()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"CROWD=1\n", self.path)
+            assert self.is_waiting.wait(5)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    s.sendto(b"CROWD=1\n", socket.MSG_DONTWAIT, self.path)
 
     def wait(self, key, count=1, timeout=None):
         """The messages with that key, once there are `count` of them."""

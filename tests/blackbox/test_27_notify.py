@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness import *
+from manager import Manager
 from procs import engine
 
 
@@ -36,6 +37,49 @@ def test_a_reload_is_announced_with_the_time_and_ends_with_ready(xd, manager, po
     stamp = int(manager.wait("RELOADING")[0]["MONOTONIC_USEC"])
     assert before <= stamp <= time.monotonic_ns() // 1000
     assert manager.keys() == ["READY", "RELOADING", "READY"]
+
+
+def test_a_manager_that_takes_nothing_keeps_nobody_waiting(xd, manager, ports):
+    a, b = ports(2)
+    manager.stuff()
+    xd.start(cat("a", a), env=manager.env(), expect=[a])
+    held = connect(a)                       # a session more: words for the status
+    assert talk(a, b"x") == b"x"
+    for entry in (cat("b", b), ""):
+        done = xd.dlog().count("Reconfigured")
+        xd.hup(cat("a", a) + entry)
+        assert wait_until(lambda: xd.dlog().count("Reconfigured") > done)
+    assert talk(a, b"y") == b"y" and not manager.keys()
+    xd.signal(signal.SIGTERM)
+    assert xd.wait_exit() == 0
+    held.close()
+
+
+def test_a_manager_that_was_busy_hears_what_counts_afterwards(xd, manager, ports):
+    a, b = ports(2)
+    manager.stuff()
+    xd.start(cat("a", a), env=manager.env(), expect=[a])
+    assert talk(a, b"x") == b"x"
+    for entry in (cat("b", b), ""):
+        done = xd.dlog().count("Reconfigured")
+        xd.hup(cat("a", a) + entry)
+        assert wait_until(lambda: xd.dlog().count("Reconfigured") > done)
+    manager.is_deaf.clear()
+    manager.wait("READY", 2)
+    assert manager.keys() == ["READY", "RELOADING", "READY"], "of the reloads the last is enough"
+    xd.signal(signal.SIGTERM)
+    assert xd.wait_exit() == 0
+    manager.wait("STOPPING")
+
+
+def test_a_manager_with_a_name_that_is_no_file_is_told_too(xd, manager):
+    name = "@" + manager.path
+    named = Manager("\0" + manager.path)
+    try:
+        xd.start(cat("a", free_port()), env=dict(manager.env(), NOTIFY_SOCKET=name))
+        named.wait("READY")
+    finally:
+        named.close()
 
 
 def test_a_failed_reload_ends_with_ready_too(xd, manager):

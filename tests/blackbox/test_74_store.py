@@ -143,6 +143,28 @@ def test_a_dropped_service_is_closed_before_the_manager_has_heard_of_it(xd, mana
     manager.wait_kept("a")
 
 
+def test_a_busy_manager_keeps_in_the_end_what_it_should(xd, manager, ports):
+    ps = ports(30)
+    entries = [cat("s%d" % n, p) for n, p in enumerate(ps)]
+    manager.stuff()
+    xd.start(logdefaults(xd) + "".join(entries), env=manager.env(), expect=ps[:1])
+    assert talk(ps[0], b"x") == b"x" and not manager.kept
+    xd.hup(logdefaults(xd) + "".join(entries[1:]))
+    xd.wait_dlog("Reconfigured: ")
+    assert refused(ps[0]) and not manager.kept
+    manager.is_deaf.clear()
+    manager.wait_kept(*("s%d" % n for n in range(1, 30)))
+    manager.stuff()
+    xd.hup(logdefaults(xd) + "".join(entries[2:]))
+    assert wait_until(lambda: xd.dlog().count("Reconfigured: ") == 2)
+    assert refused(ps[1])
+    xd.signal(signal.SIGTERM)
+    manager.is_deaf.clear()
+    assert xd.wait_exit() == 0
+    manager.wait_kept(*("s%d" % n for n in range(2, 30)))
+    manager.wait("STOPPING")
+
+
 @covers("START-15")
 def test_more_sockets_than_the_manager_keeps(xd, manager, ports):
     """Those that it does not keep are opened anew, and it is said once."""
