@@ -34,7 +34,7 @@ const HOUSE: &[Room] = &[
     Room {
         name: "monitor",
         doors: &["cli", "config", "control", "diag", "ipc", "log", "plan", "sys"],
-        crates: &["socket2", "sd_notify", "tracing"],
+        crates: &["socket2", "tracing"],
     },
     Room {
         name: "ctl",
@@ -67,7 +67,6 @@ const GUARDED: &[&str] = &[
     "postcard",
     "rcgen",
     "rustls",
-    "sd_notify",
     "seccompiler",
     "serde",
     "serde_json",

@@ -1,6 +1,8 @@
 //! The watchdog of a service manager (sd_watchdog_enabled(3)): it is fed as long as this loop turns,
 //! and an engine that does not answer is replaced before it is.
 
+use std::env;
+use std::process;
 use std::time::{Duration, Instant};
 
 use crate::ipc::State;
@@ -16,8 +18,10 @@ pub(super) struct Watchdog {
 impl Watchdog {
     /// `None`: nobody watches.
     pub(super) fn new() -> Option<Self> {
-        let pause = sd_notify::watchdog_enabled()? / 3;
-        Some(Self { next: Instant::now(), pause })
+        let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
+        let patience = number("WATCHDOG_USEC").filter(|_| is_ours)?;
+        Some(Self { next: Instant::now(), pause: Duration::from_micros(patience) / 3 })
     }
 
     pub(super) const fn next(&self) -> Instant {
