@@ -74,7 +74,9 @@ impl Monitor {
             }
             (Denial::Libwrap, Libwrap::Daemon(daemon)) => {
                 let id = &service.id;
-                tracing::info!("libwrap refused connection to {id} (libwrap={daemon}) from {peer}");
+                tracing::debug!(
+                    "libwrap refused connection to {id} (libwrap={daemon}) from {peer}"
+                );
             }
             _ => {}
         }

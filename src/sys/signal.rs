@@ -18,8 +18,8 @@ impl Signals {
     /// Sets every standard signal to its default disposition and takes it over.
     ///
     /// Signals that were ignored at start (nohup) are caught nevertheless, those that were
-    /// blocked stay blocked and unread (SIG-8). The synchronous ones (SIGSEGV, SIGBUS,
-    /// SIGFPE, SIGILL, SIGTRAP) keep killing (SIG-5), as do SIGKILL and SIGSTOP.
+    /// blocked stay blocked and unread (SIG-8). Those of faults (SIGSEGV, SIGBUS, SIGFPE,
+    /// SIGILL) keep killing (SIG-5), as do SIGKILL and SIGSTOP.
     ///
     /// # Errors
     /// As signalfd(2).
@@ -68,8 +68,6 @@ fn is_deferrable(signal: Signal) -> bool {
             | Signal::SIGBUS
             | Signal::SIGFPE
             | Signal::SIGILL
-            | Signal::SIGTRAP
-            | Signal::SIGSYS
     )
 }
 

@@ -29,7 +29,7 @@ def test_harmless_signals(xd):
     a = free_port()
     xd.boot(cat("a", a), up=[a])
     for s in (signal.SIGINT, signal.SIGALRM, signal.SIGPIPE, signal.SIGWINCH, signal.SIGIO, signal.SIGCONT, signal.SIGTSTP,
-              signal.SIGTTIN, signal.SIGVTALRM, signal.SIGURG):
+              signal.SIGTTIN, signal.SIGVTALRM, signal.SIGURG, signal.SIGTRAP, signal.SIGSYS):
         xd.signal(s)
         assert talk(a, b"x") == b"x" and xd.alive(), s
 

@@ -31,7 +31,7 @@ impl Commit {
 impl Monitor {
     /// Puts the new services in force and offers them to the engine.
     pub(super) fn commit(&mut self, changes: Vec<Ready>, mut logs: ServiceLogs) {
-        tracing::trace!("Swapping defaults");
+        tracing::info!("Swapping defaults");
         self.registrar.try_again();
         let mut commit = Commit::default();
         for change in changes {
