@@ -66,6 +66,9 @@ pub fn run(options: Options) -> ExitCode {
     status
 }
 
+/// A word of old versions.
+const DEPRECATED: &str = "-shutdownprocs";
+
 /// Whatever fails here or in [`start`] before there is a log is told on stderr.
 fn early(what: &str, cause: &dyn std::fmt::Display) -> String {
     format!("xinetd: {what}: {cause}")
@@ -110,6 +113,7 @@ fn start(begun: Begun) -> Result<Monitor, Option<String>> {
     let signals = Signals::take_over().map_err(|e| early("cannot take over signals", &e))?;
     let environment = env::vars_os().collect();
     process::widen_umask();
+    regret(&options);
     if options.stage == Stage::Background {
         process::detach().map_err(|e| early("cannot fork", &e))?;
         fd::settle_standard_descriptors(true).map_err(|e| early("cannot open /dev/null", &e))?;
@@ -232,15 +236,16 @@ fn write_pid_file(path: PathBuf) -> Option<PidFile> {
     PidFile::write(path).inspect_err(|cause| tracing::trace!("cannot write {shown}: {cause}")).ok()
 }
 
-/// Options and files that mean something to the original and nothing here yet.
+/// CLI-15: an option that has no effect is spoken of on stderr, whatever the log is.
+fn regret(options: &Options) {
+    for word in options.unknown.iter().filter(|word| *word == DEPRECATED) {
+        writeln!(io::stderr(), "{}: {word} is deprecated and does nothing", options.program).ok();
+    }
+}
+
+/// Options that mean something to the original and nothing here.
 fn warn_about(options: &Options) {
-    for word in &options.unknown {
-        if word == "-shutdownprocs" {
-            // CLI-15: on stderr, whatever the log is.
-            writeln!(io::stderr(), "{}: {word} is deprecated and does nothing", options.program)
-                .ok();
-            continue;
-        }
+    for word in options.unknown.iter().filter(|word| *word != DEPRECATED) {
         tracing::warn!("option {word} is not known and ignored");
     }
 }

@@ -13,11 +13,12 @@ from procs import daemon_processes, fds, field
 covers = pytest.mark.covers
 
 
-def launch(xd, config, **kw):
+def launch(xd, config, *words, stderr=b"", **kw):
+    """`stderr`: a pattern for all of what is said there."""
     xd.config(config)
-    r = subprocess.run([xd.bin, "-f", xd.conf, "-filelog", xd.daemonlog, "-pidfile", xd.pidfile],
+    r = subprocess.run([xd.bin, "-f", xd.conf, "-filelog", xd.daemonlog, "-pidfile", xd.pidfile, *words],
                        stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **kw)
-    assert (r.returncode, r.stdout, r.stderr) == (0, b"", b"")
+    assert (r.returncode, r.stdout) == (0, b"") and re.fullmatch(stderr, r.stderr), r
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def detached(daemon):
     """Start `daemon` as a daemon; returns its pid. Whatever is left is ended."""
     pids = []
 
-    def start(config, **kw):
-        launch(daemon, config, **kw)
+    def start(config, *words, **kw):
+        launch(daemon, config, *words, **kw)
         pid = wait_until(lambda: read_pid(daemon.pidfile))
         assert pid, daemon.dlog()
         pids.append(pid)
@@ -56,6 +57,14 @@ def test_it_detaches(daemon, detached):
     assert proc_stat(pid)[4] == "0", "no controlling terminal"
     assert [fds(pid)[n] for n in (0, 1, 2)] == ["/dev/null"] * 3
     assert os.readlink("/proc/%d/cwd" % pid) == "/"
+    assert talk(a, b"x") == b"x"
+
+
+@covers("CLI-15")
+def test_a_word_of_old_versions_is_regretted_where_its_caller_reads_it(daemon, detached):
+    a = free_port()
+    detached(cat("a", a), "-shutdownprocs", "3", stderr=rb".*deprecated.*\n")
+    daemon.wait_port(a)
     assert talk(a, b"x") == b"x"
 
 
