@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+import control
 import fakeident
 from harness import *
 from load import Crowd
@@ -121,6 +122,12 @@ class Shifting:
         self.xd.signal(signal.SIGABRT)
         return True
 
+    def steer(self):
+        """Pauses, drains, resumes and ends the sessions of services, which may be gone."""
+        name = random.choice(["named", "strict", "behind", "turns", "echo", "path", "waits", "flows"])
+        deed, names = random.choice([("pause", 1), ("drain", 1), ("resume", 1), ("resume", 1), ("kill", 0)])
+        return bool(control.ask({deed: {"named": [name]} if names else {"service": name}}))
+
     def kill_engine(self):
         old = engine(self.xd.proc.pid)
         os.kill(old, signal.SIGKILL)
@@ -129,7 +136,7 @@ class Shifting:
     def crowd(self):
         crowd = Crowd()
         for act, pause, times in [(self.come, 0.05, 6), (self.come_by_name, 0.05, 2), (self.come_by_path, 0.02, 4), (self.send, 0.05, 1),
-                                  (self.be_served, 0.05, 1), (self.check, 0.5, 1), (self.reload, 0.3, 1)]:
+                                  (self.be_served, 0.05, 1), (self.check, 0.5, 1), (self.steer, 0.1, 1), (self.reload, 0.3, 1)]:
             crowd.add(act, pause, times)
         crowd.add(self.kill_engine, ENGINE_KILLS, spread=0.1)
         return crowd
@@ -156,7 +163,7 @@ def test_nothing_that_is_on_its_way_during_a_reload_ends_the_daemon(xd):
         crowd.act_for(SECONDS)
         print(dict(crowd.done))
         assert xd.alive() and not re.search("protocol|refused our messages", xd.dlog()), xd.dlog()
-        idle = [act for act in ("come", "come_by_name", "come_by_path", "be_served", "reload") if not crowd.done[act]]
+        idle = [act for act in ("come", "come_by_name", "come_by_path", "be_served", "steer", "reload") if not crowd.done[act]]
         assert idle == []
         assert daemon.reload(lambda among: None)
         assert wait_until(lambda: len(descendants(xd.proc.pid)) == 1), "servers remain"
