@@ -109,4 +109,4 @@ class Crowd:
         self.over.set()
         for t in self.threads:
             t.join(30)
-        assert self.failed == [] and not any(t.is_alive() for t in self.threads)
+        assert self.failed == [] and not any(t.is_alive() for t in self.threads), self.failed

@@ -160,9 +160,11 @@ def test_nothing_that_is_on_its_way_during_a_reload_ends_the_daemon(xd):
     host, daemon = fakeident.Host(answer_late), Shifting(xd)
     try:
         crowd = daemon.crowd()
-        crowd.act_for(SECONDS)
+        try:
+            crowd.act_for(SECONDS)
+        finally:
+            assert xd.alive() and not re.search("broke the protocol|refused our messages", xd.dlog()), xd.dlog()
         print(dict(crowd.done))
-        assert xd.alive() and not re.search("protocol|refused our messages", xd.dlog()), xd.dlog()
         idle = [act for act in ("come", "come_by_name", "come_by_path", "be_served", "steer", "reload") if not crowd.done[act]]
         assert idle == []
         assert daemon.reload(lambda among: None)
