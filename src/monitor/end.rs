@@ -211,6 +211,9 @@ impl Monitor {
         self.sessions_lost(Some(end));
         self.engine = None;
         self.forget_question();
+        if end.is_own_fault() {
+            self.distrust_sockets();
+        }
         if self.drain.is_some() {
             // Its clients are lost, those of servers are not.
             self.drained();
@@ -241,6 +244,7 @@ impl Monitor {
         if self.engine_due.is_none_or(|due| due > now) {
             return;
         }
+        self.restore_sockets();
         self.engine_due = self.start_engine().err().map(|cause| {
             self.complain(Trouble::Engine, format!("cannot start the engine: {cause}"));
             now + ENGINE_PAUSE
@@ -372,8 +376,11 @@ impl Monitor {
         }
         self.unregister_all();
         self.passed.listen(None);
-        if self.store.is_there() && matches!(exit, Exit::Done | Exit::EngineLost) {
+        if self.store.are_kept() && matches!(exit, Exit::Done | Exit::EngineLost) {
             self.leave_files();
+        }
+        if exit == Exit::Violation {
+            self.distrust_sockets();
         }
         drop(self.pid_file.take());
         if exit == Exit::NoServices {

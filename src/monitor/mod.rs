@@ -28,6 +28,7 @@ mod pid_file;
 mod recipe;
 mod reload;
 mod reports;
+mod restore;
 mod retry;
 mod rpc;
 mod running;

@@ -16,9 +16,9 @@ use crate::monitor::Monitor;
 use crate::monitor::bind;
 use crate::monitor::bind::Open;
 use crate::monitor::inherited::Inherited;
-use crate::monitor::intercept;
 use crate::monitor::notify::Manager;
 use crate::monitor::passed::Passed;
+use crate::monitor::restore;
 use crate::monitor::services::{Listener, Services};
 use crate::plan::Service;
 use crate::plan::SocketKey;
@@ -46,6 +46,9 @@ pub(super) struct Store {
     is_full: bool,
     /// The manager was busy, and does not keep yet what it should.
     is_behind: bool,
+    /// An engine may have done something to the sockets that does not show: the next daemon is to
+    /// open its own.
+    is_distrusted: bool,
 }
 
 /// A socket of an earlier daemon.
@@ -80,6 +83,16 @@ impl Store {
         self.room > 0
     }
 
+    /// From now on nothing is kept, and what the manager has it is to close.
+    pub(super) const fn distrust(&mut self) {
+        self.is_distrusted = true;
+    }
+
+    /// Whether the next daemon gets them.
+    pub(super) const fn are_kept(&self) -> bool {
+        self.is_there() && !self.is_distrusted
+    }
+
     /// How many descriptors wait here for a service.
     pub(super) const fn count(&self) -> usize {
         self.returned.len()
@@ -98,10 +111,7 @@ impl Store {
     fn let_go(&mut self, one: Returned, manager: &mut Manager) {
         let Returned { name, label, socket } = one;
         tracing::info!("the socket {} of an earlier daemon is closed", socket.address);
-        if socket.socket_type.has_connections() {
-            // The manager has it for a moment longer.
-            socket::release_port(&socket.fd);
-        }
+        release(&socket);
         self.forget(&name, manager);
         // Removes it.
         drop(label.file_of(&socket));
@@ -128,13 +138,13 @@ impl Store {
             }
             (_, file) => file.map(Rc::new),
         };
-        let guarded = match intercept::is_wanted(service) {
-            true => intercept::guard(&socket.fd, &service.policy),
-            false => Ok(()),
-        };
+        if let Err(cause) = restore::restore(&socket.fd, service) {
+            tracing::warn!("service {}: another socket is opened: {cause}", service.id);
+            release(&socket);
+            return None;
+        }
         let access = bind::access(service.options);
-        let owned = || file.as_ref().map_or(Ok(()), |file| file.change(access));
-        let ready = guarded.and_then(|()| owned());
+        let ready = file.as_ref().map_or(Ok(()), |file| file.change(access));
         let ready = ready.and_then(|()| bind::adopt(socket.fd, key, service.options));
         Some(ready.map(|fd| Open { file, fd, stored: Some(name) }))
     }
@@ -143,12 +153,13 @@ impl Store {
     fn follow(&mut self, services: &mut Services, passed: &Passed, manager: &mut Manager) {
         std::mem::take(&mut self.returned).into_iter().for_each(|one| self.let_go(one, manager));
         self.is_behind = false;
-        let used: HashSet<_> = services.listeners().filter_map(|one| one.stored.clone()).collect();
+        let kept = services.listeners().filter(|_| !self.is_distrusted);
+        let used: HashSet<_> = kept.filter_map(|one| one.stored.clone()).collect();
         let gone: Vec<_> = self.names.difference(&used).cloned().collect();
         gone.iter().for_each(|name| self.forget(name, manager));
         let mut left_over = 0_usize;
         for (service, listener) in services.listeners_mut() {
-            if self.room == 0 || listener.stored.is_some() || passed.has(&listener.key) {
+            if !self.are_kept() || listener.stored.is_some() || passed.has(&listener.key) {
                 continue;
             }
             if self.is_behind {
@@ -209,6 +220,13 @@ impl Returned {
         let Some(own) = address.ip() else { return true };
         let protocol = SockRef::from(fd).protocol().ok().flatten().map(i32::from);
         protocol == Some(key.protocol.0) && (!own.is_ipv6() || *v6only == key.v6only)
+    }
+}
+
+/// The manager has it for a moment longer.
+fn release(socket: &Inherited) {
+    if socket.socket_type.has_connections() {
+        socket::release_port(&socket.fd);
     }
 }
 

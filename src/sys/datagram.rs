@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use crate::sys::Errno;
+use crate::sys::socket;
 
 /// Nothing here ever waits, whatever the flags of the descriptor are.
 const AT_ONCE: MsgFlags = MsgFlags::MSG_DONTWAIT;
@@ -118,21 +118,12 @@ pub fn refuse_all(fd: impl AsFd) -> io::Result<()> {
 }
 
 /// Takes datagrams from everybody, after [`refuse_all`], or a server that has left the socket
-/// connected (connect(2), AF_UNSPEC).
+/// connected.
 ///
 /// # Errors
 /// As connect(2).
 pub fn take_all(fd: impl AsFd) -> io::Result<()> {
-    const UNSPECIFIED: libc::sa_family_t = 0; // AF_UNSPEC
-    const SIZE: libc::socklen_t = 16;
-    if SockRef::from(&fd).peer_addr().is_err() {
-        return Ok(());
-    }
-    let nobody = libc::sockaddr { sa_family: UNSPECIFIED, sa_data: [0; 14] };
-    // SAFETY: connect reads a sockaddr of `SIZE` bytes, which `nobody` is, before it returns.
-    let result = unsafe { libc::connect(fd.as_fd().as_raw_fd(), &raw const nobody, SIZE) };
-    Errno::result(result)?;
-    Ok(())
+    if SockRef::from(&fd).peer_addr().is_err() { Ok(()) } else { socket::disconnect(fd) }
 }
 
 /// Sends a datagram to `to`, from the address `from` of ours; both as [`receive`] has them.

@@ -29,6 +29,12 @@ pub fn has_room(fd: impl AsFd) -> bool {
     poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) != Ok(0)
 }
 
+/// Whether a socket is shut down for reading, or its other end is.
+pub fn is_hung_up(fd: impl AsFd) -> bool {
+    let mut question = [PollFd::new(fd.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
+    poll(&mut question, PollTimeout::ZERO) != Ok(0)
+}
+
 /// Waits until `signals` can be read, `other` or one of `visitors` is as wanted, one of `rooms` has
 /// room, or `timeout` is over. Errors are as good as readiness: who reads or writes next sees them.
 /// Says whether one of `visitors` is ready.

@@ -64,6 +64,16 @@ pub enum End {
     Signal(i32),
 }
 
+impl End {
+    /// Whether the process has brought it about itself, by a fault of its code.
+    #[must_use]
+    pub fn is_own_fault(self) -> bool {
+        use crate::sys::signal::Name::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+        let faults = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
+        faults.iter().any(|fault| self == Self::Signal(*fault as i32))
+    }
+}
+
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -188,8 +188,22 @@ pub fn receive_now(fd: impl AsFd, into: &mut [u8]) -> io::Result<usize> {
     Ok(recv(fd.as_fd().as_raw_fd(), into, MsgFlags::MSG_DONTWAIT)?)
 }
 
-/// Ends the listening state: connects are refused until [`listen`] is called again (Linux).
-/// Another socket with SO_REUSEADDR may now be bound to the port.
+/// Undoes connect(2), and of a TCP socket listen(2) and shutdown(2) too (connect(2), AF_UNSPEC).
+///
+/// # Errors
+/// As connect(2).
+pub fn disconnect(fd: impl AsFd) -> io::Result<()> {
+    const UNSPECIFIED: libc::sa_family_t = 0; // AF_UNSPEC
+    const SIZE: libc::socklen_t = 16;
+    let nobody = libc::sockaddr { sa_family: UNSPECIFIED, sa_data: [0; 14] };
+    // SAFETY: connect reads a sockaddr of `SIZE` bytes, which `nobody` is, before it returns.
+    let result = unsafe { libc::connect(fd.as_fd().as_raw_fd(), &raw const nobody, SIZE) };
+    Errno::result(result)?;
+    Ok(())
+}
+
+/// Ends the listening state: connects are refused until [`listen`] is called again (Linux), for
+/// good where it is one of unix(7). Another socket with SO_REUSEADDR may now be bound to the port.
 ///
 /// # Errors
 /// `ENOTCONN` when it was not listening.
@@ -197,11 +211,11 @@ pub fn stop_listening(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
     let socket = SockRef::from(&fd);
     if !socket.is_listener()? {
-        // shutdown(2) would mark it, and so every connection that it accepts when it listens again:
-        // its server could not write a byte.
         return Err(Errno::ENOTCONN.into());
     }
-    socket.shutdown(Shutdown::Both)
+    // Another process may be doing the same: shutdown(2) of what listens no more marks it, and all
+    // connections that it accepts when it listens again. No server could write a byte to them.
+    if is_unix(fd) { socket.shutdown(Shutdown::Both) } else { disconnect(fd) }
 }
 
 /// As [`stop_listening`], but nobody else may have the port meanwhile. A socket of unix(7) stays
@@ -268,6 +282,10 @@ pub fn listen(fd: impl AsFd) -> io::Result<()> {
     let socket = SockRef::from(&fd);
     // Sessions on this port are in the way of a socket without it.
     socket.set_reuse_address(true)?;
+    if !is_unix(fd) && !socket.is_listener()? {
+        // Somebody may have shut it down.
+        disconnect(fd)?;
+    }
     socket.listen(i32::MAX)
 }
 
@@ -282,4 +300,46 @@ pub fn local_address(fd: impl AsFd) -> Option<SocketAddr> {
 #[must_use]
 pub fn local_port(fd: impl AsFd) -> u16 {
     local_address(fd).map_or(0, |address| address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
+    /// Whether a server can write to a client that comes now.
+    fn serves(listener: &TcpListener) -> bool {
+        listen(listener).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.accept().unwrap().0.write(b"x").is_ok()
+    }
+
+    fn listener() -> TcpListener {
+        // A port that was asked for stays with a socket that does not listen.
+        let bound = |address: SocketAddr| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&address.into()).unwrap();
+            socket
+        };
+        let chosen = local_address(bound(([127, 0, 0, 1], 0).into())).unwrap();
+        bound(chosen).into()
+    }
+
+    #[test]
+    fn two_who_stop_a_listener_at_once_do_it_no_harm() {
+        let listener = listener();
+        disconnect(&listener).unwrap();
+        disconnect(&listener).unwrap();
+        assert!(stop_listening(&listener).is_err() && serves(&listener));
+    }
+
+    #[test]
+    fn a_listener_that_was_shut_down_twice_serves_again() {
+        let listener = listener();
+        for _ in 0..2 {
+            SockRef::from(&listener).shutdown(Shutdown::Both).ok();
+        }
+        assert!(serves(&listener));
+    }
 }

@@ -1,5 +1,4 @@
 """RPC services with the real rpcbind: registered while they are served, and no longer."""
-import ctypes
 import json
 import os
 import re
@@ -15,7 +14,7 @@ import pytest
 import control
 from harness import *
 from load import Load
-from procs import comm, engine, engines, field, uid
+from procs import comm, engine, engines, field, steal, uid
 from rpcbind import SOCKET, Rpcbind
 
 covers = pytest.mark.covers
@@ -45,14 +44,6 @@ def port_of(known):
     ports = {p for p, _ in known.values()}
     assert len(ports) == 1, known
     return ports.pop()
-
-
-def steal(pid, number):
-    """A copy of another process's descriptor (pidfd_getfd(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(438, os.pidfd_open(pid), number, 0)
-    assert fd >= 0, os.strerror(ctypes.get_errno())
-    return fd
 
 
 # ------------------------------------------------ while it is served
