@@ -90,10 +90,10 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         checked.extensions += extensions.count();
         checked.configurations.push(loaded);
     }
-    // A closed output leaves nobody to tell; the status says it.
-    let _written = checked.write(args, &mut io::stdout().lock());
+    let mut out = io::stdout().lock();
+    let written = checked.write(args, &mut out).and_then(|()| out.flush());
     complain_about_unreadable(&checked);
-    checked.status(args)
+    super::printed(written, checked.status(args))
 }
 
 fn complain_about_unreadable(checked: &Checked) {

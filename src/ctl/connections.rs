@@ -69,11 +69,7 @@ pub(super) fn run(args: &ConnectionsArgs) -> ExitCode {
         Ok(host) => host,
         Err(error) => return complain(&format!("cannot read the sockets of the kernel: {error}")),
     };
-    match show(args, &host, daemon.as_ref()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Err(error) => complain(&format!("cannot write: {error}")),
-    }
+    super::printed(show(args, &host, daemon.as_ref()), ExitCode::SUCCESS)
 }
 
 fn show(args: &ConnectionsArgs, host: &Host, daemon: Option<&Daemon>) -> io::Result<()> {

@@ -90,10 +90,7 @@ fn show(
     text: impl FnOnce(Vec<Denied>) -> String,
 ) -> ExitCode {
     match answer {
-        Ok(all) => {
-            super::say(&text(all));
-            ExitCode::SUCCESS
-        }
+        Ok(all) => super::printed(super::print(&text(all)), ExitCode::SUCCESS),
         Err(unanswered) => unanswered.complain(),
     }
 }

@@ -46,11 +46,7 @@ pub(super) fn run(args: &DumpArgs) -> ExitCode {
         let _said = complain(why);
         return 2.into();
     }
-    match write(&loaded) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Err(error) => complain(&format!("cannot write: {error}")),
-    }
+    super::printed(write(&loaded), ExitCode::SUCCESS)
 }
 
 fn write(loaded: &Loaded) -> io::Result<()> {

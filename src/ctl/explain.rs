@@ -71,20 +71,34 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         return unknown(&loaded, service);
     }
     let client = args.from.map(|address| Client::new(address, args.at));
-    let mut out = io::stdout().lock();
+    let cases = found.into_iter().map(|declared| Case::of(&request, &loaded, declared));
+    match write(cases, client.as_ref(), &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Whether somebody is let in has not been read, then.
+        Err(error) if client.is_some() => super::printed(Err(error), ExitCode::FAILURE),
+        Err(error) => super::printed(Err(error), ExitCode::SUCCESS),
+    }
+}
+
+/// Every case; whether the client is let in by all of them.
+fn write<'l>(
+    cases: impl Iterator<Item = Case<'l>>,
+    client: Option<&Client>,
+    out: &mut impl Write,
+) -> io::Result<bool> {
     let mut is_in = true;
-    for (position, declared) in found.into_iter().enumerate() {
+    for (position, case) in cases.enumerate() {
         if position > 0 {
-            let _written = writeln!(out);
+            writeln!(out)?;
         }
-        let case = Case::of(&request, &loaded, declared);
-        match &client {
-            // A closed output leaves nobody to tell.
-            None => drop(case.explain(&mut out)),
-            Some(client) => is_in &= case.judge(client, &mut out).unwrap_or(false),
+        match client {
+            None => case.explain(out)?,
+            Some(client) => is_in &= case.judge(client, out)?,
         }
     }
-    if is_in { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    out.flush()?;
+    Ok(is_in)
 }
 
 /// By id; if none has it, by name. In any case, as in `enabled` (DEF-8).

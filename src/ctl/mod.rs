@@ -187,9 +187,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Help and version go to standard output with status 0, mistakes to standard error.
 fn usage(error: &clap::Error) -> ExitCode {
-    // A closed output leaves nobody to tell.
-    let _printed = error.print();
-    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+    let status = u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    printed(error.print().and_then(|()| io::stdout().flush()), status)
 }
 
 /// Has the kernel end this process when its parent ends: no part of a demo outlives
@@ -207,10 +206,27 @@ fn complain(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints what was asked for.
+/// Says what has been done; the status says it, too.
 fn say(text: &str) {
-    // A closed output leaves nobody to tell; the status says it.
-    let _written = io::stdout().lock().write_all(text.as_bytes());
+    let _written = print(text);
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The status of a command that has printed what was asked for: 1 where it could not be written.
+/// A reader that has seen enough (`| head -1`) is no failure.
+fn printed(written: io::Result<()>, status: ExitCode) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write: {error}"))
+        }
+        Ok(()) | Err(_) => status,
+    }
 }
 
 /// What `--json` prints.

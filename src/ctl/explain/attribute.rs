@@ -21,8 +21,7 @@ pub(super) fn run(name: Option<&str>) -> ExitCode {
             None => return unknown(name),
         },
     };
-    crate::ctl::say(&text);
-    ExitCode::SUCCESS
+    crate::ctl::printed(crate::ctl::print(&text), ExitCode::SUCCESS)
 }
 
 /// By any spelling, in any case (PARSE-6).

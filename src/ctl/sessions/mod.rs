@@ -61,11 +61,11 @@ pub(super) fn run(args: &SessionsArgs) -> ExitCode {
         Err(unanswered) => return unanswered.complain(),
     };
     let sessions = with_costs(told);
-    super::say(&match args.json {
+    let text = match args.json {
         true => super::document(&Document { version: VERSION, sessions }),
         false => page::text(&sessions, super::width(&io::stdout())),
-    });
-    ExitCode::SUCCESS
+    };
+    super::printed(super::print(&text), ExitCode::SUCCESS)
 }
 
 /// Those of the services that were asked for; `Err`: one of these does not exist.

@@ -57,11 +57,11 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
         return super::complain(&why);
     }
     status.keep(&args.services);
-    super::say(&match args.json {
+    let text = match args.json {
         true => super::document(&status),
         false => page::text(&status, super::width(&io::stdout())),
-    });
-    status.exit_code()
+    };
+    super::printed(super::print(&text), status.exit_code())
 }
 
 impl Status {
