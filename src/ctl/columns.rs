@@ -42,9 +42,16 @@ pub(super) fn fit(text: String, width: Option<usize>) -> String {
     }
 }
 
-/// The same text with no line longer than `width` characters.
+/// The same text with no line longer than `width` characters; one that was ends with `>`, for half a
+/// port is another port.
 pub(super) fn cut(text: &str, width: usize) -> String {
-    let cut = |line: &str| -> String { line.chars().take(width).chain(['\n']).collect() };
+    let cut = |line: &str| -> String {
+        let (part, mark) = match line.chars().count() > width {
+            true => (width.saturating_sub(1), ">\n"),
+            false => (width, "\n"),
+        };
+        line.chars().take(part).chain(mark.chars()).collect()
+    };
     text.lines().map(cut).collect()
 }
 
@@ -61,6 +68,6 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_by_characters() {
-        assert_eq!(cut("äöü\nx\n", 2), "äö\nx\n");
+        assert_eq!(cut("äöü\näö\nx\n", 2), "ä>\näö\nx\n");
     }
 }

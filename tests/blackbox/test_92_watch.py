@@ -76,6 +76,18 @@ def terminal():
         t.close()
 
 
+def test_a_small_screen_shows_what_needs_a_look_and_how_much_it_hides(xd, terminal, ports):
+    many = ports(18)
+    xd.boot(*(cat("mail%d" % n, p, **(dict(cps="1 300") if n == 17 else {})) for n, p in enumerate(many)),
+            service("broken", free_port(), server="/nonexistent"), up=many)
+    come_too_often(many[17])
+    t = terminal(CTL, "status", "--watch", "1", rows=12, columns=50)
+    t.shows(r"^Not in force:\s*\n  broken ")
+    t.shows(r"^SERVICE .*\nmail17 +closed for ")
+    t.shows(r"^\.\.\. \d+ more lines +\Z")
+    assert all(line.endswith(">") for line in t.screen.display if re.match(r"mail\d", line)), "\n".join(t.screen.display)
+
+
 def test_it_shows_what_happens_and_never_an_empty_screen(xd, terminal):
     port = free_port()
     xd.boot(cat("mail", port))

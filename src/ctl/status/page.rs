@@ -1,4 +1,4 @@
-//! The status for people: the daemon in a few lines, a row for each service, what is wrong.
+//! The status for people: the daemon in a few lines, what is wrong, a row for each service.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,12 @@ use crate::ctl::age;
 use crate::ctl::columns::{self, Align};
 use crate::diag::count;
 
-/// Everything, with lines of at most `width` characters where that is known.
+/// Everything, with lines of at most `width` characters where that is known. What needs a look comes
+/// first: a small screen shows no more.
 pub(super) fn text(status: &Status, width: Option<usize>) -> String {
     let mut text = String::new();
     if let Some(daemon) = &status.daemon {
         text.push_str(&head(daemon, status));
-    }
-    if !status.services.is_empty() {
-        text.push('\n');
-        text.push_str(&services(&status.services));
     }
     if !status.left_out.is_empty() {
         text.push_str("\nNot in force:\n");
@@ -25,6 +22,10 @@ pub(super) fn text(status: &Status, width: Option<usize>) -> String {
     for entry in &status.left_out {
         let goes_on = if entry.goes_on { " (it goes on as it was)" } else { "" };
         let _infallible = writeln!(text, "  {}  {}: {}{goes_on}", entry.id, entry.place, entry.why);
+    }
+    if !status.services.is_empty() {
+        text.push('\n');
+        text.push_str(&services(&status.services));
     }
     columns::fit(text, width)
 }
@@ -84,7 +85,9 @@ fn services(services: &[control::Service]) -> String {
         ("ADDRESS", Align::Left),
         ("WHY REFUSED", Align::Left),
     ];
-    columns::table(&heads, services.iter().map(row))
+    let (active, others): (Vec<_>, Vec<_>) =
+        services.iter().partition(|service| service.state == State::Active);
+    columns::table(&heads, others.into_iter().chain(active).map(row))
 }
 
 fn row(service: &control::Service) -> [String; 8] {

@@ -72,10 +72,20 @@ fn picture(answer: &Result<Status, Unanswered>, is_screen: bool) -> String {
         Err(unanswered) => format!("{unanswered}\n"),
     };
     let (true, Some((width, height))) = (is_screen, size) else { return text + "\n" };
-    let text = columns::cut(&text, width.0.into());
-    let lines: Vec<_> = text.lines().take(height.0.into()).collect();
+    let lines = first_lines(&columns::cut(&text, width.0.into()), height.0.into());
     let lines = lines.join(&format!("{REST_OF_LINE}\r\n"));
     format!("{HOME}{lines}{REST_OF_LINE}{REST_OF_SCREEN}")
+}
+
+/// As many as there is room for; the last one says how many more there are.
+fn first_lines(text: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    if lines.len() > room {
+        let hidden = lines.len() - room.saturating_sub(1);
+        lines.truncate(room.saturating_sub(1));
+        lines.push(format!("... {hidden} more lines"));
+    }
+    lines
 }
 
 /// Waits for the next picture. `false`: there is to be none.
