@@ -5,6 +5,7 @@
 //! so do they.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -39,29 +40,49 @@ pub(super) struct Session {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(HashMap<Ticket, Session>);
+pub(super) struct Sessions {
+    by_ticket: HashMap<Ticket, Session>,
+    /// How many each service has; no service without one.
+    by_service: HashMap<ServiceIndex, usize>,
+}
 
 impl Sessions {
     /// All of them, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Ticket, &Session)> {
-        self.0.iter().map(|(ticket, session)| (*ticket, session))
+        self.by_ticket.iter().map(|(ticket, session)| (*ticket, session))
     }
 
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_ticket.is_empty()
     }
 
     /// Sessions of all services.
     #[must_use]
     pub(super) fn count(&self) -> u64 {
-        self.0.len() as u64
+        self.by_ticket.len() as u64
     }
 
     /// Sessions of one service.
     #[must_use]
     pub(super) fn of(&self, index: ServiceIndex) -> usize {
-        self.0.values().filter(|session| session.index == index).count()
+        self.by_service.get(&index).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, ticket: Ticket, session: Session) {
+        *self.by_service.entry(session.index).or_default() += 1;
+        self.by_ticket.insert(ticket, session);
+    }
+
+    fn remove(&mut self, ticket: Ticket) -> Option<Session> {
+        let session = self.by_ticket.remove(&ticket)?;
+        if let Entry::Occupied(mut count) = self.by_service.entry(session.index) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        Some(session)
     }
 }
 
@@ -92,7 +113,7 @@ impl Monitor {
         self.log_start(index, &service, self.engine_pid(), peer);
         let session = Session { index, service, peer, ports, started: Instant::now() };
         self.tallies.accept(index, session.started);
-        self.sessions.0.insert(ticket, session);
+        self.sessions.add(ticket, session);
         Ok(())
     }
 
@@ -130,7 +151,7 @@ impl Monitor {
         received: u64,
         sent: u64,
     ) -> Result<(), Violation> {
-        let session = self.sessions.0.remove(&ticket);
+        let session = self.sessions.remove(ticket);
         let session = session.ok_or(Violation::Contradiction(Kind::Ended, "no such session"))?;
         let service = self.in_force(session.index, &session.service);
         let line = log::traffic(&service.id, service.log.on_success, received, sent);
@@ -150,7 +171,7 @@ impl Monitor {
 
     /// The engine is gone, and its clients with it: every START has its EXIT.
     pub(super) fn sessions_lost(&mut self, end: Option<End>) {
-        for session in std::mem::take(&mut self.sessions.0).into_values() {
+        for session in std::mem::take(&mut self.sessions).by_ticket.into_values() {
             self.log_session_end(&session, end.unwrap_or(CUT_OFF));
         }
     }

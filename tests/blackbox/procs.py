@@ -138,6 +138,12 @@ def cpu(pid, children=False):
     return sum(int(ticks) for ticks in fields[11:15 if children else 13]) / os.sysconf("SC_CLK_TCK")
 
 
+def busy(pid):
+    """Seconds of processor time of its one thread, to the nanosecond."""
+    with open("/proc/%d/schedstat" % pid) as f:
+        return int(f.read().split()[0]) / 1e9
+
+
 class frozen:
     """Inside the block the daemon does nothing: clients wait in the backlog."""
 

@@ -10,7 +10,7 @@ import pytest
 
 import control
 from harness import *
-from procs import become_user, engine, set_limit
+from procs import become_user, busy, engine, set_limit
 
 pytestmark = pytest.mark.needs_sandbox
 MANY = dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
@@ -151,6 +151,28 @@ def test_it_is_closed_at_once_and_drained_when_the_last_session_ends(xd, ports):
     assert order("resume", "a", "echo") == "a: active\necho-stream: active\n"
     assert talk(a, b"x") == b"x" and talk(b, b"x") == b"x"
     assert xd.dlog().count("service a: drained") == 1
+
+
+def test_many_who_are_still_served_cost_nothing(xd, ports):
+    a, *doors = ports(61)
+    entries = [internal("echo", port, id="e%d" % n, **MANY) for n, port in enumerate(doors)]
+    xd.boot(cat("a", a, **MANY), *entries, up=[a, doors[-1]])
+    held = [connect(port) for port in doors for _ in range(20)]
+    for s in held:
+        echoes(s)
+
+    def work():
+        before = busy(xd.proc.pid)
+        for _ in range(200):
+            assert talk(a, b"x") == b"x"
+        return busy(xd.proc.pid) - before
+    work()
+    alone = work()
+    assert control.ask({"drain": {"named": ["e%d" % n for n in range(len(doors))]}})[-1] == ("done", {})
+    assert work() < 1.5 * alone + 0.05
+    for s in held:
+        echoes(s)
+        s.close()
 
 
 def test_nobody_there_is_drained_at_once_also_all_of_them(xd, ports):

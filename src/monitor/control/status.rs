@@ -1,6 +1,6 @@
 //! `xinetctl status`: the daemon, its services, and the entries that it left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::control::{self, Answer, Daemon, LeftOut, State};
 use crate::ipc::Gate;
@@ -14,7 +14,7 @@ impl Monitor {
     /// All of it.
     pub(super) fn status(&self) -> Vec<Answer> {
         let mut answers = vec![Answer::Daemon(self.daemon_status())];
-        answers.extend(self.service_answers().map(|(_, answer)| answer));
+        answers.extend(self.services.iter().map(|(index, active)| self.answer(index, active)));
         let in_force: HashSet<_> =
             self.services.iter().map(|(_, active)| &active.service.id.0).collect();
         answers.extend(self.left_out.iter().map(|entry| {
@@ -23,16 +23,15 @@ impl Monitor {
         answers
     }
 
-    /// The services in force.
-    pub(super) fn service_answers(&self) -> impl Iterator<Item = (ServiceIndex, Answer)> {
-        let mut sessions: HashMap<ServiceIndex, u64> = HashMap::new();
-        for (_, session) in self.sessions.iter() {
-            *sessions.entry(session.index).or_default() += 1;
-        }
-        self.services.iter().map(move |(index, active)| {
-            let served_here = sessions.get(&index).copied().unwrap_or(0);
-            (index, Answer::Service(self.service_status(index, active, served_here)))
-        })
+    /// These services, in the order in which they were opened.
+    pub(super) fn answers_of(&self, services: &BTreeSet<ServiceIndex>) -> Vec<Answer> {
+        let in_force =
+            services.iter().filter_map(|index| Some((*index, self.services.find(*index)?)));
+        in_force.map(|(index, active)| self.answer(index, active)).collect()
+    }
+
+    fn answer(&self, index: ServiceIndex, active: &Active) -> Answer {
+        Answer::Service(self.service_status(index, active))
     }
 
     fn daemon_status(&self) -> Daemon {
@@ -61,12 +60,7 @@ impl Monitor {
         }
     }
 
-    fn service_status(
-        &self,
-        index: ServiceIndex,
-        active: &Active,
-        served_here: u64,
-    ) -> control::Service {
+    fn service_status(&self, index: ServiceIndex, active: &Active) -> control::Service {
         let service = &*active.service;
         let tally = self.tallies.of(index);
         let servers = self.running.of(index);
@@ -91,7 +85,7 @@ impl Monitor {
             addresses: active.listeners.iter().map(ToString::to_string).collect(),
             gives: gives(service),
             wait: service.wait != Wait::No,
-            sessions: u64::from(servers) + served_here,
+            sessions: u64::from(servers) + self.sessions.of(index) as u64,
             limit: service.policy.instances.most(),
             waiting: self.retries.iter().filter(|client| client.index == index).count() as u64,
             accepted: tally.accepted,

@@ -17,8 +17,7 @@ impl Monitor {
         for index in &meant {
             self.turn_gate(*index, gate, uid);
         }
-        let answers = self.service_answers().filter(|(index, _)| meant.contains(index));
-        Ok(answers.map(|(_, answer)| answer).collect())
+        Ok(self.answers_of(&meant))
     }
 
     fn meant(&self, which: &Services) -> Result<BTreeSet<ServiceIndex>, String> {
