@@ -21,6 +21,8 @@ pub struct Request {
 pub enum Command {
     /// The daemon, its services, and those that it left out.
     Status,
+    /// How these services are.
+    Services(Services),
     /// Everybody who is being served.
     Sessions,
     /// End sessions; answered by those that have been told to.
@@ -133,6 +135,7 @@ mod tests {
     fn a_request_survives_its_line() {
         let commands = [
             Command::Status,
+            Command::Services(Services::Named(vec!["a".to_owned()])),
             Command::Sessions,
             Command::Kill(Whom::Sessions(vec![1, u64::MAX])),
             Command::Kill(Whom::Peer("192.0.2.1".to_owned())),

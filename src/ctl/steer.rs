@@ -15,7 +15,7 @@ use crate::diag::count;
 /// How long the engine may take for an order, or a new one to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Until it has probably carried one out.
+/// Until it has probably carried one out; twice as long each further time.
 const MOMENT: Duration = Duration::from_millis(5);
 
 /// Between two looks at those who are still served.
@@ -68,6 +68,16 @@ impl Which {
     }
 }
 
+impl Order {
+    /// How its services are, and others where one of them is not there any more.
+    fn services(&self) -> Result<Vec<control::Service>, Unanswered> {
+        match self.daemon.services(Command::Services(self.which.services())) {
+            Err(Unanswered::Refused(_)) => self.daemon.services(Command::Status),
+            answered => answered,
+        }
+    }
+}
+
 pub(super) fn pause(args: &SteerArgs) -> ExitCode {
     steer(args, Command::Pause)
 }
@@ -79,7 +89,7 @@ pub(super) fn resume(args: &SteerArgs) -> ExitCode {
 fn steer(args: &SteerArgs, command: fn(Services) -> Command) -> ExitCode {
     let Order { which, daemon } = &args.order;
     match daemon.services(command(which.services())) {
-        Ok(services) => match in_force(daemon, services) {
+        Ok(services) => match in_force(&args.order, services) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => super::complain("ordered, but not in force: the engine does not answer"),
             Err(unanswered) => unanswered.complain(),
@@ -89,15 +99,17 @@ fn steer(args: &SteerArgs, command: fn(Services) -> Command) -> ExitCode {
 }
 
 /// Waits until an order is in force, and says how services are then.
-fn in_force(daemon: &Daemon, mut now: Vec<control::Service>) -> Result<bool, Unanswered> {
+fn in_force(order: &Order, mut now: Vec<control::Service>) -> Result<bool, Unanswered> {
     let until = Instant::now() + PATIENCE;
     let ids: Vec<_> = now.iter().map(|service| service.id.clone()).collect();
+    let mut moment = MOMENT;
     while now.iter().any(|service| service.is_turning) {
         if Instant::now() >= until {
             return Ok(false);
         }
-        thread::sleep(MOMENT);
-        now = daemon.services(Command::Status)?;
+        thread::sleep(moment);
+        moment = (moment * 2).min(PAUSE);
+        now = order.services()?;
         now.retain(|service| ids.contains(&service.id));
     }
     now.iter().for_each(|it| super::say(&format!("{}: {}\n", it.id, page::state(it))));
@@ -121,7 +133,7 @@ fn wait(args: &DrainArgs) -> Result<Result<(), String>, Unanswered> {
     let mut said = None;
     loop {
         thread::sleep(PAUSE);
-        let mut now = daemon.services(Command::Status)?;
+        let mut now = args.order.services()?;
         now.retain(|service| ids.contains(&service.id));
         if let Some(gone) = ids.iter().find(|id| now.iter().all(|it| it.id != **id)) {
             return Ok(Err(format!("{gone} is gone: the files were read again")));

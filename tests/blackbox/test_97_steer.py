@@ -125,6 +125,16 @@ def test_a_service_behind_tcpmux_has_no_queue(xd, ports):
     assert talk(m, b"x\r\nhello") == b"+Go\r\nhello"
 
 
+def test_who_asks_about_some_services_hears_of_those(xd, ports):
+    a, b = ports(2)
+    xd.boot(*both(xd, a, b), up=[a, b])
+    named = lambda *words: control.ask({"services": {"named": list(words)}})
+    assert [value["id"] for kind, value in named("echo", "a") if kind == "service"] == ["a", "echo-stream"]
+    assert [kind for kind, _ in named("a")] == ["service", "done"]
+    assert len(control.ask({"services": {"all": {}}})) == 4
+    assert named("a", "c")[-1][0] == "failed" and len(named("a", "c")) == 1
+
+
 # ---------------------------------------------------------------- drain
 
 def test_it_is_closed_at_once_and_drained_when_the_last_session_ends(xd, ports):

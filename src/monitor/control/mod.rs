@@ -186,6 +186,7 @@ impl Monitor {
         let uid = self.control.clients.get(number)?.uid();
         Some(match request.command {
             Command::Status => Ok(self.status()),
+            Command::Services(which) => self.services_status(&which),
             Command::Sessions => Ok(self.listed().into_iter().map(Answer::Session).collect()),
             Command::Deny { address, seconds } => self.deny(address, seconds, uid),
             Command::Undeny { address } => self.undeny(address, uid),

@@ -20,6 +20,11 @@ impl Monitor {
         Ok(self.answers_of(&meant))
     }
 
+    /// How services are.
+    pub(super) fn services_status(&self, which: &Services) -> Outcome {
+        Ok(self.answers_of(&self.meant(which)?))
+    }
+
     fn meant(&self, which: &Services) -> Result<BTreeSet<ServiceIndex>, String> {
         match which {
             Services::All {} => Ok(self.services.iter().map(|(index, _)| index).collect()),
