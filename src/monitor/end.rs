@@ -384,6 +384,7 @@ impl Monitor {
         }
         drop(self.pid_file.take());
         if exit == Exit::NoServices {
+            self.control.reload_failed("no service is left; the daemon has ended (see -stayalive)");
             tracing::error!(critical = true, "No available services. Exiting");
         } else {
             tracing::warn!("Exiting...");

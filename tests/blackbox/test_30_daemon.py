@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+import control
 from harness import *
 from load import Held
 from procs import daemon_processes, fds, field
@@ -60,11 +61,27 @@ def test_it_detaches(daemon, detached):
     assert talk(a, b"x") == b"x"
 
 
+@covers("RELOAD-11")
+@pytest.mark.needs_sandbox
+def test_a_reload_that_leaves_no_service_ends_it_and_whoever_waits_hears_why(daemon, detached):
+    pid = detached(cat("a", free_port()))
+    daemon.wait_dlog("Started working")
+    daemon.config("# nothing\n")
+    if daemon.original:
+        os.kill(pid, signal.SIGHUP)
+    else:
+        code, out, err = control.ctl("reload")
+        why = "no service is left; the daemon has ended (see -stayalive)"
+        assert (code, out, err) == (1, "", "xinetctl: nothing was taken over: %s\n" % why)
+    daemon.wait_dlog("No available services. Exiting")
+    assert wait_until(lambda: not alive(pid))
+
+
 @covers("CLI-15")
 def test_a_word_of_old_versions_is_regretted_where_its_caller_reads_it(daemon, detached):
     a = free_port()
     detached(cat("a", a), "-shutdownprocs", "3", stderr=rb".*deprecated.*\n")
-    daemon.wait_port(a)
+    daemon.wait_dlog("Started working")
     assert talk(a, b"x") == b"x"
 
 
