@@ -171,6 +171,21 @@ def test_a_client_that_never_reads_costs_nothing_and_is_let_go(xd, ports):
     assert wait_until(lambda: rss(monitor) < before + 2048)
 
 
+@pytest.mark.parametrize("descriptors", range(62, 70))
+def test_services_that_take_all_descriptors_there_are_leave_one_to_ask(xd, ports, descriptors):
+    """With some left out for want of descriptors, and with just enough."""
+    many = ports(50)
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    xd.start("".join(cat("s%d" % n, p) for n, p in enumerate(many)), expect=many[:1], preexec=few)
+    xd.wait_dlog("Started working: ")
+    code, out, err = control.ctl("status")
+    left_out = "Not in force:" in out
+    assert code == left_out and "s0 " in out and not err, (code, err)
+    code, out, err = control.ctl("reload")
+    assert code == left_out and ("RLIMIT_NOFILE leaves room for" in err) == left_out, (code, err)
+    assert talk(many[0], b"x") == b"x"
+
+
 def test_clients_of_the_socket_take_no_descriptor_that_a_connection_needs(xd):
     xd.boot(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
     idle = [control.connect() for _ in range(60)]
