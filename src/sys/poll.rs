@@ -12,6 +12,8 @@ pub enum Interest {
     /// Room to write.
     Room,
     InputOrRoom,
+    /// The end of the connection alone, which is always told.
+    End,
 }
 
 impl Interest {
@@ -19,6 +21,7 @@ impl Interest {
         match self {
             Self::Input => PollFlags::POLLIN,
             Self::Room => PollFlags::POLLOUT,
+            Self::End => PollFlags::empty(),
             Self::InputOrRoom => PollFlags::POLLIN.union(PollFlags::POLLOUT),
         }
     }
@@ -33,6 +36,11 @@ pub fn has_room(fd: impl AsFd) -> bool {
 pub fn is_hung_up(fd: impl AsFd) -> bool {
     let mut question = [PollFd::new(fd.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
     poll(&mut question, PollTimeout::ZERO) != Ok(0)
+}
+
+/// Whether the other end of a connection is gone, or it is broken.
+pub fn is_at_its_end(fd: impl AsFd) -> bool {
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::empty())], PollTimeout::ZERO) != Ok(0)
 }
 
 /// Waits until `signals` can be read, `other` or one of `visitors` is as wanted, one of `rooms` has

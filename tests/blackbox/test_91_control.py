@@ -12,7 +12,7 @@ import pytest
 import control
 from control import WHERE, ask, ctl, read_all, status
 from harness import *
-from procs import cpu, engine, rss
+from procs import busy, cpu, engine, rss
 
 pytestmark = pytest.mark.needs_sandbox
 NOBODY = 65534
@@ -353,6 +353,32 @@ def test_many_reloads_at_once_are_each_answered(xd):
     for t in threads:
         t.join(60)
     assert answers == [(0, "nothing has changed: 1 service\n", "")] * 12
+
+
+def test_who_has_said_everything_still_hears_the_answer(xd, ports):
+    a, = ports(1)
+    xd.boot()
+    xd.config(open(xd.conf).read() + cat("a", a))
+    e = engine(xd.proc.pid)
+    os.kill(e, signal.SIGSTOP)
+    try:
+        with control.connect() as s, control.connect() as gone:
+            for one in s, gone:
+                one.sendall(b'{"version":1,"command":{"reload":{}}}\n')
+                one.shutdown(socket.SHUT_WR)
+            gone.close()
+            xd.wait_dlog("Starting reconfiguration")
+            before = busy(xd.proc.pid)
+            s.settimeout(0.5)
+            with pytest.raises(socket.timeout):
+                read_all(s)
+            assert busy(xd.proc.pid) - before < 0.2, "it turns for nothing"
+            os.kill(e, signal.SIGCONT)
+            s.settimeout(patience())
+            lines = [json.loads(l) for l in read_all(s).splitlines()]
+    finally:
+        os.kill(e, signal.SIGCONT)
+    assert lines[-1] == {"done": {}} and lines[-2]["difference"]["added"] == ["a"]
 
 
 def test_an_engine_that_dies_during_a_reload_does_not_leave_anybody_waiting(xd, ports):

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::control::{Answer, LONGEST_REQUEST};
 use crate::monitor::control::reload::Waiter;
+use crate::sys::poll;
 use crate::sys::poll::Interest;
 
 /// How long a request may take to come.
@@ -25,6 +26,8 @@ pub(super) struct Client {
     /// Who has connected.
     uid: u32,
     stage: Stage,
+    /// It has said all that it is going to say, and reads (shutdown(2)).
+    is_silent: bool,
     /// What it has not read yet.
     answer: Vec<u8>,
     deadline: Instant,
@@ -46,7 +49,7 @@ impl Client {
     /// One that has just connected.
     pub(super) fn new(stream: UnixStream, uid: u32, now: Instant) -> Self {
         let (stage, answer) = (Stage::Asks(Vec::new()), Vec::new());
-        Self { stream, uid, stage, answer, deadline: now + ASKS }
+        Self { stream, uid, stage, is_silent: false, answer, deadline: now + ASKS }
     }
 
     pub(super) const fn uid(&self) -> u32 {
@@ -57,6 +60,8 @@ impl Client {
     pub(super) fn interest(&self) -> (BorrowedFd<'_>, Interest) {
         let interest = match (&self.stage, self.answer.is_empty()) {
             (Stage::Reads, _) => Interest::Room,
+            (_, true) if self.is_silent => Interest::End,
+            (_, false) if self.is_silent => Interest::Room,
             (_, true) => Interest::Input,
             (_, false) => Interest::InputOrRoom,
         };
@@ -76,6 +81,10 @@ impl Client {
         self.stage = Stage::Waits(Some(waiter));
     }
 
+    const fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Waits(_))
+    }
+
     /// What it waits for.
     pub(super) fn waiter_mut(&mut self) -> Option<&mut Waiter> {
         match &mut self.stage {
@@ -92,6 +101,10 @@ impl Client {
         let mut bytes = [0; LONGEST_REQUEST];
         let read = match self.stream.read(&mut bytes) {
             Err(cause) if cause.kind() == ErrorKind::WouldBlock => return None,
+            Ok(0) if self.waits() && !poll::is_at_its_end(&self.stream) => {
+                self.is_silent = true;
+                return None;
+            }
             Ok(0) | Err(_) => {
                 self.stage = Stage::Gone;
                 return None;
@@ -169,6 +182,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Shutdown;
 
     /// A client, and the other end of its connection.
     fn client() -> (Client, UnixStream, Instant) {
@@ -224,6 +238,18 @@ mod tests {
         theirs.write_all(b"{}\n").unwrap();
         assert!(client.hear(now).is_none() && client.is_gone());
         let (mut client, theirs, now) = self::client();
+        drop(theirs);
+        assert!(client.hear(now).is_none() && client.is_gone());
+    }
+
+    #[test]
+    fn who_waits_may_end_its_own_side_but_not_go() {
+        let (mut client, mut theirs, now) = client();
+        theirs.write_all(b"{}\n").unwrap();
+        assert!(client.hear(now).is_some());
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(client.hear(now).is_none() && !client.is_gone());
+        assert_eq!(client.interest().1, Interest::End, "there is always something to read");
         drop(theirs);
         assert!(client.hear(now).is_none() && client.is_gone());
     }
