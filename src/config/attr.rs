@@ -405,7 +405,7 @@ pub const TABLE: &[Row] = &[
         set: Setter(|r, l| set::banner(r, l, |draft| &mut draft.banner)),
         default: "none",
         summary: "a file sent to every client first of all",
-        text: "Before any check: who is refused gets it too. A file that cannot be read is reported and passed over.",
+        text: "Before any check: who is refused gets it too. A file that cannot be read is reported and passed over. It is opened anew for each client, and all services wait for that: keep banners on a disk of this machine, not on a network file system.",
         spec: "ATTR-25",
         ..SCALAR
     },
