@@ -18,6 +18,9 @@ use super::complain;
 /// The name of a program that is `xinetctl convert` with the options of the old itox.
 pub const ITOX: &str = "itox";
 
+/// Where the programs are that lines start through tcpd; else what is said of such a line.
+type DaemonDir<'a> = Result<&'a OsStr, &'static str>;
+
 /// ITOX-2
 const WIDTH: usize = 15;
 
@@ -41,7 +44,10 @@ pub(super) fn run(args: &ConvertArgs) -> ExitCode {
     };
     let name = args.file.as_ref().map_or("standard input".into(), |path| path.to_string_lossy());
     match text {
-        Ok(text) => answer(&convert(&text, args.daemon_dir.as_deref())),
+        Ok(text) => {
+            let daemon_dir = args.daemon_dir.as_deref();
+            answer(&convert(&text, daemon_dir.ok_or("a line starts tcpd: say --daemon-dir DIR")))
+        }
         Err(error) => {
             let _said = complain(&format!("cannot read {name}: {error}"));
             2.into()
@@ -60,6 +66,7 @@ pub fn itox(args: &[OsString]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let daemon_dir = daemon_dir.ok_or("You must use option -daemon_dir if you use tcpd");
     filter(ITOX, |text| convert(text, daemon_dir))
 }
 
@@ -84,11 +91,7 @@ fn answer(converted: &Converted) -> ExitCode {
     let mut out = io::stdout().lock();
     let written = out.write_all(&converted.entries).and_then(|()| out.flush());
     say(&converted.remarks);
-    match written {
-        Ok(()) if converted.complete => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
-        Err(error) => complain(&format!("cannot write: {error}")),
-    }
+    super::printed(written, if converted.complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn say(lines: &[String]) {
@@ -110,7 +113,7 @@ pub(super) struct Converted {
     pub(super) complete: bool,
 }
 
-fn convert(text: &[u8], daemon_dir: Option<&OsStr>) -> Converted {
+fn convert(text: &[u8], daemon_dir: DaemonDir<'_>) -> Converted {
     let mut converted = Converted::default();
     for (line, number) in lines(text) {
         if matches!(line, [] | [b'#', ..]) {
@@ -166,7 +169,7 @@ impl<'l> Fields<'l> {
     /// ITOX-2
     fn entry(
         &mut self,
-        daemon_dir: Option<&OsStr>,
+        daemon_dir: DaemonDir<'_>,
         remarks: &mut Vec<String>,
     ) -> Result<Vec<u8>, String> {
         let (name, versions) = cut(self.need("service name")?, b'/');
@@ -210,13 +213,12 @@ impl<'l> Fields<'l> {
     fn server(
         &mut self,
         server: &[u8],
-        daemon_dir: Option<&OsStr>,
+        daemon_dir: DaemonDir<'_>,
         entry: &mut Entry,
     ) -> Result<(), String> {
         let name = self.need("server name")?;
         if is_tcpd(server) {
-            let directory = daemon_dir.ok_or("You must use option -daemon_dir if you use tcpd")?;
-            let directory = directory.as_bytes();
+            let directory = daemon_dir?.as_bytes();
             match (name, directory.strip_suffix(b"/").unwrap_or(directory)) {
                 ([b'/', ..], _) => entry.set("server", &[name]),
                 (_, directory) => entry.set("server", &[directory, b"/", name]),
@@ -277,7 +279,7 @@ mod tests {
 
     fn converted(text: &str, daemon_dir: Option<&str>) -> (String, Vec<String>, bool) {
         let Converted { entries, remarks, complete } =
-            convert(text.as_bytes(), daemon_dir.map(OsStr::new));
+            convert(text.as_bytes(), daemon_dir.map(OsStr::new).ok_or("no directory"));
         (String::from_utf8(entries).unwrap(), remarks, complete)
     }
 
@@ -300,7 +302,7 @@ mod tests {
         for (bad, why) in [
             ("b stream tcp", "Line 2: wait/nowait missing "),
             (" ", "Line 2: service name missing "),
-            ("b stream tcp nowait root tcpd /b", "You must use option -daemon_dir if you use tcpd"),
+            ("b stream tcp nowait root tcpd /b", "no directory"),
         ] {
             let (text, remarks, complete) = converted(&format!("{good}{bad}\n{good}"), None);
             assert_eq!(

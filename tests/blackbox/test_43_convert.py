@@ -98,6 +98,7 @@ def test_xinetctl_convert_has_the_options_of_xinetctl(itox, tmp_path):
     assert wanted[0] == 0 and b"= /d/ind\n" in wanted[1]
     assert ctl(text, "--daemon-dir", "/d") == wanted
     assert ctl(b"", "--daemon-dir=/d", str(path)) == wanted
+    assert ctl(text) == (1, b"", b"a line starts tcpd: say --daemon-dir DIR\n")
     code, out, err = ctl(b"", str(tmp_path / "nothing"))
     assert (code, out) == (2, b"") and err.startswith(b"xinetctl: cannot read %s/nothing: " % os.fsencode(str(tmp_path)))
     assert ctl(b"", "--frobnicate")[0] == 2

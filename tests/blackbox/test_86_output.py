@@ -9,12 +9,13 @@ from harness import *
 pytestmark = pytest.mark.needs_sandbox
 
 COMMANDS = ["help", "--version", "check -f CONF", "dump -f CONF", "explain a -f CONF", "explain --attribute port", "status",
-            "status --json", "sessions", "sessions --json", "connections -n", "connections --json", "denied"]
+            "status --json", "sessions", "sessions --json", "connections -n", "connections --json", "denied", "reload", "convert /etc/inetd.conf"]
 
 
 @pytest.fixture
-def command(request, xd):
+def command(request, xd, etc):
     a = free_port()
+    etc("inetd.conf", "a stream tcp nowait root internal\n")
     xd.boot(cat("a", a), up=[a])
     words = request.param.replace("check -f CONF", "check CONF").replace("dump -f CONF", "dump CONF").replace("CONF", xd.conf)
     return [CTL] + words.split()
