@@ -459,7 +459,7 @@ def test_an_address_is_locked_out_of_everything_until_it_is_let_in(xd, ports):
         assert order("deny", "127.0.0.2") == "127.0.0.2: locked out, for ever\n"
         assert locked_out(a, "127.0.0.2") and not served(b, "127.0.0.2") and served(a, "127.0.0.3") and served(b, "127.0.0.3")
         xd.wait_log("^FAIL: a address from=127.0.0.2$")
-        xd.wait_dlog("Adding 127.0.0.2 to the global_no_access list for -1 minutes, by order of uid 0$")
+        xd.wait_dlog("Adding 127.0.0.2 to the global_no_access list for ever, by order of uid 0$")
         crash(xd)
         xd.reload(*both(xd, a, b))
         assert not served(a, "127.0.0.2") and denied() == {"127.0.0.2": None}

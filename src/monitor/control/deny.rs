@@ -55,10 +55,10 @@ fn entry((address, until): (IpAddr, Option<Instant>)) -> Denied {
     Denied { address, until: until.map(|at| wall_time(at) + 1) }
 }
 
-/// As the list of old has it: in minutes, for ever being -1.
+/// As the list of old has it, in minutes, where it has words for it.
 fn in_words(seconds: Option<u32>) -> String {
     match seconds {
-        None => "-1 minutes".to_owned(),
+        None => "ever".to_owned(),
         Some(seconds) if seconds % 60 == 0 => format!("{} minutes", seconds / 60),
         Some(seconds) => format!("{seconds} seconds"),
     }
