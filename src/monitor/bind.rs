@@ -144,7 +144,8 @@ fn open(address: SocketAddr, key: &SocketKey, service: &Service) -> io::Result<O
     set_options(&socket, key, service.options)?;
     socket.set_nonblocking(!key.is_lent)?;
     if key.socket_type == SocketType::Stream {
-        socket::listen(&socket)?;
+        // Not `socket::listen`: it undoes what others may have done, and netstat shows that (Send-Q).
+        socket.listen(i32::MAX)?;
     } else if !key.is_lent {
         datagram::tell_destination(&socket)?;
         // As far as net.core.rmem_max allows: bursts come faster than they are read.
