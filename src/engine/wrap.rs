@@ -36,19 +36,20 @@ pub(super) struct WrapFiles {
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl WrapFiles {
-    /// The rules in force now.
-    fn tables(&mut self) -> Rc<Tables> {
+    /// Reads them again if they have changed, and says whether they have been read.
+    fn refresh(&mut self) -> bool {
         let stamps = [stamp(Tables::ALLOW), stamp(Tables::DENY)];
-        if self.seen != Some(stamps) {
-            let files = Cell::new(0);
-            self.tables = Rc::new(Tables::load(&|path| {
-                files.set(files.get() + 1);
-                fs::read(path)
-            }));
-            // Files that rules refer to may change without these two.
-            self.seen = (files.get() <= stamps.len()).then_some(stamps);
+        if self.seen == Some(stamps) {
+            return false;
         }
-        Rc::clone(&self.tables)
+        let files = Cell::new(0);
+        self.tables = Rc::new(Tables::load(&|path| {
+            files.set(files.get() + 1);
+            fs::read(path)
+        }));
+        // Files that rules refer to may change without these two.
+        self.seen = (files.get() <= stamps.len()).then_some(stamps);
+        true
     }
 }
 
@@ -64,14 +65,9 @@ impl Engine {
     /// Whether hosts.allow and hosts.deny let this caller in, as far as `facts` go; they do
     /// where they are not asked. Of a caller without an address they say what they say of UNKNOWN.
     pub(super) fn wrap(&mut self, caller: Caller<'_>, facts: &Facts) -> Result<bool, Need> {
-        let state = self.doors.get(&caller.service);
-        let Some(daemon) = state.and_then(|state| state.door.wrap.as_deref()) else {
-            return Ok(true);
-        };
-        let tables = self.wrap_files.tables();
-        if tables.are_empty() {
-            return Ok(true);
-        }
+        let rules = self.rules(caller.service);
+        let daemon = self.doors.get(&caller.service).and_then(|state| state.door.wrap.as_deref());
+        let (Some(tables), Some(daemon)) = (rules, daemon) else { return Ok(true) };
         let own = caller.own().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let server = Host { address: own, name: facts.server.clone() };
         let client = match caller.peer.source {
@@ -84,7 +80,7 @@ impl Engine {
         let user = facts.user.as_deref().or(nobody);
         let request = Request { daemon, client: &client, server: &server, user };
         let Decision { is_granted, by, falls_short } = tables.decide(&request)?;
-        for rule in tables.broken().chain(by.filter(|(_, line)| falls_short && *line > 0)) {
+        if let Some(rule) = by.filter(|_| falls_short) {
             self.tell_of_rule(caller.service, rule);
         }
         Ok(is_granted)
@@ -94,9 +90,20 @@ impl Engine {
     pub(super) fn doubt_rules(&mut self) {
         let asks = self.doors.values().find(|state| state.door.wrap.is_some());
         let Some(service) = asks.map(|state| state.door.index) else { return };
-        for rule in self.wrap_files.tables().broken() {
+        self.wrap_files.seen = None;
+        drop(self.rules(service));
+    }
+
+    /// The rules in force now, if there are any and this service goes by them. Which of them cannot
+    /// be followed is said when they have been read.
+    fn rules(&mut self, service: ServiceIndex) -> Option<Rc<Tables>> {
+        self.doors.get(&service)?.door.wrap.as_ref()?;
+        let is_new = self.wrap_files.refresh();
+        let tables = Rc::clone(&self.wrap_files.tables);
+        for rule in tables.broken().take_while(|_| is_new) {
             self.tell_of_rule(service, rule);
         }
+        (!tables.are_empty()).then_some(tables)
     }
 
     fn tell_of_rule(&mut self, service: ServiceIndex, (which, line): (Which, u32)) {
