@@ -29,18 +29,22 @@ impl Interest {
 
 /// Whether something can be written now. An error is as good as room: the write tells it.
 pub fn has_room(fd: impl AsFd) -> bool {
-    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO) != Ok(0)
+    is_now(fd, PollFlags::POLLOUT)
 }
 
 /// Whether a socket is shut down for reading, or its other end is.
 pub fn is_hung_up(fd: impl AsFd) -> bool {
-    let mut question = [PollFd::new(fd.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
-    poll(&mut question, PollTimeout::ZERO) != Ok(0)
+    is_now(fd, PollFlags::from_bits_retain(libc::POLLRDHUP))
 }
 
 /// Whether the other end of a connection is gone, or it is broken.
 pub fn is_at_its_end(fd: impl AsFd) -> bool {
-    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::empty())], PollTimeout::ZERO) != Ok(0)
+    is_now(fd, PollFlags::empty())
+}
+
+/// Whether one of these holds now, or the end or an error, which are always told.
+fn is_now(fd: impl AsFd, flags: PollFlags) -> bool {
+    poll(&mut [PollFd::new(fd.as_fd(), flags)], PollTimeout::ZERO) != Ok(0)
 }
 
 /// Waits until `signals` can be read, `other` or one of `visitors` is as wanted, one of `rooms` has
