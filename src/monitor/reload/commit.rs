@@ -37,8 +37,18 @@ impl Monitor {
         for change in changes {
             match change {
                 Ready::Drop(index) => self.let_go(index, &mut logs, &mut commit),
-                Ready::Keep(index, service, new) => self.keep(index, service, new, &mut commit),
-                Ready::Rebind(index, service, new) => self.rebind(index, service, new, &mut commit),
+                Ready::Keep(index, service, new) => {
+                    match self.is_as_it_was(index, &service) {
+                        true => commit.difference.unchanged += 1,
+                        false => commit.difference.changed.push(service.id.0.clone()),
+                    }
+                    self.readjust(index, service, new, &mut commit);
+                }
+                Ready::Rebind(index, service, new) => {
+                    commit.difference.reopened.push(service.id.0.clone());
+                    commit.reload.ending.push(index);
+                    self.readjust(index, service, new, &mut commit);
+                }
                 Ready::Open(index, service, new) => {
                     self.add(index, service, new, &mut logs, &mut commit);
                 }
@@ -63,7 +73,9 @@ impl Monitor {
         logs.inherit(index, &mut self.logs);
     }
 
-    fn keep(
+    /// A running service, with what it has; sockets that it leaves are known until the engine has
+    /// left them, too.
+    fn readjust(
         &mut self,
         index: ServiceIndex,
         service: Rc<Service>,
@@ -72,26 +84,8 @@ impl Monitor {
     ) {
         commit.note_fresh(index, &new);
         self.remember(index, &service, &mut commit.reload);
-        match self.is_as_it_was(index, &service) {
-            true => commit.difference.unchanged += 1,
-            false => commit.difference.changed.push(service.id.0.clone()),
-        }
-        self.replace(index, service, new);
-    }
-
-    fn rebind(
-        &mut self,
-        index: ServiceIndex,
-        service: Rc<Service>,
-        new: Vec<Listener>,
-        commit: &mut Commit,
-    ) {
-        commit.note_fresh(index, &new);
-        self.remember(index, &service, &mut commit.reload);
-        commit.difference.reopened.push(service.id.0.clone());
         let replaced = self.replace(index, service, new).into_iter();
         commit.reload.replaced.extend(replaced.map(|listener| (index, listener)));
-        commit.reload.ending.push(index);
     }
 
     fn add(
