@@ -21,15 +21,6 @@ def echoes(port, addr):
     return attempt(port, b"x", addr=addr) == b"x"
 
 
-def occupied(port, addr):
-    """Somebody else listens there."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((addr, port))
-    s.listen()
-    return s
-
-
 @covers("PARSE-14", "BIND-3")
 def test_each_address_is_served_and_no_other(xd):
     a = free_port()

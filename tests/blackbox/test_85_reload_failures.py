@@ -14,15 +14,6 @@ from load import Held, Load
 covers = pytest.mark.covers
 
 
-def taken(port, addr):
-    """Somebody else's socket."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((addr, port))
-    s.listen()
-    return s
-
-
 def names(port, addr="127.0.0.1"):
     """Which service answers there."""
     return talk(port, addr=addr).decode().strip()
@@ -56,7 +47,7 @@ def reload(xd, *entries):
 @pytest.mark.parametrize("order", ["mover first", "mover last"])
 def test_who_cannot_move_keeps_the_address_that_a_new_service_wants(xd, order):
     a = free_port()
-    stranger = taken(a, "127.0.0.2")
+    stranger = occupied(a, "127.0.0.2")
     arrange = lambda *entries: "".join(entries if order == "mover first" else entries[::-1])
     xd.boot(logdefaults(xd), named(xd, "a", a, "127.0.0.1"), up=[a])
     reload(xd, logdefaults(xd), arrange(named(xd, "a", a, "127.0.0.2"), named(xd, "b", a, "127.0.0.1")))
@@ -72,7 +63,7 @@ def test_who_cannot_move_keeps_the_address_that_a_new_service_wants(xd, order):
 @covers("RELOAD-7", "START-12")
 def test_who_waits_for_the_reload_hears_what_cannot_be_had(xd):
     a, b, c, d = (free_port() for _ in range(4))
-    strangers = taken(a, "127.0.0.2"), taken(b, "127.0.0.1")
+    strangers = occupied(a, "127.0.0.2"), occupied(b, "127.0.0.1")
     xd.boot(logdefaults(xd), cat("a", a, bind="127.0.0.1"), cat("d", d), up=[a, d])
     log = xd.dir + "/nonexistent/log"
     out, err = reload(xd, logdefaults(xd), cat("a", a, bind="127.0.0.2"), cat("b", b), cat("c", c, log_type="FILE " + log),
@@ -91,7 +82,7 @@ def test_a_row_of_services_that_move_up_stays_where_its_head_cannot(xd):
     """Each wants the address of the next one; that of the last is taken."""
     a = free_port()
     at = lambda n: "127.0.0.%d" % n
-    stranger = taken(a, at(5))
+    stranger = occupied(a, at(5))
     row = lambda step: [named(xd, "s%d" % n, a, at(n + step)) for n in (2, 1, 4, 3)]
     xd.boot(logdefaults(xd), *row(0))
     reload(xd, logdefaults(xd), *row(1))
@@ -118,7 +109,7 @@ def test_clients_that_wait_are_not_lost_when_the_move_fails(xd):
     xd.boot(logdefaults(xd), named(xd, "a", a, "127.0.0.1"), up=[a])
     assert control.ctl("pause", "a")[0] == 0
     waiting = [connect(a) for _ in range(20)]
-    stranger = taken(a, "127.0.0.2")
+    stranger = occupied(a, "127.0.0.2")
     reload(xd, logdefaults(xd), named(xd, "a", a, "127.0.0.2"))
     assert control.ctl("resume", "a")[0] == 0
     assert [recv_all(s) for s in waiting] == [b"a\n"] * 20
@@ -143,7 +134,7 @@ def test_nobody_makes_room_in_vain(xd, what):
 @pytest.mark.parametrize("bind", ["127.0.0.2", "127.0.0.1 127.0.0.2", "127.0.0.3 127.0.0.2"])
 def test_no_client_is_lost_under_load_when_the_move_fails(xd, bind):
     a, endless = free_port(), dict(instances="UNLIMITED", per_source="UNLIMITED", cps="0 0")
-    stranger = taken(a, "127.0.0.2")
+    stranger = occupied(a, "127.0.0.2")
     entry = lambda bind: logdefaults(xd, **endless) + cat("a", a, bind=bind, **endless)
     xd.boot(entry("127.0.0.1"), up=[a])
     held = Held(a, 20)
@@ -187,7 +178,7 @@ def test_a_socket_in_the_file_system_goes_on_when_the_new_name_is_taken(xd):
 def test_who_cannot_have_its_new_port_goes_on_at_the_old_one(xd, what):
     """Its identity is another, and so it would be a new service, the old one gone."""
     a, b = free_port(), free_port()
-    stranger = taken(b, "127.0.0.1")
+    stranger = occupied(b, "127.0.0.1")
     xd.boot(logdefaults(xd), cat("a", a), up=[a])
     held = connect(a)
     wanted = dict(port=service("a", b, server="/bin/cat"), log=cat("a", free_port(), log_type="FILE %s/nonexistent/log" % xd.dir),
@@ -220,7 +211,7 @@ def test_two_services_change_ports_and_who_waits_is_served_by_the_other(xd):
 @covers("RELOAD-3")
 def test_who_has_taken_the_port_of_one_that_stays_gives_it_back(xd):
     a, b, c = free_port(), free_port(), free_port()
-    stranger = taken(c, "127.0.0.1")
+    stranger = occupied(c, "127.0.0.1")
     trio = lambda one, two: [logdefaults(xd), named(xd, "a", one, "127.0.0.1"), named(xd, "b", two, "127.0.0.1")]
     xd.boot(*trio(a, b), up=[a, b])
     reload(xd, *trio(b, c))
@@ -232,7 +223,7 @@ def test_who_has_taken_the_port_of_one_that_stays_gives_it_back(xd):
 @covers("RELOAD-3")
 def test_of_two_services_of_one_id_the_one_that_is_removed_goes(xd):
     a, b, c = free_port(), free_port(), free_port()
-    stranger = taken(c, "127.0.0.1")
+    stranger = occupied(c, "127.0.0.1")
     xd.boot(logdefaults(xd), cat("a", a, id="x"), cat("b", b, id="x"), up=[a, b])
     reload(xd, logdefaults(xd), cat("c", c, id="x"))
     assert refused(a) and refused(b)
@@ -255,7 +246,7 @@ def test_a_drained_service_that_cannot_move_stays_closed(xd, bind):
     if before is None:
         after = "127.0.0.1 192.0.2.1"
     else:
-        stranger = taken(a, after)
+        stranger = occupied(a, after)
     xd.boot(logdefaults(xd), named(xd, "a", a, before), up=[a])
     assert control.ctl("drain", "a")[0] == 0 and refused(a)
     reload(xd, logdefaults(xd), named(xd, "a", a, after))
@@ -267,7 +258,7 @@ def test_a_drained_service_that_cannot_move_stays_closed(xd, bind):
 @covers("RELOAD-7", "CPS-3")
 def test_a_pause_of_cps_goes_on_where_the_service_cannot_move(xd):
     a = free_port()
-    stranger = taken(a, "127.0.0.2")
+    stranger = occupied(a, "127.0.0.2")
     entry = lambda bind: cat("a", a, bind=bind, cps="2 60")
     xd.boot(logdefaults(xd), entry("127.0.0.1"), up=[a])
     closed_by_cps(a)

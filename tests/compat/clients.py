@@ -117,6 +117,15 @@ def wait_until(cond, timeout=None, step=0.01):
         step = min(step * 1.3, 0.1)
 
 
+def occupied(port, addr="127.0.0.1"):
+    """A socket of somebody else's that listens there."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((addr, port))
+    s.listen()
+    return s
+
+
 def early_in_a_second():
     """For what has to happen within one second of the clock."""
     while time.time() % 1 > 0.3:
